@@ -1,0 +1,45 @@
+# make run: install what is needed and train on real digits. make test: all tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGUMENTS ?=
+
+.PHONY: help run test lint format benchmark lock clean
+
+help:
+	@echo "make run [ARGUMENTS='model=resnet ...']   install, then train, test and record"
+	@echo "make test                                 install, then run every test"
+	@echo "make lint | format | benchmark            check the style; mend it; measure the speed"
+
+run: $(VENV)/installed
+	$(BIN)/python -m runner $(ARGUMENTS)
+
+# Two workers with one thread each: threads of several torch processes would fight over the cores.
+test: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/installed
+	$(BIN)/python -m tests.benchmarks
+
+# Exact versions of everything installed; run it in a fresh environment after changing pyproject.toml.
+lock: $(VENV)/installed
+	$(BIN)/pip freeze --exclude-editable | grep -v '^runner' > requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "runner needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,52 @@
+"""The objects of a run, built from its configuration: data, task, loggers."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+from pytorch_lightning.loggers.logger import Logger
+
+from runner.build import build
+from runner.data.module import DataModule
+from runner.tasks.base import Task
+from runner.tracking import checkpoints
+
+
+def build_data(config: DictConfig) -> DataModule:
+    """The data, read and divided.
+
+    Raises:
+        RunnerError: the data is neither there nor to be had, or damaged.
+    """
+    datamodule = build(config, "data")
+    datamodule.setup()
+    return datamodule  # type: ignore[no-any-return]
+
+
+def build_task(config: DictConfig, datamodule: DataModule) -> Task:
+    """The network, its optimizer and scheduler in the task that trains it."""
+    network = build(config, "model")
+    scheduler = build(config, "scheduler") if (config.scheduler or {}).get("_target_") else None
+    task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
+    task.describe(datamodule)
+    return task  # type: ignore[no-any-return]
+
+
+def build_loggers(config: DictConfig) -> list[Logger]:
+    """The configured loggers."""
+    nodes = config.logger or {}
+    return [build(nodes, name) for name in nodes]
+
+
+def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
+    """A finished run's data module and task as its best checkpoint holds them; no data is read.
+
+    Raises:
+        RunnerError: there is no checkpoint, or it is damaged or of another network.
+    """
+    path = checkpoints.find(directory)
+    content = checkpoints.read(path)
+    datamodule: DataModule = build(config, "data")
+    datamodule.load_state_dict(content[type(datamodule).__qualname__])
+    task = build_task(config, datamodule)
+    checkpoints.load_weights(task, content, path)
+    return datamodule, task.eval()

@@ -1,0 +1,119 @@
+"""The rules across fields and groups: which network takes which data, which stages need what."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.config.catalog import Known
+from runner.config.schema import Config
+from runner.errors import did_you_mean
+
+# Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
+ALLOWED_TARGETS = (
+    "runner.callbacks.",
+    "runner.compression.",
+    "runner.data.",
+    "runner.models.",
+    "runner.tasks.",
+    "runner.tracking.",
+    "torch.nn.",
+    "torch.optim.",
+    "torchvision.models.",
+    "torchvision.transforms.",
+    "timm.",
+    "torchmetrics.",
+    "pytorch_lightning.",
+    "torch_geometric.nn.",
+)
+
+
+def stage_names() -> list[str]:
+    """The stages: one for each file of `runner/stages`."""
+    folder = Path(__file__).resolve().parents[1] / "stages"
+    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
+def check_stages(config: Config) -> Iterator[str]:
+    """Stages exist, are not empty, and have weights to work on."""
+    stages, known = config["stages"], stage_names()
+    for stage in stages:
+        if stage not in known:
+            yield f"stages: there is no stage {stage}; known: {', '.join(known)}.{did_you_mean(str(stage), known)}"
+    if not stages:
+        yield f"stages=[] leaves nothing to do; choose from {', '.join(known)}."
+    elif not {"fit", "cross_validate"} & set(stages) and not has_weights(config):
+        yield (
+            f"stages=[{','.join(map(str, stages))}] needs trained weights: "
+            "add checkpoint=RUN_DIRECTORY (or a .ckpt file), or put fit first."
+        )
+    if "cross_validate" in stages and not config["cross_validation"]["folds"]:
+        yield "The stage cross_validate needs cross_validation.folds=5 or another number."
+
+
+def has_weights(config: Config) -> bool:
+    """Whether the network starts trained: from a checkpoint, or pretrained by its library."""
+    model = config["model"]
+    return bool(config["checkpoint"] or model.get("weights") or model.get("pretrained"))
+
+
+def check_pair(config: Config, chosen: Mapping[str, str], catalog: Known) -> Iterator[str]:
+    """The network takes this kind of data and suits this task; otherwise names networks that do."""
+    model, data, task = config["model"], config["data"], config["task"]
+    pair = f"model={chosen.get('model')} data={chosen.get('data')}"
+    takes, tasks = model.get("takes"), model.get("tasks")
+    if takes and data.get("kind") not in takes:
+        yield (
+            f"{pair}: this network takes {' or '.join(takes)} data, not {data.get('kind')}. "
+            f"Networks that take it: {', '.join(suitable(catalog, data.get('kind'), task['name']))}."
+        )
+    elif tasks and task["name"] not in tasks:
+        yield (
+            f"{pair} task={task['name']}: this network is for {' or '.join(tasks)}. "
+            f"Networks that suit: {', '.join(suitable(catalog, data.get('kind'), task['name']))}."
+        )
+
+
+def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
+    """Names of the networks whose YAML declares that they take this kind of data and suit this task."""
+    from omegaconf import OmegaConf
+
+    names = []
+    for name, choice in catalog.get("model", {}).items():
+        declared: Any = OmegaConf.load(choice.path)
+        if kind in (declared.get("takes") or [kind]) and task in (declared.get("tasks") or [task]):
+            names.append(name)
+    return names
+
+
+def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
+    """The data yields what the task predicts."""
+    task, data, name = config["task"]["name"], config["data"], chosen.get("data")
+    classes = data.get("num_classes")
+    if task == "binary_classification" and classes != 2:
+        yield f"task=binary_classification data={name}: needs data of two classes, this has {classes or 'none'}."
+    if task == "classification" and not classes:
+        yield f"task=classification data={name}: this data has no classes; use task=regression."
+    if task == "regression" and not data.get("num_targets"):
+        yield f"task=regression data={name}: this data has no numbers to predict; use task=classification."
+
+
+def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:
+    """Every `_target_` lies in an allowed package."""
+    if isinstance(config, dict):
+        target = config.get("_target_")
+        if target is not None and not is_allowed(str(target), plugins):
+            yield (
+                f"{where}._target_={target}: not in an allowed package "
+                f"({', '.join(prefix.rstrip('.') for prefix in ALLOWED_TARGETS)}). "
+                f"For code of your own add runner.plugins=[{str(target).split('.')[0]}]."
+            )
+        for key, value in config.items():
+            yield from check_targets(value, plugins, f"{where}.{key}" if where else str(key))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from check_targets(value, plugins, f"{where}[{index}]")
+
+
+def is_allowed(target: str, plugins: list[str]) -> bool:
+    """Whether a dotted name begins with an allowed package or a plugin."""
+    return target.startswith(ALLOWED_TARGETS) or any(target.startswith(f"{plugin}.") for plugin in plugins)

@@ -1,0 +1,173 @@
+"""What a composed configuration must satisfy: types and ranges as dataclasses, and the rules across fields."""
+
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on a value and the words for it: `must be <words>`."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(minimum: float) -> Rule:
+    return Rule(f"at least {minimum}", lambda value: value >= minimum)
+
+
+def above(minimum: float) -> Rule:
+    return Rule(f"above {minimum}", lambda value: value > minimum)
+
+
+def share(*, one: bool) -> Rule:
+    """A fraction from 0 to 1; `one` says whether 1 itself is allowed."""
+    return Rule(
+        "from 0 to 1" if one else "at least 0 and below 1",
+        lambda value: 0 <= value < 1 or (one and value == 1),
+    )
+
+
+def one_of(*known: str) -> Rule:
+    return Rule("one of " + ", ".join(known), lambda value: value in known)
+
+
+PRECISIONS = (
+    "16-mixed",
+    "16-true",
+    "32-true",
+    "64-true",
+    "bf16-mixed",
+    "bf16-true",
+)
+
+
+@dataclass
+class Run:
+    """Run-level keys."""
+
+    seed: Annotated[int, at_least(0)]
+    name: str
+    mode: Annotated[str, one_of("default", "smoke", "debug", "overfit", "profile")]
+    stages: list[str]
+    checkpoint: str | None
+    compile: bool
+
+
+@dataclass
+class CrossValidation:
+    folds: Annotated[int, Rule("0 (off) or at least 2", lambda value: value == 0 or value >= 2)]
+
+
+@dataclass
+class Runner:
+    plugins: list[str]
+
+
+@dataclass
+class Data:
+    root: str | None
+    batch_size: Annotated[int, at_least(1)]
+    num_workers: Annotated[int, at_least(0)]
+    split_seed: Annotated[int, at_least(0)]
+    validation_fraction: Annotated[float, share(one=False)]
+    test_fraction: Annotated[float, share(one=False)]
+    image_size: Annotated[int, at_least(1)]
+    channels: Annotated[int, at_least(1)]
+
+
+@dataclass
+class Optimizer:
+    lr: Annotated[float, above(0)]
+    weight_decay: Annotated[float, at_least(0)]
+    momentum: Annotated[float, share(one=False)]
+
+
+@dataclass
+class Trainer:
+    max_epochs: Annotated[int, at_least(1)]
+    accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu")]
+    devices: int | str | list[int]
+    precision: Annotated[str, one_of(*PRECISIONS)]
+    gradient_clip_val: Annotated[float, above(0)] | None
+    accumulate_grad_batches: Annotated[int, at_least(1)]
+    log_every_n_steps: Annotated[int, at_least(1)]
+    check_val_every_n_epoch: Annotated[int, at_least(1)]
+
+
+@dataclass
+class Task:
+    name: str
+    monitor: str
+    monitor_mode: Annotated[str, one_of("min", "max")]
+    label_smoothing: Annotated[float, share(one=False)]
+
+
+SECTIONS: dict[str, type] = {
+    "": Run,
+    "cross_validation": CrossValidation,
+    "runner": Runner,
+    "data": Data,
+    "optimizer": Optimizer,
+    "trainer": Trainer,
+    "task": Task,
+}
+
+
+def check_types(config: Config) -> list[str]:
+    """One message for every present key whose value has the wrong type or is out of range."""
+    messages = []
+    for section, schema in SECTIONS.items():
+        values = config if not section else config.get(section)
+        if not isinstance(values, dict):
+            continue
+        hints = get_type_hints(schema, include_extras=True)
+        for field, hint in hints.items():
+            if field in values and (complaint := complain(hint, values[field])):
+                key = f"{section}.{field}" if section else field
+                messages.append(f"{key}={show(values[field])}: must be {complaint}.")
+    return messages
+
+
+def complain(hint: Any, value: Any) -> str | None:
+    """What `value` must be to satisfy `hint`, or None where it does."""
+    if get_origin(hint) is Annotated:
+        plain, *rules = get_args(hint)
+        if words := complain(plain, value):
+            return f"{words}, {rules[0].words}" if rules and plain is not str else words
+        return next((rule.words for rule in rules if not rule.holds(value)), None)
+    if get_origin(hint) in (Union, types.UnionType):
+        complaints = [complain(option, value) for option in get_args(hint)]
+        return None if None in complaints else " or ".join(str(words) for words in complaints)
+    if get_origin(hint) is list:
+        (item,) = get_args(hint)
+        good = isinstance(value, list) and all(complain(item, each) is None for each in value)
+        return None if good else f"a list of {NOUNS[item]}s"
+    return None if is_instance(value, hint) else WORDS[hint]
+
+
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
+NOUNS: dict[Any, str] = {int: "whole number", str: "name"}
+
+
+def is_instance(value: Any, kind: type) -> bool:
+    """Like isinstance, but true is no number, and a whole number is a number."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def show(value: Any) -> str:
+    """A value as it is written on the command line."""
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,122 @@
+"""Job: what the stages of one run share, built once from the configuration."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from runner.assemble import build_task
+from runner.build import build
+from runner.data.module import DataModule
+from runner.errors import RunnerError
+from runner.tasks.base import Task
+from runner.tasks.pictures import Pictures
+from runner.tracking import checkpoints
+from runner.tracking.interruption import StopOnSignal
+from runner.tracking.progress import progress
+from runner.tracking.result import Artifact
+from runner.tracking.run_directory import RunDirectory
+from runner.tracking.signals import Signals
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """One run in progress.
+
+    Attributes:
+        metrics: what the stages measured so far, by full name (`test/accuracy`).
+        seconds: wall time of each stage.
+        resume_from: the checkpoint from which training goes on, where a run is continued.
+    """
+
+    config: DictConfig
+    record: RunDirectory
+    signals: Signals
+    datamodule: DataModule
+    task: Task
+    loggers: list[Logger]
+    resume_from: Path | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    checkpoint: Path | None = None
+
+    def trainer(self, *, validate: bool = True, recording: bool = True) -> pl.Trainer:
+        """A fresh trainer; without validation it keeps the latest weights, without recording it writes nothing.
+
+        Raises:
+            RunnerError: this machine or this network cannot do what the trainer was asked.
+        """
+        loggers = self.loggers if recording else []
+        callbacks = self.callbacks(validate=validate, recording=recording)
+        settings: dict[str, Any] = {
+            "logger": loggers or False,
+            "callbacks": callbacks,
+            "default_root_dir": str(self.record.path),
+            "enable_checkpointing": any(isinstance(each, checkpoints.BestAndLast) for each in callbacks),
+            "enable_model_summary": False,
+            "enable_progress_bar": any(isinstance(each, pl.callbacks.ProgressBar) for each in callbacks),
+        }
+        try:
+            trainer = build(self.config, "trainer", **settings)
+        except (MisconfigurationException, RuntimeError) as error:
+            raise RunnerError(f"trainer: {str(error).splitlines()[0]}") from error
+        assert isinstance(trainer, pl.Trainer)
+        return trainer
+
+    def callbacks(self, *, validate: bool = True, recording: bool = True) -> list[Callback]:
+        """The configured callbacks and those every run has."""
+        nodes = self.config.callbacks or {}
+        configured = {name: build(nodes, name) for name in nodes}
+        chosen = [each for name, each in configured.items() if suits(name, each, validate, recording)]
+        for each in chosen:
+            if isinstance(each, checkpoints.BestAndLast) and not validate:
+                each.monitor = None
+        own: list[Callback] = [progress()]
+        if recording:
+            stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / "last.ckpt")
+            own += [checkpoints.TrainingState(), Pictures(), stop]
+        return [*chosen, *own]
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Adds the wall time of the block to the stage's seconds; tells status.json which stage is under way."""
+        self.record.update_status(stage=stage)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def collect(self, metrics: dict[str, Any], *prefixes: str) -> None:
+        """Takes over the metrics whose names begin with one of the prefixes."""
+        wanted = {name: float(value) for name, value in metrics.items() if name.startswith(prefixes)}
+        self.metrics |= {name: value for name, value in wanted.items() if not name.endswith("_step")}
+
+    def keep(self, name: str, path: Path) -> None:
+        """Lists a file of the run directory among the result's artifacts."""
+        self.artifacts[name] = Artifact(str(path.relative_to(self.record.path)), path.stat().st_size)
+
+    def new_task(self) -> Task:
+        """A task with a freshly initialised network, for the data as it is divided now."""
+        return build_task(self.config, self.datamodule)
+
+
+def suits(name: str, callback: Callback, validate: bool, recording: bool) -> bool:
+    """Whether a configured callback takes part: early stopping needs validation, checkpoints a record."""
+    if isinstance(callback, pl.callbacks.EarlyStopping):
+        return validate
+    if isinstance(callback, (pl.callbacks.Checkpoint, pl.callbacks.LearningRateMonitor)) or name == "profile":
+        return recording
+    return True

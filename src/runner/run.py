@@ -1,0 +1,128 @@
+"""The spine: one configuration in, one recorded result out."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+
+from runner.assemble import build_data, build_loggers, build_task
+from runner.build import plugins
+from runner.config import resolvers
+from runner.job import Job
+from runner.tracking import checkpoints
+from runner.tracking.environment import environment
+from runner.tracking.identity import identity
+from runner.tracking.loggers import MetricsFile, TensorBoard
+from runner.tracking.result import RunResult
+from runner.tracking.run_directory import RunDirectory
+from runner.tracking.run_log import run_log
+from runner.tracking.signals import Signals, handled
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> RunResult:
+    """Does every stage of `config` and records what came of it in `record`.
+
+    Args:
+        config: composed and checked; see `config.compose`.
+        record: a claimed run directory.
+        resume: go on from the run directory's last checkpoint and skip the stages that are done.
+
+    Raises:
+        RunnerError: what the user can mend.
+        Interrupted: a signal arrived; the run can be resumed.
+    """
+    with surroundings(config, record) as signals, record.running():
+        record.write_json("environment.json", environment())
+        done = record.status.get("done", []) if resume else []
+        job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
+        for stage in config.stages:
+            if stage not in done:
+                do(job, stage)
+                done = [*done, stage]
+                record.update_status(done=done, metrics=job.metrics, seconds=job.seconds)
+        return finish(job)
+
+
+@contextmanager
+def surroundings(config: DictConfig, record: RunDirectory) -> Iterator[Signals]:
+    """What every stage relies on: signals, the run's log, its directory in interpolations, plugins."""
+    resolvers.register()
+    with (
+        handled() as signals,
+        run_log(record),
+        resolvers.run_directory(record.path),
+        plugins(list(config.runner.plugins)),
+    ):
+        yield signals
+
+
+def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resume: bool, fitted: bool) -> Job:
+    """Seeds, reads the data, builds the task, and loads weights where there are some to start from."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    datamodule = build_data(config)
+    job = Job(config, record, signals, datamodule, build_task(config, datamodule), build_loggers(config))
+    start = (
+        checkpoints.find(record.path) if fitted else checkpoints.find(config.checkpoint) if config.checkpoint else None
+    )
+    if start is not None:
+        checkpoints.load_weights(job.task, checkpoints.read(start), start)
+        job.checkpoint = start
+    if resume:
+        job.metrics |= record.status.get("metrics", {})
+        job.seconds |= record.status.get("seconds", {})
+        last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
+        if last.is_file() and not fitted:
+            job.resume_from = last
+            continue_loggers(job, checkpoints.read(last)["global_step"])
+    return job
+
+
+def continue_loggers(job: Job, step: int) -> None:
+    """Makes the loggers forget what the interrupted run wrote after its checkpoint."""
+    for logger in job.loggers:
+        if isinstance(logger, (MetricsFile, TensorBoard)):
+            logger.continue_from(step)
+
+
+def do(job: Job, stage: str) -> None:
+    """One stage: the function of that name in the file of that name."""
+    function = getattr(import_module(f"runner.stages.{stage}"), stage)
+    with job.timed(stage):
+        function(job)
+
+
+def finish(job: Job) -> RunResult:
+    """Writes the result and the HParams row, and returns the result."""
+    plain: Any = OmegaConf.to_container(job.config, resolve=True)
+    result = RunResult(
+        status="done",
+        name=job.config.name,
+        identity=identity(plain),
+        run_directory=str(job.record.path),
+        parameters=sum(each.numel() for each in job.task.network.parameters()),
+        seconds={**job.seconds, "total": sum(job.seconds.values())},
+        metrics=job.metrics,
+        artifacts=job.artifacts,
+        checkpoint=relative(job.checkpoint, job.record.path),
+    )
+    for logger in job.loggers:
+        if isinstance(logger, TensorBoard):
+            logger.log_result(plain, result.metrics)
+        logger.finalize("success")
+    if job.record.primary:
+        result.save(job.record.path / "result.json")
+    return result
+
+
+def relative(path: Path | None, base: Path) -> str | None:
+    """A path as the record holds it: relative where it lies inside the run directory."""
+    if path is None:
+        return None
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path.resolve())

@@ -1,0 +1,28 @@
+"""Prediction: one row for every test sample, in the user's terms."""
+
+import torch
+
+from runner.errors import RunnerError
+from runner.job import Job
+from runner.tracking.tables import write_csv
+
+
+def predict(job: Job) -> None:
+    """Writes `artifacts/predictions.csv`: index, target and prediction of every test sample.
+
+    Raises:
+        RunnerError: the data keeps no samples for testing.
+    """
+    samples = job.datamodule.splits["test"]
+    if not len(samples):
+        raise RunnerError("The stage predict needs test data, and data.test_fraction leaves none.")
+    job.task.eval()
+    rows = []
+    with torch.inference_mode():
+        for inputs, targets in job.datamodule.test_dataloader():
+            outputs = job.task.network(job.datamodule.transform(inputs).to(job.task.device))
+            rows += job.task.rows(outputs.cpu(), targets)
+    path = job.record.path / "artifacts" / "predictions.csv"
+    if job.record.primary:
+        write_csv(path, [{"index": index, **row} for index, row in enumerate(rows)])
+        job.keep("predictions", path)

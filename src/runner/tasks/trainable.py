@@ -1,0 +1,73 @@
+"""Which parameters train: all, the output layer, the biases, or those whose names match patterns."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from runner.errors import RunnerError, nearest
+
+WORDS = ("all", "head", "bias")
+
+
+def freeze(network: nn.Module, trainable: str | Sequence[str]) -> None:
+    """Leaves `requires_grad` only to the chosen parameters.
+
+    Args:
+        trainable: `all` (changes nothing), `head` (the output layer), `bias` (all biases and the output layer:
+            BitFit, Ben Zaken et al. 2022), or patterns such as `features.4.*` that match parameter names.
+
+    Raises:
+        RunnerError: a pattern matches no parameter.
+    """
+    if trainable == "all":
+        return
+    chosen = choose(network, trainable)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in chosen)
+
+
+def choose(network: nn.Module, trainable: str | Sequence[str]) -> set[str]:
+    """The names of the parameters that `trainable` means."""
+    names = [name for name, _ in network.named_parameters()]
+    if trainable == "all":
+        return set(names)
+    if trainable in ("head", "bias"):
+        head = head_of(network)
+        wanted = {name for name in names if name.startswith(f"{head}.") or not head}
+        biases = {name for name in names if name.rsplit(".", 1)[-1].startswith("bias")}
+        return wanted | biases if trainable == "bias" else wanted
+    patterns = [trainable] if isinstance(trainable, str) else list(trainable)
+    return {name for pattern in patterns for name in matches(pattern, names)}
+
+
+def matches(pattern: str, names: list[str]) -> list[str]:
+    """The names that match; a module's name alone stands for everything in it."""
+    found = [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
+    if not found:
+        known = nearest(pattern.strip("*."), names) or names[:3]
+        raise RunnerError(
+            f"task.trainable: {pattern} matches no parameter of this network. "
+            f"Nearest names: {', '.join(known)}. Or choose one of {', '.join(WORDS)}."
+        )
+    return found
+
+
+def head_of(network: nn.Module) -> str:
+    """The name of the output layer: the module called `head`, or the last one that holds parameters itself."""
+    head = getattr(network, "head", None)
+    if isinstance(head, nn.Module) and any(True for _ in head.parameters()):
+        return "head"
+    holders = [name for name, module in network.named_modules() if module._parameters]
+    if not holders:
+        raise RunnerError("task.trainable: this network has no parameters; use task.trainable=all.")
+    return holders[-1]
+
+
+def frozen_norms(network: nn.Module) -> Iterator[nn.Module]:
+    """Batch normalisation layers none of whose parameters train."""
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        if isinstance(module, _BatchNorm) and own and not any(parameter.requires_grad for parameter in own):
+            yield module

@@ -1,0 +1,63 @@
+"""What a run says to whoever started it: what was chosen, and at the end one table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from runner.tracking.result import RunResult
+
+console = Console(highlight=False)
+
+SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", "quantization", "mode")
+
+
+def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Path) -> None:
+    """A compact tree of what was chosen, and what the command line changed."""
+    if not console.is_terminal:
+        line = " ".join(f"{group}={chosen[group]}" for group in SHOWN if group in chosen)
+        console.print(f"{line}\n{shortest(directory)}", soft_wrap=True)
+        return
+    tree = Tree(Text(str(shortest(directory)), style="bold"))
+    for group in SHOWN:
+        if chosen.get(group, "none") not in ("none", "default"):
+            tree.add(f"[dim]{group}[/dim] {chosen[group]}")
+    keys = [each for each in overrides if each.split("=")[0] not in chosen]
+    if keys:
+        changed = tree.add("[dim]changed[/dim]")
+        for each in keys:
+            changed.add(Text(each))
+    console.print(tree)
+
+
+def show_result(result: RunResult) -> None:
+    """The closing table: metrics by stage, seconds, parameters, and where everything lies."""
+    table = Table(title=result.name, title_justify="left", title_style="bold")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in sorted(result.metrics.items(), key=lambda item: by_stage(item[0])):
+        table.add_row(name, f"{value:.4f}")
+    table.add_section()
+    for stage, seconds in result.seconds.items():
+        table.add_row(f"{stage} seconds", f"{seconds:.1f}")
+    table.add_row("parameters", f"{result.parameters:,}")
+    console.print(table)
+    directory = shortest(Path(result.run_directory))
+    console.print(f"Run directory  {directory}", soft_wrap=True)
+    if (Path(result.run_directory) / "tensorboard").is_dir():
+        console.print(f"TensorBoard    tensorboard --logdir {directory}/tensorboard", soft_wrap=True)
+
+
+def by_stage(name: str) -> tuple[int, str]:
+    """Sorts metrics by stage: training, validation, test, then the rest."""
+    stages = ("train/", "val/", "cross_validation/", "test/")
+    position = next((index for index, stage in enumerate(stages) if name.startswith(stage)), len(stages))
+    return position, name
+
+
+def shortest(path: Path) -> Path:
+    """The path relative to the working directory where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,39 @@
+"""A run's identity: the hash of everything that decides its result, and of nothing that does not."""
+
+import copy
+import hashlib
+import json
+from typing import Any
+
+# Settings of the machine and of the record. The same experiment on another machine keeps its identity.
+MACHINE_SETTINGS = (
+    "name",
+    "logger",
+    "compile",
+    "expected",
+    "data.root",
+    "data.num_workers",
+    "data.memory_limit_gb",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.log_every_n_steps",
+    "callbacks.learning_rate",
+    "callbacks.profile",
+)
+
+
+def identity(config: dict[str, Any]) -> str:
+    """Twelve hexadecimal digits; equal for equal experiments.
+
+    Args:
+        config: the resolved configuration as plain containers.
+    """
+    kept = copy.deepcopy(config)
+    for dotted in MACHINE_SETTINGS:
+        *sections, last = dotted.split(".")
+        section: Any = kept
+        for key in sections:
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.pop(last, None)
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]

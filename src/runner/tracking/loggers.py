@@ -1,0 +1,85 @@
+"""Where metrics go: TensorBoard, and a plain file of rows that survives a crash."""
+
+import csv
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from runner.tracking.files import write_text
+
+COLUMNS = ("step", "epoch", "metric", "value")
+
+
+class TensorBoard(TensorBoardLogger):
+    """TensorBoard's files in `save_dir/tensorboard`; hyper-parameters are written once, with the final metrics."""
+
+    def __init__(self, save_dir: str, **kwargs: Any) -> None:
+        super().__init__(save_dir=save_dir, name="", version="tensorboard", default_hp_metric=False, **kwargs)
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Lightning calls this before training, when there are no metrics yet; see `log_result`."""
+
+    @rank_zero_only
+    def log_result(self, parameters: dict[str, Any], metrics: dict[str, float]) -> None:
+        """The HParams tab's row: what was chosen and what came of it."""
+        super().log_hyperparams(parameters, metrics)
+
+    @rank_zero_only
+    def continue_from(self, step: int) -> None:
+        """TensorBoard drops what an interrupted run wrote after `step`."""
+        self._kwargs["purge_step"] = step + 1
+
+
+class MetricsFile(Logger):
+    """`metrics.csv`: one row a value, appended, so that nothing is rewritten and a crash costs one line at most."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = Path(path)
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Hyper-parameters are in config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Appends one row for every metric; Lightning's own `epoch` metric becomes the column."""
+        epoch = metrics.get("epoch", "")
+        rows = [
+            (step, int(epoch) if epoch != "" else "", name, repr(float(value)))
+            for name, value in metrics.items()
+            if name != "epoch"
+        ]
+        new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(COLUMNS)
+            writer.writerows(rows)
+
+    @rank_zero_only
+    def continue_from(self, step: int) -> None:
+        """Drops rows after `step`, and a last line that was cut off; the continued run writes them again."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines[1:] if line.count(",") == 3 and step_of(line) <= step]
+        write_text(self.path, "\n".join([",".join(COLUMNS), *kept]) + "\n")
+
+
+def step_of(line: str) -> int:
+    """The step of a row of metrics.csv."""
+    return int(line.split(",", 1)[0])

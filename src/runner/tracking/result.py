@@ -1,0 +1,52 @@
+"""RunResult: what came of a run, flat and stable, as result.json holds it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.tracking.files import write_json
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a run left behind: its path relative to the run directory, and its size in bytes."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of a run."""
+
+    status: str
+    name: str
+    identity: str
+    run_directory: str
+    parameters: int
+    seconds: dict[str, float]
+    metrics: dict[str, float]
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    checkpoint: str | None = None
+
+    def save(self, path: Path) -> None:
+        """Writes result.json in one step."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "RunResult":
+        """Reads result.json.
+
+        Raises:
+            RunnerError: the file is missing, damaged or of another layout.
+        """
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            artifacts = {name: Artifact(**each) for name, each in values.pop("artifacts").items()}
+            return cls(**values, artifacts=artifacts)
+        except FileNotFoundError:
+            raise RunnerError(f"{path}: there is no result; the run has not finished.") from None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunnerError(f"{path}: not a result of this version ({error}).") from None

@@ -1,0 +1,43 @@
+"""run.log: what libraries and the runner itself have to say, kept out of the user's sight."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runner.tracking.run_directory import RunDirectory
+
+# Libraries that print through handlers of their own.
+TALKATIVE = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric", "py.warnings")
+
+
+@contextmanager
+def run_log(record: RunDirectory) -> Iterator[None]:
+    """Within this context log records and warnings go to `run.log` and nowhere else."""
+    if not record.primary:
+        yield
+        return
+    handler = logging.FileHandler(record.path / "run.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    talkative = [logging.getLogger(name) for name in TALKATIVE]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in talkative]
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for logger in talkative:
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, propagate, old in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(old)
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()

@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM: training finishes its batch, everything else stops at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """The user or the system asked the run to stop.
+
+    Attributes:
+        exit_status: what a shell expects after this signal (130 for SIGINT, 143 for SIGTERM).
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_status = 128 + number
+
+
+class Signals:
+    """What has arrived, and whether someone has promised to look."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.promised = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The first signal waits for `check` where that was promised; a second one does not."""
+        if self.promised and self.received is None:
+            self.received = number
+        else:
+            raise Interrupted(number)
+
+    def check(self) -> None:
+        """Raises Interrupted if a signal has arrived."""
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Within this context the first signal only leaves its number; `check` is called often enough."""
+        self.promised = True
+        try:
+            yield
+        finally:
+            self.promised = False
+        self.check()
+
+
+@contextmanager
+def handled() -> Iterator[Signals]:
+    """Installs the handlers; a thread other than the main one cannot have any and gets a silent Signals."""
+    signals = Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    before = {number: signal.signal(number, signals.handle) for number in HANDLED}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,41 @@
+"""Signals: the first waits for the batch where that was promised, the second does not."""
+
+import os
+import signal
+
+import pytest
+
+from runner.tracking.signals import Interrupted, handled
+
+
+def test_a_signal_stops_at_once_where_nobody_promised_to_look():
+    with handled(), pytest.raises(Interrupted) as raised:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert raised.value.exit_status == 143
+
+
+def test_a_deferred_signal_is_raised_by_the_check():
+    with handled() as signals, pytest.raises(Interrupted) as raised, signals.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert signals.received == signal.SIGINT
+        signals.check()
+    assert raised.value.exit_status == 130
+
+
+def test_a_deferred_signal_that_nobody_checked_is_raised_at_the_end():
+    with handled() as signals, pytest.raises(Interrupted), signals.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_second_signal_does_not_wait():
+    with handled() as signals, pytest.raises(Interrupted), signals.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the second signal must stop at once")
+
+
+def test_the_handlers_from_before_come_back():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with handled():
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
