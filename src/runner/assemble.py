@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
 
@@ -25,6 +26,8 @@ def build_data(config: DictConfig) -> DataModule:
 def build_task(config: DictConfig, datamodule: DataModule) -> Task:
     """The network, its optimizer and scheduler in the task that trains it."""
     network = build(config, "model")
+    if config.channels_last:
+        network = network.to(memory_format=torch.channels_last)
     scheduler = build(config, "scheduler") if (config.scheduler or {}).get("_target_") else None
     task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
     task.describe(datamodule)

@@ -19,6 +19,7 @@ from runner.errors import RunnerError, did_you_mean
 DECLARATIONS = {
     "data": ("kind", "num_targets", "num_features"),
     "model": ("takes", "tasks"),
+    "scheduler": ("interval", "monitor"),
     "task": ("name", "num_outputs", "monitor", "monitor_mode"),
 }
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())

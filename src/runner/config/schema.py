@@ -56,6 +56,7 @@ class Run:
     stages: list[str]
     checkpoint: str | None
     compile: bool
+    channels_last: bool
 
 
 @dataclass

@@ -1,10 +1,7 @@
-"""Task: one network, its loss and its metrics, trained by Lightning without paying for the record."""
+"""Task: one network, its loss, metrics and pictures, trained by Lightning without paying for the record."""
 
-import inspect
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,36 +9,28 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import Metric
 
 from runner.data.module import DataModule
-from runner.errors import RunnerError
-from runner.tasks.divergence import DivergedError
+from runner.tasks.evaluation import Evaluation
 from runner.tasks.evidence import Evidence
-from runner.tasks.parameter_groups import parameter_groups
-from runner.tasks.record import Record
+from runner.tasks.optimization import Optimization
 from runner.tasks.trainable import freeze, frozen_norms
+from runner.tasks.training_log import TrainingLog
 
 Batch = tuple[Tensor, Tensor]
-# Outputs wait for so many evaluation batches before the metrics look at them together.
-EVALUATION_BATCHES = 64
 
 
 class Task(pl.LightningModule, ABC):
     """What a kind of problem has of its own: loss, metrics, predictions and figures.
 
-    Batches are `(inputs, targets)` as the data module yields them. Training logs `train/loss_step` (mean since the
-    last point) every `trainer.log_every_n_steps` steps and epoch means as `train/*`; evaluation logs `val/*` and
-    `test/*`. Losses stay on the device until they are logged, except on a CPU, where looking costs nothing.
+    Batches are `(inputs, targets)` as the data module yields them. Training logs `train/loss_step` and `train/*`
+    (see `TrainingLog`), evaluation `val/*` and `test/*`. A loss that stops being finite raises `DivergedError`.
 
     Args:
         network: inputs to outputs; always reachable as `task.network`.
-        optimizer: called with parameter groups.
-        scheduler: called with the optimizer, and with `total_steps` where it takes that.
-        schedule_interval: `step` or `epoch`: how often the scheduler is asked.
-        schedule_monitor: the metric a plateau scheduler follows.
-        trainable: see `runner.tasks.trainable.freeze`.
-        decay_bias_and_norm: whether weight decay also applies to biases and normalisation parameters.
+        optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm: see `Optimization`.
+        trainable: which parameters train; see `runner.tasks.trainable.freeze`.
     """
 
     def __init__(
@@ -52,22 +41,17 @@ class Task(pl.LightningModule, ABC):
         *,
         schedule_interval: str = "epoch",
         schedule_monitor: str | None = None,
-        trainable: str | Sequence[str] = "all",
         decay_bias_and_norm: bool = False,
+        trainable: str | Sequence[str] = "all",
     ) -> None:
         super().__init__()
         freeze(network, trainable)
         self.network = network
-        self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.schedule_interval, self.schedule_monitor = schedule_interval, schedule_monitor
-        self.decay_bias_and_norm = decay_bias_and_norm
+        self.optimization = Optimization(optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm)
         self.class_names: tuple[str, ...] | None = None
-        self.metrics = nn.ModuleDict(
-            {stage: MetricCollection(dict(self.make_metrics()), prefix=f"{stage}/") for stage in ("val", "test")}
-        )
-        self.record, self.evaluation = Record(), Record()
-        self._unseen: list[Batch] = []
-        self._last_batch: tuple[int, int] | None = None
+        self.training_log = TrainingLog()
+        self.validation = Evaluation("val", self.make_metrics(), self.metric_inputs)
+        self.testing = Evaluation("test", self.make_metrics(), self.metric_inputs)
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -75,11 +59,11 @@ class Task(pl.LightningModule, ABC):
 
     @abstractmethod
     def make_metrics(self) -> dict[str, Metric]:
-        """Fresh metrics by name, for one evaluation stage."""
+        """Fresh metrics by name."""
 
     @abstractmethod
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """What the metrics' `update` takes, from outputs and targets of any number of samples."""
+        """Outputs and targets of any number of samples as the metrics take them."""
 
     @abstractmethod
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
@@ -90,7 +74,7 @@ class Task(pl.LightningModule, ABC):
         """One row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """The number of right answers of a training batch, 0-d, or None where there is no right and wrong."""
+        """The number of right answers of a training batch, 0-d; None where there is no right and wrong."""
         return None
 
     def figures(self, evidence: Evidence) -> dict[str, Figure]:
@@ -115,112 +99,72 @@ class Task(pl.LightningModule, ABC):
     @torch.no_grad()
     def loss_on(self, batch: Batch) -> float:
         """The loss of one batch in evaluation mode."""
-        training = self.training
+        training, device = self.training, self.device
         self.eval()
-        loss = self.loss(self(batch[0].to(self.device)), batch[1].to(self.device))
+        loss = self.loss(self(batch[0].to(device)), batch[1].to(device))
         self.train(training)
         return float(loss)
 
     def setup(self, stage: str) -> None:
-        """A training begins with an empty record; Lightning restores a checkpoint's after this."""
+        """Training begins with an empty log; Lightning restores a checkpoint's after this."""
         if stage == "fit":
-            self.record, self._last_batch = Record(), None
+            self.training_log = TrainingLog()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, noted for the log."""
         inputs, targets = batch
         outputs = self(inputs)
         loss = self.loss(outputs, targets)
-        self._note(loss.detach(), self.hits(outputs.detach(), targets), len(targets), batch_idx)
+        hits = self.hits(outputs.detach(), targets)
+        self.training_log.note(self, loss.detach(), hits, len(targets), batch_idx)
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Logs an epoch that ended before its last batch (`max_steps`)."""
-        self._read()
-        self._log_epoch()
+        """Logs an epoch that ended before its last batch (`max_steps`, a callback that stopped it)."""
+        self.training_log.read(self.trainer)
+        self.training_log.log_epoch(self)
+
+    def on_validation_start(self) -> None:
+        """A broken training is noticed before its weights are evaluated."""
+        self.training_log.read(self.trainer)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The outputs of a batch."""
-        return self._evaluate("val", batch)
+        return self._evaluate(self.validation, batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The outputs of a batch."""
-        return self._evaluate("test", batch)
+        return self._evaluate(self.testing, batch)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int = 0) -> dict[str, Tensor]:
         """Predictions for a batch of inputs, with or without targets."""
         return self.predictions(self(batch if isinstance(batch, Tensor) else batch[0]))
 
-    def on_validation_start(self) -> None:
-        """A broken training is noticed before its weights are evaluated."""
-        if self.trainer.training or self.trainer.validating:
-            self._read()
-
     def on_validation_epoch_end(self) -> None:
         """Logs `val/*`."""
-        self._log_evaluation("val")
+        self.log_dict(self.validation.results(), batch_size=1, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Logs `test/*`."""
-        self._log_evaluation("test")
+        self.log_dict(self.testing.results(), batch_size=1, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Saves the sums of an epoch under way; refuses to save weights whose loss is no longer finite."""
-        self._read()
-        checkpoint["record"] = self.record.state_dict()
+        """Saves the sums of an epoch under way; raises DivergedError instead of saving broken weights."""
+        if self._trainer is not None:
+            self.training_log.read(self._trainer)
+        checkpoint["training_log"] = self.training_log.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on with the saved sums."""
-        if "record" in checkpoint:
-            self.record.load_state_dict(checkpoint["record"])
+        if "training_log" in checkpoint:
+            self.training_log.load_state_dict(checkpoint["training_log"])
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over the parameters that train, and its scheduler as Lightning takes it."""
-        optimizer = self.make_optimizer(self._parameter_groups())
-        if self.make_scheduler is None:
-            return optimizer
-        config: dict[str, Any] = {"scheduler": self._scheduler(optimizer), "interval": self.schedule_interval}
-        if self.schedule_monitor is not None:
-            # A run without validation has nothing to follow; Lightning then warns instead of stopping.
-            config |= {"monitor": self.schedule_monitor, "strict": False}
-            config["frequency"] = self.trainer.check_val_every_n_epoch or 1
-        return {"optimizer": optimizer, "lr_scheduler": config}
+        """The optimizer over the parameters that train, and its scheduler."""
+        return self.optimization.configure(self.network, self.trainer)
 
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        parameters = inspect.signature(self.make_optimizer).parameters
-        decay = parameters["weight_decay"].default if "weight_decay" in parameters else 0.0
-        if not decay or self.decay_bias_and_norm:
-            return [{"params": [each for each in self.network.parameters() if each.requires_grad]}]
-        return parameter_groups(self.network, decay)
-
-    def _scheduler(self, optimizer: Optimizer) -> Any:
-        assert self.make_scheduler is not None
-        make = self.make_scheduler
-        given = make.keywords if isinstance(make, partial) else {}
-        if "total_steps" not in inspect.signature(make).parameters or given.get("total_steps"):
-            return make(optimizer)
-        per_step = self.schedule_interval == "step"
-        total = self.trainer.estimated_stepping_batches if per_step else self.trainer.max_epochs
-        if total is None or total < 1 or math.isinf(total):
-            raise RunnerError("This scheduler must know when training ends: set trainer.max_epochs.")
-        return make(optimizer, total_steps=int(total))
-
-    def _note(self, loss: Tensor, hits: Tensor | None, count: int, batch_idx: int) -> None:
-        trainer = self.trainer
-        step = trainer.global_step + 1
-        watched = loss.device.type == "cpu" and trainer.world_size == 1
-        this_batch = (trainer.current_epoch, batch_idx)
-        if this_batch == self._last_batch:  # LBFGS evaluates a batch many times; the first one counts
-            if watched and not math.isfinite(loss.item()):
-                self._stop(step, loss.item())
-            return
-        first_of_step, self._last_batch = step != self._last_step, this_batch
-        self._last_step = step
-        self.record.add(step, count, loss, hits)
-        due = first_of_step and step % trainer.log_every_n_steps == 0
-        if watched or due or trainer.is_last_batch:
-            self._read()
-        if due:
-            self._log_curve(step)
-        if trainer.is_last_batch:
-            self._log_epoch()
+    def _evaluate(self, evaluation: Evaluation, batch: Batch) -> Tensor:
+        inputs, targets = batch
+        outputs: Tensor = self(inputs)
+        evaluation.add(self.loss(outputs, targets), outputs, targets)
+        return outputs

@@ -37,6 +37,7 @@ class Record:
     that was interrupted, saved and continued ends with exactly the same means.
 
     Attributes:
+        unread: (step, samples, loss, right answers) of every step since the last `read`.
         epoch: sums of the current epoch.
         window: sums since the last point of the loss curve.
         last_finite: (step, loss) of the last finite loss that was read.
@@ -46,15 +47,15 @@ class Record:
         self.epoch, self.window = Sums(), Sums()
         self.last_finite: tuple[int, float] | None = None
         self.with_hits = False
-        self._unread: list[tuple[int, int, Tensor, Tensor | None]] = []
+        self.unread: list[tuple[int, int, Tensor, Tensor | None]] = []
 
     def add(self, step: int, count: int, loss: Tensor, hits: Tensor | None = None) -> None:
         """A batch of `count` samples: detached 0-d `loss` (their mean) and number of right answers."""
-        self._unread.append((step, count, loss, hits))
+        self.unread.append((step, count, loss, hits))
 
     def read(self) -> tuple[int, float] | None:
         """Takes all that was added into the sums; returns (step, loss) of the first loss that isn't finite."""
-        unread, self._unread = self._unread, []
+        unread, self.unread = self.unread, []
         if not unread:
             return None
         losses = torch.stack([entry[2] for entry in unread]).tolist()

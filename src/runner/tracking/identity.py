@@ -10,6 +10,7 @@ MACHINE_SETTINGS = (
     "name",
     "logger",
     "compile",
+    "channels_last",
     "expected",
     "data.root",
     "data.num_workers",

@@ -1,0 +1,140 @@
+"""BatchLoader: ready batches cut from tensors in memory, in an order that (seed, epoch) decides."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
+
+
+class Rows(Protocol):
+    """What a batch is cut from: a tensor, or anything that yields rows for a tensor of indices."""
+
+    def __getitem__(self, index: Tensor, /) -> Tensor: ...
+
+    def __len__(self) -> int: ...
+
+
+class EpochOrder:
+    """A permutation of `count` samples; a function of (seed, epoch) and of nothing else.
+
+    It sits at `BatchLoader.sampler`, where Lightning looks for `set_epoch`.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of this epoch (counted from 0)."""
+        self.epoch = epoch
+
+    def permutation(self) -> Tensor:
+        """int64 (count,)."""
+        seed = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
+        return torch.randperm(self.count, generator=torch.Generator().manual_seed(int(seed[0])))
+
+
+class BatchLoader:
+    """Iterates over batches `(inputs[i], targets[i])`; one indexing per batch, no per-sample Python.
+
+    `indices` int64 (n,) names the rows that belong to this split. With `world_size` > 1 each rank takes every
+    world_size-th sample of the same permutation; the permutation is continued from its start until all ranks
+    hold equally many, so that no rank waits for a batch another one lacks.
+
+    A shuffled loader leaves out a last batch of a single sample (a different sample each epoch): batch
+    normalisation can't train on one.
+
+    The state is the epoch and the number of batches handed out. Lightning saves it in mid-epoch checkpoints;
+    a loader that has loaded it goes on behind the last batch, unless another epoch has been set since.
+    """
+
+    def __init__(
+        self,
+        inputs: Rows,
+        targets: Rows,
+        indices: Tensor,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        num_workers: int = 0,
+    ) -> None:
+        self.inputs, self.targets, self.indices = inputs, targets, indices
+        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
+        self.num_workers = num_workers
+        # Lightning takes a SequentialSampler for "not shuffled", and asks other samplers for set_epoch.
+        self.sampler: EpochOrder | SequentialSampler = (
+            EpochOrder(len(indices), seed) if shuffle else SequentialSampler(range(len(indices)))
+        )
+        self.batch_sampler = None  # Lightning asks for it wherever there is a sampler
+        self._epoch, self._handed_out = 0, 0
+        self._resume_from: tuple[int, int] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose order comes next; always 0 where nothing is shuffled."""
+        return self.sampler.epoch if isinstance(self.sampler, EpochOrder) else 0
+
+    def __len__(self) -> int:
+        share = math.ceil(len(self.indices) / self.world_size)
+        batches = math.ceil(share / self.batch_size)
+        lone = isinstance(self.sampler, EpochOrder) and self.batch_size > 1 and share % self.batch_size == 1
+        return batches - 1 if lone and batches > 1 else batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # A generator on purpose: Lightning calls iter() before it sets the epoch, next() after.
+        epoch, start = self.epoch, 0
+        if self._resume_from is not None and self._resume_from[0] == epoch:
+            start = self._resume_from[1]
+        self._resume_from = None
+        self._epoch, self._handed_out = epoch, start
+        for batch in self._cut(self._share().split(self.batch_size)[start : len(self)]):
+            self._handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch last iterated and how many of its batches were handed out."""
+        if self._resume_from is not None:
+            return {"epoch": self._resume_from[0], "batches": self._resume_from[1]}
+        return {"epoch": self._epoch, "batches": self._handed_out}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state` was taken; takes effect at the next iteration over the same epoch."""
+        self._resume_from = (state["epoch"], state["batches"])
+
+    def _share(self) -> Tensor:
+        """This rank's rows in this epoch's order."""
+        order = self.indices
+        if isinstance(self.sampler, EpochOrder):
+            order = order[self.sampler.permutation()]
+        padding = -len(order) % self.world_size
+        if padding:
+            order = torch.cat([order, order.repeat(math.ceil(padding / len(order)))[:padding]])
+        return order[self.rank :: self.world_size]
+
+    def _cut(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        if self.num_workers == 0:
+            return ((self.inputs[chunk], self.targets[chunk]) for chunk in chunks)
+        # One item of the dataset is a whole batch, so the workers keep the order and nothing is collated.
+        loader = DataLoader(
+            _WholeBatches(self.inputs, self.targets),
+            sampler=chunks,
+            batch_size=None,
+            num_workers=self.num_workers,
+        )
+        return iter(loader)
+
+
+class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
+    """For worker processes: indexed by a tensor of rows, yields the batch."""
+
+    def __init__(self, inputs: Rows, targets: Rows) -> None:
+        self.inputs, self.targets = inputs, targets
+
+    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        return self.inputs[rows], self.targets[rows]

@@ -1,0 +1,221 @@
+"""DataModule: what every dataset has in common — splits in memory, ready batches, one transform per batch."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from runner.data.batches import BatchLoader, Rows
+from runner.data.split import fold, set_aside, size_of
+from runner.errors import RunnerError
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset as it was read: raw inputs (n, …), targets (n, …), and the rows its makers set aside, if any.
+
+    Targets are int64 (n,) for classes, float32 (n,) of 0 and 1 for binary, float32 (n, num_targets) for
+    regression. `val` and `test` are int64 row numbers. `class_names` are given exactly where the targets are
+    classes; they make splits stratified.
+    """
+
+    inputs: Rows
+    targets: Tensor
+    val: Tensor | None = None
+    test: Tensor | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The rows `indices` int64 (n,) of a dataset; `inputs` and `targets` copy them out when asked."""
+
+    rows: Rows
+    row_targets: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> Tensor:
+        """Raw inputs (n, …), before the transform."""
+        return self.rows[self.indices]
+
+    @property
+    def targets(self) -> Tensor:
+        """Targets (n, …)."""
+        return self.row_targets[self.indices]
+
+    def head(self, count: int) -> Batch:
+        """The first `count` samples: (raw inputs, targets)."""
+        return self.rows[self.indices[:count]], self.row_targets[self.indices[:count]]
+
+    def spread(self, count: int) -> "Samples":
+        """`count` samples evenly spaced over the split (at most all), so of many classes even where these are sorted."""
+        count = min(count, len(self))
+        return Samples(self.rows, self.row_targets, self.indices[torch.arange(count) * len(self) // max(count, 1)])
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class DataModule(pl.LightningDataModule, ABC):
+    """Train, validation and test split of one dataset, served as ready batches `(inputs, targets)`.
+
+    A subclass writes `load`, `to_inputs` and `read`. The split depends on `split_seed` alone; the order of
+    training batches on (`shuffle_seed`, epoch) alone. The test split is taken first, so another
+    `validation_fraction` leaves it as it was. Fractions are of all samples that no one has set aside: an official
+    test set is used as it is, and `test_fraction` then means nothing.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        split_seed: int = 0,
+        shuffle_seed: int = 0,
+        validation_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.split_seed, self.shuffle_seed = split_seed, shuffle_seed
+        self.validation_fraction, self.test_fraction = validation_fraction, test_fraction
+        self.class_names: tuple[str, ...] | None = None
+        self.splits: dict[str, Samples] = {}
+
+    @abstractmethod
+    def load(self) -> Source:
+        """Read the whole dataset; raises RunnerError where it is neither there nor to be had."""
+
+    @abstractmethod
+    def transform(self, inputs: Tensor) -> Tensor:
+        """Raw inputs (n, …) to what the network takes, float32; without augmentation."""
+
+    @abstractmethod
+    def read(self, paths: list[Path]) -> Tensor:
+        """The user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
+
+    def training_batch(self, batch: Batch) -> Batch:
+        """What a training batch becomes on the device; a subclass adds augmentation here."""
+        return self.transform(batch[0]), batch[1]
+
+    def fit_transform(self, training: Samples) -> None:
+        """Compute what `transform` needs from the training split; called whenever that split changes."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and divide once; later calls (Lightning makes one per stage) change nothing."""
+        if self.splits:
+            return
+        source = self.load()
+        self.class_names = source.class_names
+        self.splits = self.divide(source)
+        self.fit_transform(self.splits["train"])
+
+    def divide(self, source: Source) -> dict[str, Samples]:
+        """Source to splits "train", "val", "test"; what its makers set aside stays as they did."""
+        rest = torch.ones(len(source.targets), dtype=torch.bool)
+        for given in (source.val, source.test):
+            if given is not None:
+                rest[given] = False
+        train = rest.nonzero().squeeze(1)
+        total, val, test = len(train), source.val, source.test
+        if test is None:
+            train, test = self._set_aside(source, train, size_of(self.test_fraction, total))
+        if val is None:
+            train, val = self._set_aside(source, train, size_of(self.validation_fraction, total))
+        indices = {"train": train, "val": val, "test": test}
+        return {name: Samples(source.inputs, source.targets, rows) for name, rows in indices.items()}
+
+    def use_fold(self, index: int, folds: int) -> None:
+        """Train on all but fold `index` (from 0) of the non-test samples, validate on that fold."""
+        pool = self._pool()
+        labels = pool.targets if self.class_names else None
+        train, val = fold(pool.indices, index, folds, seed=self.split_seed, labels=labels)
+        self._retrain_on(pool, train, val)
+
+    def use_all_for_training(self) -> None:
+        """Train on everything but the test split; the validation split is then empty."""
+        pool = self._pool()
+        self._retrain_on(pool, pool.indices, pool.indices[:0])
+
+    def keep_one_batch(self) -> None:
+        """Leave the training split `batch_size` samples only, to see whether a network can learn them."""
+        self.splits["train"] = self.splits["train"].spread(self.batch_size)
+
+    def training_example(self) -> Batch:
+        """`batch_size` training samples, after `keep_one_batch` all of them: transformed inputs, and targets."""
+        samples = self.splits["train"].spread(self.batch_size)
+        return self.transform(samples.inputs), samples.targets
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled batches of the training split, or the same ones each epoch under `overfit_batches`."""
+        overfit = getattr(self.trainer, "overfit_batches", 0) > 0
+        return self._loader("train", shuffle=not overfit)
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """The validation split in fixed order; no loader at all where the split is empty."""
+        return self._loader("val") if len(self.splits["val"]) else []
+
+    def test_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """The test split in fixed order; no loader at all where the split is empty."""
+        return self._loader("test") if len(self.splits["test"]) else []
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Transform the raw batch on its device; with augmentation while the trainer trains."""
+        if self.trainer is not None and self.trainer.training:
+            return self.training_batch(batch)
+        return self.transform(batch[0]), batch[1]
+
+    def example(self, count: int = 2) -> Tensor:
+        """Transformed inputs (count, …) of test samples (of training samples where there is no test)."""
+        split = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
+        return self.transform(split.spread(count).inputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What prediction needs without the data: plain Python."""
+        return {"class_names": list(self.class_names) if self.class_names else None}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        names = state_dict["class_names"]
+        self.class_names = tuple(names) if names else None
+
+    def _set_aside(self, source: Source, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        labels = source.targets[rows] if source.class_names else None
+        return set_aside(rows, count, seed=self.split_seed, labels=labels)
+
+    def _pool(self) -> Samples:
+        """All samples that aren't test samples, in ascending order."""
+        if not self.splits:
+            raise RunnerError("The data must be set up before it is divided into folds: call setup() first.")
+        train, val = self.splits["train"], self.splits["val"]
+        indices = torch.cat([train.indices, val.indices]).unique()
+        return Samples(train.rows, train.row_targets, indices)
+
+    def _retrain_on(self, pool: Samples, train: Tensor, val: Tensor) -> None:
+        self.splits["train"] = Samples(pool.rows, pool.row_targets, train)
+        self.splits["val"] = Samples(pool.rows, pool.row_targets, val)
+        self.fit_transform(self.splits["train"])
+
+    def _loader(self, split: str, *, shuffle: bool = False) -> BatchLoader:
+        samples, trainer = self.splits[split], self.trainer
+        in_memory = isinstance(samples.rows, Tensor)
+        return BatchLoader(
+            samples.rows,
+            samples.row_targets,
+            samples.indices,
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            seed=self.shuffle_seed,
+            rank=trainer.global_rank if trainer is not None else 0,
+            world_size=trainer.world_size if trainer is not None else 1,
+            num_workers=0 if in_memory else self.num_workers,
+        )

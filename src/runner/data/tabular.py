@@ -1,0 +1,71 @@
+"""TabularDataModule: rows of numbers, standardised by the training split."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from runner.data.module import DataModule, Samples
+from runner.data.standardise import Standardiser
+from runner.errors import RunnerError
+
+
+class TabularDataModule(DataModule):
+    """Raw inputs are float32 (N, F); the network gets `(x - mean) / std`, over the training split's columns.
+
+    With `standardise=false` the inputs go in as they are. Constant columns are only centred.
+    """
+
+    kind: ClassVar[str] = "tabular"
+
+    def __init__(
+        self,
+        *,
+        num_features: int,
+        num_targets: int = 1,
+        num_classes: int | None = None,
+        standardise: bool = True,
+        **splitting: Any,
+    ) -> None:
+        super().__init__(**splitting)
+        self.num_features, self.num_targets, self.num_classes = num_features, num_targets, num_classes
+        self.standardise = standardise
+        self.standardisation = Standardiser([0.0] * num_features, [1.0] * num_features)
+
+    def fit_transform(self, training: Samples) -> None:
+        """Mean and standard deviation of the training split's columns, computed in float64."""
+        if not self.standardise:
+            return
+        inputs = training.inputs.to(torch.float64)
+        std = inputs.std(dim=0, unbiased=False)
+        self.standardisation = Standardiser(inputs.mean(dim=0).tolist(), torch.where(std > 0, std, 1.0).tolist())
+
+    def transform(self, inputs: Tensor) -> Tensor:
+        """float32 (N, F) to standardised float32 (N, F)."""
+        return self.standardisation.apply(inputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Class names and standardisation."""
+        return {**super().state_dict(), "mean": self.standardisation.mean, "std": self.standardisation.std}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        self.standardisation = Standardiser(state_dict["mean"], state_dict["std"])
+
+
+def class_targets(indices: Tensor, target_kind: str, num_classes: int) -> Tensor:
+    """Class indices int64 (N,) as the task takes them: int64 (N,), or float32 (N,) of 0 and 1 for binary.
+
+    Raises:
+        RunnerError: binary classification of other than two classes, or a kind that has no classes.
+    """
+    if target_kind == "classification":
+        return indices
+    if target_kind == "binary_classification":
+        if num_classes != 2:
+            raise RunnerError(
+                f"task=binary_classification needs two classes; the data has {num_classes}. Use task=classification."
+            )
+        return indices.to(torch.float32)
+    raise RunnerError(f"Classes don't suit task={target_kind}. Use task=classification.")

@@ -1,0 +1,35 @@
+"""Convolution arithmetic: the size that a convolution or a pooling window leaves of its input."""
+
+
+def output_size(size: int, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
+    """Positions a window takes along one side of `size` pixels; 0 or less where it doesn't fit.
+
+    floor((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1
+    (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, relationship 15).
+    """
+    return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
+
+
+def size_after_stages(image_size: int, kernel_size: int, stages: int) -> int:
+    """Side of the feature map after `stages` times (unpadded convolution, 2x2 pooling) on square images.
+
+    Raises ValueError, naming the smallest image size that fits, when nothing would be left.
+    """
+    size = image_size
+    for _ in range(stages):
+        size = output_size(output_size(size, kernel_size), 2, stride=2)
+    if size < 1:
+        smallest = _smallest_size(kernel_size, stages)
+        raise ValueError(
+            f"Images of {image_size}x{image_size} are too small for {stages} convolutions "
+            f"of {kernel_size}x{kernel_size} with pooling: set data.image_size={smallest} or larger."
+        )
+    return size
+
+
+def _smallest_size(kernel_size: int, stages: int) -> int:
+    """The image size of which exactly one position is left: the formulas above, run backwards."""
+    size = 1
+    for _ in range(stages):
+        size = 2 * size + kernel_size - 1
+    return size

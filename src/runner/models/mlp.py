@@ -1,0 +1,28 @@
+"""Multilayer perceptrons over table rows and over flattened images."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them; every input is flattened first."""
+
+    def __init__(self, in_features: int, num_outputs: int, hidden: Sequence[int] = (8, 4, 2)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Flatten()]
+        widths = [in_features, *hidden]
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(widths[-1], num_outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Float (N, ...) with `in_features` values a sample -> float (N, num_outputs)."""
+        return self.head(self.features(inputs))
+
+
+def image_mlp(in_channels: int, image_size: int, num_outputs: int, hidden: Sequence[int] = (512, 256, 128, 64)) -> MLP:
+    """An `MLP` over every pixel of images (N, in_channels, image_size, image_size)."""
+    return MLP(in_channels * image_size**2, num_outputs, hidden)

@@ -1,0 +1,51 @@
+"""The residual teaching network: blocks that learn what to add to their input (He et al., 2015)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from runner.models.convolution import size_after_stages
+
+
+class ResidualBlock(nn.Module):
+    """relu(x + conv3(relu(conv3(x)))), with the shape kept."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+        self.relu = nn.ReLU()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Float (N, channels, H, W) -> the same shape."""
+        return self.relu(features + self.residual(features))
+
+
+class ResidualNet(nn.Module):
+    """Convolution, ReLU, 2x2 max pooling and a residual block for each width in `channels`, then linear."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        image_size: int,
+        num_outputs: int,
+        channels: Sequence[int] = (16, 32),
+        kernel_size: int = 5,
+    ) -> None:
+        """Raises ValueError when the images are too small for this many convolutions."""
+        super().__init__()
+        size = size_after_stages(image_size, kernel_size, len(channels))
+        layers: list[nn.Module] = []
+        for before, after in pairwise([in_channels, *channels]):
+            layers += [nn.Conv2d(before, after, kernel_size), nn.ReLU(), nn.MaxPool2d(2)]
+            layers += [ResidualBlock(after)]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(channels[-1] * size**2, num_outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float images (N, in_channels, image_size, image_size) -> float (N, num_outputs)."""
+        return self.head(self.features(images).flatten(1))

@@ -1,0 +1,81 @@
+"""Binary classification: yes or no, by one logit."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
+
+from runner.tasks.base import Batch, Task
+from runner.tasks.evidence import Evidence
+from runner.tracking import figures
+
+CURVE_POINTS = 200
+
+
+class AUROC(BinaryAUROC):
+    """Area under the ROC curve; NaN, not 0, where all targets are of one class."""
+
+    def compute(self) -> Tensor:
+        """0-d."""
+        _, targets = super()._final_state()  # type: ignore[misc]
+        return super().compute() if targets.min() < targets.max() else torch.tensor(torch.nan)
+
+
+class BinaryClassification(Task):
+    """Outputs are logits (N,) or (N, 1); targets 0 and 1, (N,).
+
+    Logs `loss`, `accuracy` (at probability 0.5), `auroc` and `f1` (of class 1).
+    """
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean binary cross-entropy in nats."""
+        return F.binary_cross_entropy_with_logits(outputs.flatten(), targets.to(outputs.dtype).flatten())
+
+    def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """How many are on the right side of probability 0.5."""
+        return ((outputs.flatten() > 0) == (targets.flatten() > 0.5)).sum()
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """Accuracy, AUROC, F1."""
+        return {
+            "accuracy": BinaryAccuracy(validate_args=False),
+            "auroc": AUROC(validate_args=False),
+            "f1": BinaryF1Score(validate_args=False),
+        }
+
+    def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
+        """Probabilities and 0/1 as int64."""
+        return outputs.flatten().float().sigmoid(), targets.flatten().long()
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """`class` int64 (N,) and `probability` float32 (N,), which is of class 1."""
+        probability = outputs.flatten().float().sigmoid()
+        return {"class": (probability > 0.5).long(), "probability": probability}
+
+    def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
+        """`prediction` and `target` as class names (0 and 1 where there are none); `probability` of class 1."""
+        names: tuple[str | int, ...] = self.class_names or (0, 1)
+        predicted = self.predictions(outputs)
+        pairs = zip(predicted["class"].tolist(), predicted["probability"].tolist(), strict=True)
+        rows = [{"prediction": names[index], "probability": value} for index, value in pairs]
+        if targets is None:
+            return rows
+        true = targets.flatten().long().tolist()
+        return [{"target": names[index], **row} for index, row in zip(true, rows, strict=True)]
+
+    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+        """Confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
+        names = evidence.class_names or ("0", "1")
+        true, predicted = evidence.targets.flatten().long(), evidence.predictions["class"]
+        drawn = {"confusion_matrix": figures.confusion_matrix(figures.confusion_counts(true, predicted, 2), names)}
+        if evidence.has_one_feature:
+            x, points = evidence.grid(CURVE_POINTS), evidence.original(evidence.inputs)
+            curve = self.predictions(self(x.to(self.device)))["probability"].cpu()
+            drawn["probability_curve"] = figures.probability_curve(
+                evidence.original(x).flatten(), curve, points.flatten(), true[: len(points)], names
+            )
+        return drawn | figures.right_and_wrong(evidence.images, true, predicted, names)

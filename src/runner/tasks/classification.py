@@ -1,0 +1,91 @@
+"""Classification: one of several classes, by cross-entropy."""
+
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+
+from runner.tasks.base import Batch, Task
+from runner.tasks.evidence import Evidence
+from runner.tracking import figures
+
+# With fewer classes than this, being among the best five says little.
+CLASSES_FOR_TOP5 = 20
+
+
+class Classification(Task):
+    """Outputs are logits (N, num_classes); targets int64 (N,), or float (N, num_classes) from mixup or cutmix.
+
+    Logs `loss`, `accuracy`, `f1` (mean over classes) and, from 20 classes on, `top5_accuracy`.
+
+    Args:
+        label_smoothing: share of each training target spread over all classes (Szegedy et al. 2016, section 7);
+            evaluation never smooths.
+    """
+
+    def __init__(self, *args: Any, num_classes: int, label_smoothing: float = 0.0, **kwargs: Any) -> None:
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        super().__init__(*args, **kwargs)
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats."""
+        smoothing = self.label_smoothing if self.training else 0.0
+        return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+    def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """How many have their (largest) class predicted."""
+        return (outputs.argmax(1) == classes(targets)).sum()
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """Accuracy over samples, F1 as the mean over classes, top-5 accuracy where it says something."""
+        quick: dict[str, Any] = {"num_classes": self.num_classes, "validate_args": False}
+        metrics: dict[str, Metric] = {
+            "accuracy": MulticlassAccuracy(average="micro", **quick),
+            "f1": MulticlassF1Score(average="macro", **quick),
+        }
+        if self.num_classes >= CLASSES_FOR_TOP5:
+            metrics["top5_accuracy"] = MulticlassAccuracy(average="micro", top_k=5, **quick)
+        return metrics
+
+    def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
+        """Logits and class indices."""
+        return outputs, classes(targets)
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """`class` int64 (N,), its `probability` float32 (N,), and `probabilities` float32 (N, num_classes)."""
+        probabilities = outputs.float().softmax(1)
+        best = probabilities.max(1)
+        return {"class": best.indices, "probability": best.values, "probabilities": probabilities}
+
+    def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
+        """`prediction` and `target` as class names (indices where there are no names), `probability`."""
+        predicted = self.predictions(outputs)
+        pairs = zip(predicted["class"].tolist(), predicted["probability"].tolist(), strict=True)
+        rows = [{"prediction": self.name_of(index), "probability": value} for index, value in pairs]
+        if targets is None:
+            return rows
+        true = classes(targets).tolist()
+        return [{"target": self.name_of(index), **row} for index, row in zip(true, rows, strict=True)]
+
+    def name_of(self, index: int) -> str | int:
+        """The class's name, or its index."""
+        return self.class_names[index] if self.class_names else index
+
+    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+        """Confusion matrix and accuracy of each class; of images also samples, right and wrong."""
+        names = evidence.class_names or tuple(str(index) for index in range(self.num_classes))
+        true, predicted = classes(evidence.targets), evidence.predictions["class"]
+        counts = figures.confusion_counts(true, predicted, len(names))
+        drawn = {
+            "confusion_matrix": figures.confusion_matrix(counts, names),
+            "per_class_accuracy": figures.per_class_accuracy(counts, names),
+        }
+        return drawn | figures.right_and_wrong(evidence.images, true, predicted, names)
+
+
+def classes(targets: Tensor) -> Tensor:
+    """Class indices int64 (N,) from indices, or from shares (N, num_classes)."""
+    return targets.argmax(1) if targets.ndim == 2 else targets

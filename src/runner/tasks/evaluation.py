@@ -1,0 +1,58 @@
+"""Evaluation: loss and metrics of one split, computed for many batches at a time."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+
+from runner.tasks.record import Record
+
+# Outputs wait for so many batches before the metrics look at them together.
+BATCHES = 64
+
+
+class Evaluation(nn.Module):
+    """The metrics of one stage, named `<stage>/<metric>`, and its mean loss.
+
+    Args:
+        prepare: outputs and targets to what the metrics take.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        metrics: Mapping[str, Metric],
+        prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    ) -> None:
+        super().__init__()
+        self.stage, self.prepare = stage, prepare
+        self.metrics = MetricCollection(dict(metrics), prefix=f"{stage}/")
+        self.record = Record()
+        self.waiting: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        """A batch: its mean loss, the network's outputs and the targets."""
+        self.record.add(0, len(targets), loss)
+        self.waiting.append((outputs, targets))
+        if len(self.waiting) >= BATCHES:
+            self.update()
+
+    def update(self) -> None:
+        """Shows the metrics what waits."""
+        if self.waiting:
+            outputs, targets = zip(*self.waiting, strict=True)
+            self.metrics.update(*self.prepare(torch.cat(outputs), torch.cat(targets)))
+        self.waiting = []
+
+    def results(self) -> dict[str, float]:
+        """Loss and metrics of all that was added, which is then forgotten.
+
+        A metric that these samples leave undefined (R² of one sample, AUROC of one class) is left out.
+        """
+        self.update()
+        self.record.read()
+        loss = {f"{self.stage}/{name}": mean for name, mean in self.record.take("epoch").items()}
+        values = {name: float(value) for name, value in self.metrics.compute().items()} if loss else {}
+        self.metrics.reset()
+        return loss | {name: value for name, value in values.items() if value == value}

@@ -1,0 +1,71 @@
+"""From optimizer and scheduler factories to what Lightning's `configure_optimizers` returns."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import nn
+from torch.optim import Optimizer
+
+from runner.errors import RunnerError
+from runner.tasks.parameter_groups import parameter_groups
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How a network is optimized.
+
+    Attributes:
+        make_optimizer: called with a list of parameter groups.
+        make_scheduler: called with the optimizer, and with `total_steps` where it takes that; None for no schedule.
+        interval: `step` or `epoch`: how often the scheduler moves on; `total_steps` counts these.
+        monitor: the metric that a plateau scheduler follows.
+        decay_bias_and_norm: whether weight decay also applies to biases and normalisation parameters.
+    """
+
+    make_optimizer: Callable[..., Optimizer]
+    make_scheduler: Callable[..., Any] | None = None
+    interval: str = "epoch"
+    monitor: str | None = None
+    decay_bias_and_norm: bool = False
+
+    def configure(self, network: nn.Module, trainer: pl.Trainer) -> dict[str, Any]:
+        """Optimizer and scheduler of the parameters that train, as Lightning takes them."""
+        optimizer = self.make_optimizer(self.groups(network))
+        if self.make_scheduler is None:
+            return {"optimizer": optimizer}
+        config: dict[str, Any] = {"scheduler": self.schedule(optimizer, trainer), "interval": self.interval}
+        if self.monitor is not None:
+            # A run without validation has nothing to follow; not strict, Lightning then warns instead of stopping.
+            config |= {"monitor": self.monitor, "strict": False}
+            if self.interval == "epoch" and self.monitor.startswith("val/"):
+                config["frequency"] = trainer.check_val_every_n_epoch or 1
+        return {"optimizer": optimizer, "lr_scheduler": config}
+
+    def groups(self, network: nn.Module) -> list[dict[str, Any]]:
+        """Parameter groups; more than one only where weight decay must tell them apart (LBFGS takes one alone)."""
+        known = inspect.signature(self.make_optimizer).parameters
+        decay = known["weight_decay"].default if "weight_decay" in known else 0.0
+        if decay and not self.decay_bias_and_norm:
+            groups = parameter_groups(network, decay)
+        else:
+            groups = [{"params": [each for each in network.parameters() if each.requires_grad]}]
+        if not any(group["params"] for group in groups):
+            raise RunnerError("Nothing is left to train: this network has no parameters that require a gradient.")
+        return groups
+
+    def schedule(self, optimizer: Optimizer, trainer: pl.Trainer) -> Any:
+        """The scheduler; raises RunnerError where it must know the end of training and there is none."""
+        assert self.make_scheduler is not None
+        given = self.make_scheduler.keywords if isinstance(self.make_scheduler, partial) else {}
+        takes_total = "total_steps" in inspect.signature(self.make_scheduler).parameters
+        if not takes_total or given.get("total_steps"):
+            return self.make_scheduler(optimizer)
+        total = trainer.estimated_stepping_batches if self.interval == "step" else trainer.max_epochs
+        if total is None or total < 1 or math.isinf(total):
+            raise RunnerError("This scheduler must know when training ends: set trainer.max_epochs.")
+        return self.make_scheduler(optimizer, total_steps=int(total))

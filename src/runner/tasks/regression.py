@@ -1,0 +1,117 @@
+"""Regression: numbers, by mean squared error."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
+
+from runner.data.module import DataModule
+from runner.errors import RunnerError
+from runner.tasks.base import Batch, Task
+from runner.tasks.evidence import Evidence
+from runner.tracking import figures
+
+CURVE_POINTS = 200
+
+
+class R2(R2Score):
+    """Coefficient of determination; NaN, not an error, for fewer than two samples."""
+
+    def compute(self) -> Tensor:
+        """0-d."""
+        return super().compute() if self.total >= 2 else torch.tensor(torch.nan)
+
+
+class Regression(Task):
+    """Outputs and targets are float (N, num_targets); targets come in their original units.
+
+    Logs `loss` (on standardised targets where they are standardised) and, in original units, `mse`, `rmse`, `mae`;
+    `r2` is the plain mean over targets.
+
+    Args:
+        num_targets: numbers predicted for each sample.
+        standardize_targets: train on `(target - mean) / std` of the training split, kept with the weights.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *args: Any, num_targets: int = 1, standardize_targets: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.standardize_targets = standardize_targets
+        self.register_buffer("mean", torch.zeros(num_targets))
+        self.register_buffer("std", torch.ones(num_targets))
+
+    def describe(self, datamodule: DataModule) -> None:
+        """Mean and standard deviation of the training targets, where the data is there and they are wanted."""
+        super().describe(datamodule)
+        if not self.standardize_targets or "train" not in datamodule.splits:
+            return
+        targets = datamodule.splits["train"].targets.reshape(-1, len(self.mean)).to(torch.float64)
+        std = targets.std(dim=0, unbiased=False)
+        self.mean.copy_(targets.mean(dim=0))
+        self.std.copy_(torch.where(std > 0, std, 1.0))
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean squared error of outputs against (standardised) targets."""
+        return F.mse_loss(outputs, self.standardize(outputs, targets))
+
+    def standardize(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Targets in the outputs' shape, type and scale; raises RunnerError where they are not equally many."""
+        if outputs.numel() != targets.numel():
+            raise RunnerError(
+                f"The network gives {tuple(outputs.shape)} for targets {tuple(targets.shape)}: "
+                "its number of outputs must be the data's number of targets (data.num_targets)."
+            )
+        scaled = (targets.reshape(-1, len(self.mean)) - self.mean) / self.std
+        return scaled.reshape(outputs.shape).to(outputs.dtype)
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """MSE, RMSE, MAE, R²."""
+        return {
+            "mse": MeanSquaredError(),
+            "rmse": MeanSquaredError(squared=False),
+            "mae": MeanAbsoluteError(),
+            "r2": R2(),
+        }
+
+    def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
+        """Predicted and true values in original units, flat where there is one target."""
+        value = self.predictions(outputs)["value"]
+        return value.squeeze(1), targets.reshape(value.shape).float().squeeze(1)
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """`value` float32 (N, num_targets) in original units."""
+        return {"value": outputs.reshape(-1, len(self.mean)).float() * self.std + self.mean}
+
+    def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
+        """`prediction` and `target` in original units; numbered (`prediction_0`, …) where there are several."""
+        value = self.predictions(outputs)["value"]
+        columns = (
+            {"prediction": value} if targets is None else {"target": targets.reshape(value.shape), "prediction": value}
+        )
+        single = value.shape[1] == 1
+        return [
+            {
+                name if single else f"{name}_{j}": float(column[i, j])
+                for name, column in columns.items()
+                for j in range(value.shape[1])
+            }
+            for i in range(len(value))
+        ]
+
+    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+        """Predicted over true values; of one feature also the fitted line."""
+        value = evidence.predictions["value"]
+        true = evidence.targets.reshape(value.shape)
+        drawn = {"scatter": figures.regression_scatter(true.flatten(), value.flatten())}
+        if evidence.has_one_feature and value.shape[1] == 1:
+            x, points = evidence.grid(CURVE_POINTS), evidence.original(evidence.inputs)
+            line = self.predictions(self(x.to(self.device)))["value"].cpu()
+            drawn["fit"] = figures.fitted_line(
+                evidence.original(x).flatten(), line.flatten(), points.flatten(), true[: len(points)].flatten()
+            )
+        return drawn

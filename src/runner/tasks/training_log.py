@@ -1,0 +1,86 @@
+"""TrainingLog: notes every training step, looks at the numbers only when they are due."""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from runner.tasks.divergence import DivergedError
+from runner.tasks.record import Record
+
+
+class TrainingLog:
+    """Logs `train/loss_step` every `trainer.log_every_n_steps` steps and `train/*` once an epoch.
+
+    Losses stay on the device until they are due. On a CPU alone every loss is looked at, which costs nothing there,
+    and a loss that isn't finite stops the run before its gradients reach the weights; elsewhere it stops the run when
+    the losses are next read, with the same message.
+    """
+
+    def __init__(self) -> None:
+        self.record = Record()
+        self._batch: tuple[int, int] | None = None
+        self._logged_step = 0
+
+    def note(self, module: pl.LightningModule, loss: Tensor, hits: Tensor | None, count: int, index: int) -> None:
+        """Batch `index` of the epoch: its detached loss, its right answers and its number of samples."""
+        trainer = module.trainer
+        step, batch = trainer.global_step + 1, (trainer.current_epoch, index)
+        watched = loss.device.type == "cpu" and trainer.world_size == 1
+        if batch == self._batch:  # LBFGS evaluates a batch many times; the first time counts
+            if watched and not math.isfinite(loss.item()):
+                raise self._diverged(trainer, step, loss.item())
+            return
+        self._batch = batch
+        self.record.add(step, count, loss, hits)
+        due = step % trainer.log_every_n_steps == 0 and step != self._logged_step
+        if watched or due or trainer.is_last_batch:
+            self.read(trainer)
+        if due:
+            self._log_window(module, step)
+        if trainer.is_last_batch:
+            self.log_epoch(module)
+
+    def read(self, trainer: pl.Trainer) -> None:
+        """Sums up what was noted; raises DivergedError where a loss, on any device, is not finite."""
+        if not self.record.unread:
+            return
+        bad = self.record.read()
+        if trainer.world_size > 1:
+            flag = torch.tensor(float(bad is not None), device=trainer.strategy.root_device)
+            if float(trainer.strategy.reduce(flag, reduce_op="max")) and bad is None:
+                bad = (trainer.global_step, math.nan)
+        if bad is not None:
+            raise self._diverged(trainer, *bad)
+
+    def log_epoch(self, module: pl.LightningModule) -> None:
+        """Logs the epoch's means, once: in its last step, so that every callback finds them at the epoch's end."""
+        for name, mean in self.record.take("epoch").items():
+            module.log(f"train/{name}", mean, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain Python: the sums of the epoch under way."""
+        return {"record": self.record.state_dict(), "logged_step": self._logged_step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken."""
+        self.record.load_state_dict(state["record"])
+        self._logged_step = state["logged_step"]
+
+    def _log_window(self, module: pl.LightningModule, step: int) -> None:
+        self._logged_step = step
+        loss = self.record.take("window")["loss"]
+        module.log("loss", loss, prog_bar=True, logger=False, on_step=True, on_epoch=False)
+        # Straight to the loggers: a run that is stopped after this batch would lose what Lightning holds back.
+        values = {"train/loss_step": loss, "epoch": float(module.current_epoch)}
+        for logger in module.trainer.loggers:
+            logger.log_metrics(values, step=step - 1)
+
+    def _diverged(self, trainer: pl.Trainer, step: int, value: float) -> DivergedError:
+        rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        advice = [f"lower optimizer.lr (now {float(max(rates)):.4g})"] if rates else []
+        if not trainer.gradient_clip_val:
+            advice.append("set trainer.gradient_clip_val=1")
+        return DivergedError(step, value, self.record.last_finite, tuple(advice))

@@ -1,0 +1,196 @@
+"""Figures as pure functions: numbers in, a matplotlib Figure out; nothing here opens a window or keeps state."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+BLUE, ORANGE, RED, GREEN, GREY = "#2a6fbb", "#e08214", "#c0392b", "#2e8b57", "#888888"
+# Above these the numbers in the cells, or the names of all classes, could not be read.
+CLASSES_WITH_COUNTS, CLASSES_WITH_NAMES, BARS = 20, 60, 100
+LONGEST_NAME = 18
+
+
+def render(figure: Figure) -> np.ndarray:
+    """The figure as pixels: uint8 (height, width, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def confusion_counts(true: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
+    """int64 (num_classes, num_classes): how many samples of class [row] were taken for class [column]."""
+    pairs = true.long() * num_classes + predicted.long()
+    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def confusion_matrix(counts: Tensor, names: Sequence[str]) -> Figure:
+    """True classes down, predicted across; colour is the share of the true class, numbers are counts."""
+    n = len(names)
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    size = min(max(4.5, 0.5 * n + 2), 11.0)
+    figure = Figure(figsize=(size + 1, size), layout="constrained", dpi=110)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    every = math.ceil(n / CLASSES_WITH_NAMES)
+    shown, font = range(0, n, every), 9 if n <= CLASSES_WITH_COUNTS else 7
+    labels = [shorten(names[index]) for index in shown]
+    upright = max(map(len, labels)) > 2 and n > 3
+    axes.set_xticks(shown, labels, rotation=90 if upright else 0, fontsize=font)
+    axes.set_yticks(shown, labels, fontsize=font)
+    axes.set(xlabel="predicted", ylabel="true", title=f"{int(counts.trace())} of {int(counts.sum())} right")
+    if n <= CLASSES_WITH_COUNTS:
+        for row, column in counts.nonzero().tolist():
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            text = str(int(counts[row, column]))
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8 if n <= 12 else 7)
+    return figure
+
+
+def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
+    """One bar a class, with its number of samples; of very many classes the worst, worst first."""
+    totals = counts.sum(1)
+    accuracy = counts.diagonal() / totals.clamp(min=1)
+    order = totals.nonzero().flatten()
+    title = f"accuracy of each class (mean {float(accuracy[order].mean()) if len(order) else 0:.3f})"
+    if len(order) > BARS:
+        order = order[accuracy[order].argsort(stable=True)][:BARS]
+        title = f"accuracy of the {BARS} worst of {len(names)} classes"
+    rows = range(len(order))
+    figure = Figure(figsize=(7, max(2.0, 0.24 * len(order) + 1)), layout="constrained", dpi=90)
+    axes = figure.add_subplot()
+    axes.barh(rows, accuracy[order].numpy(), color=BLUE, height=0.7)
+    axes.set_yticks(rows, [shorten(names[index]) for index in order.tolist()], fontsize=8)
+    axes.set_ylim(max(len(order), 1) - 0.4, -0.6)
+    axes.set(xlim=(0, 1.18), xticks=[0, 0.2, 0.4, 0.6, 0.8, 1], title=title)
+    for row, index in enumerate(order.tolist()):
+        value = float(accuracy[index])
+        axes.text(value + 0.01, row, f"{value:.3f}  of {int(totals[index])}", va="center", fontsize=7, color="#333333")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def right_and_wrong(images: Tensor | None, true: Tensor, predicted: Tensor, names: Sequence[str]) -> dict[str, Figure]:
+    """Grids `samples_right` and `samples_wrong` of the first images (n, 1 or 3, h, w) from 0 to 1, where any are."""
+    if images is None:
+        return {}
+    right = true[: len(images)] == predicted[: len(images)]
+    drawn = {}
+    for name, mask in (("samples_right", right), ("samples_wrong", ~right)):
+        chosen = mask.nonzero().flatten()
+        if len(chosen):
+            drawn[name] = sample_grid(images[chosen], true[chosen], predicted[chosen], names)
+    return drawn
+
+
+def sample_grid(images: Tensor, true: Tensor, predicted: Tensor, names: Sequence[str], count: int = 16) -> Figure:
+    """The first `count` images with their class; where the prediction differs, in red, with both."""
+    shown = min(count, len(images))
+    columns = min(shown, 4)
+    lines = math.ceil(shown / columns)
+    figure = Figure(figsize=(1.9 * columns + 0.4, 2.25 * lines + 0.2), layout="constrained", dpi=100)
+    grid = figure.subplots(lines, columns, squeeze=False).flatten()
+    for axes in grid:
+        axes.axis("off")
+    for axes, image, label, guess in zip(grid, images, true.tolist(), predicted.tolist(), strict=False):
+        show_image(axes, image)
+        right = label == guess
+        caption = shorten(names[label]) if right else f"{shorten(names[guess])}\ntrue: {shorten(names[label])}"
+        axes.set_title(caption, fontsize=8, color=GREEN if right else RED)
+    return figure
+
+
+def image_grid(images: Tensor, count: int = 16) -> Figure:
+    """The first `count` images (n, 1 or 3, h, w) from 0 to 1, without words."""
+    shown = min(count, len(images))
+    columns = math.ceil(math.sqrt(shown))
+    lines = math.ceil(shown / columns)
+    figure = Figure(figsize=(1.6 * columns, 1.6 * lines), layout="constrained", dpi=100)
+    grid = figure.subplots(lines, columns, squeeze=False).flatten()
+    for axes in grid:
+        axes.axis("off")
+    for axes, image in zip(grid, images, strict=False):
+        show_image(axes, image)
+    return figure
+
+
+def show_image(axes: Axes, image: Tensor) -> None:
+    """Draws an image (1 or 3, h, w) from 0 to 1."""
+    if len(image) == 1:
+        axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
+    else:
+        axes.imshow(image.permute(1, 2, 0).numpy())
+
+
+def regression_scatter(true: Tensor, predicted: Tensor) -> Figure:
+    """Predicted over true values (n,), with the diagonal on which they would be equal."""
+    figure = Figure(figsize=(5.5, 5.2), layout="constrained", dpi=100)
+    axes = figure.add_subplot()
+    both = torch.cat([true, predicted])
+    low, high = float(both.min()), float(both.max())
+    margin = 0.05 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=GREY, linestyle="--", linewidth=1, label="equal")
+    axes.scatter(true.numpy(), predicted.numpy(), s=16, alpha=0.6, color=BLUE, edgecolors="none", label="sample")
+    rmse = float((predicted.double() - true.double()).square().mean().sqrt())
+    axes.set(xlim=limits, ylim=limits, xlabel="true", ylabel="predicted", aspect="equal")
+    axes.set_title(f"{len(true)} samples, RMSE {rmse:.4g}")
+    axes.legend(loc="upper left", fontsize=8)
+    return figure
+
+
+def fitted_line(x: Tensor, y: Tensor, points_x: Tensor, points_y: Tensor) -> Figure:
+    """The network's output y over x (k,) through the samples (n,)."""
+    figure = Figure(figsize=(6, 4), layout="constrained", dpi=100)
+    axes = figure.add_subplot()
+    axes.plot(x.numpy(), y.numpy(), color=ORANGE, label="network")
+    axes.scatter(points_x.numpy(), points_y.numpy(), s=24, color=BLUE, zorder=3, label="sample")
+    axes.set(xlabel="x", ylabel="y")
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def probability_curve(
+    x: Tensor, probability: Tensor, points_x: Tensor, points_y: Tensor, names: Sequence[str]
+) -> Figure:
+    """Probability of the second class over x (k,), where it crosses 0.5, and the samples (n,) at 0 and 1."""
+    figure = Figure(figsize=(6, 4), layout="constrained", dpi=100)
+    axes = figure.add_subplot()
+    axes.plot(x.numpy(), probability.numpy(), color=ORANGE, label=f"probability of {names[1]}")
+    axes.scatter(points_x.numpy(), points_y.numpy(), s=24, color=BLUE, zorder=3, label="sample")
+    axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
+    for place in crossings(x, probability):
+        axes.axvline(place, color=RED, linestyle=":", linewidth=1.2, label=f"0.5 at x = {place:.3g}")
+    axes.set(xlabel="x", ylabel="probability", ylim=(-0.06, 1.06))
+    axes.legend(loc="center left", fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def crossings(x: Tensor, y: Tensor, level: float = 0.5) -> list[float]:
+    """Where the line through the points (k,), x ascending, crosses `level`, by linear interpolation."""
+    above = y.double() - level
+    found = []
+    for index in ((above[:-1] < 0) != (above[1:] < 0)).nonzero().flatten().tolist():
+        share = float(above[index] / (above[index] - above[index + 1]))
+        found.append(float(x[index]) + share * float(x[index + 1] - x[index]))
+    return found
+
+
+def shorten(name: str) -> str:
+    """A class name short enough for an axis."""
+    return (
+        name
+        if len(name) <= LONGEST_NAME
+        else textwrap.shorten(name, LONGEST_NAME, placeholder="…")
+        if " " in name
+        else f"{name[: LONGEST_NAME - 1]}…"
+    )

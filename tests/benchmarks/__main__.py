@@ -1,0 +1,20 @@
+"""make benchmark: every speed claim of the README, both sides measured in one process, run after run."""
+
+import sys
+
+from tests.benchmarks import epoch, time_to_accuracy
+
+BENCHMARKS = {"epoch": epoch.main, "time_to_accuracy": time_to_accuracy.main}
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the named benchmarks, or all of them."""
+    for name in arguments or BENCHMARKS:
+        if name not in BENCHMARKS:
+            print(f"{name}: there is no such benchmark; known: {', '.join(BENCHMARKS)}")
+            return 2
+        BENCHMARKS[name]()
+    return 0
+
+
+sys.exit(main(sys.argv[1:]))

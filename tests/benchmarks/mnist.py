@@ -1,0 +1,33 @@
+"""MNIST for the benchmarks: the real files where they are found, random images of the same size elsewhere."""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from runner.data.idx import read_idx
+from runner.errors import RunnerError
+
+PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+def root() -> str | None:
+    """The directory below which MNIST/raw lies, or None."""
+    return next((place for place in PLACES if (Path(place) / "MNIST" / "raw").is_dir()), None)
+
+
+def training_images() -> tuple[Tensor, Tensor]:
+    """uint8 (60000, 1, 28, 28) and int64 (60000,)."""
+    place = root()
+    if place is None:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(0, 256, (60_000, 1, 28, 28), dtype=torch.uint8, generator=generator)
+        return images, torch.randint(0, 10, (60_000,), generator=generator)
+    raw = Path(place) / "MNIST" / "raw"
+    try:
+        images = read_idx(raw / "train-images-idx3-ubyte")
+        labels = read_idx(raw / "train-labels-idx1-ubyte")
+    except RunnerError as error:
+        raise SystemExit(str(error)) from None
+    return images.unsqueeze(1), labels.long()

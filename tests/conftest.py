@@ -1,0 +1,48 @@
+"""What many tests share: the real command in a process of its own, and the data that only developers have."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def no_run_directory_of_another_test(monkeypatch):
+    """A process that ran one run in a test must not hand its directory to the next."""
+    monkeypatch.delenv("RUNNER_RUN_DIRECTORY", raising=False)
+
+
+@pytest.fixture
+def runner(tmp_path) -> Command:
+    """`runner("list", "model")` is `python -m runner list model` in an empty directory."""
+
+    def call(*arguments: str, cwd: Path = tmp_path, **options) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONWARNINGS": "ignore"}
+        environment |= options.pop("env", {})
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            **options,
+        )
+
+    return call
+
+
+@pytest.fixture
+def shared_mnist() -> Path:
+    """The directory below which MNIST/raw lies."""
+    if not (SHARED_DATA / "MNIST" / "raw").is_dir():
+        pytest.skip("the real MNIST files are only on development machines")
+    return SHARED_DATA
