@@ -19,6 +19,7 @@ from runner.build import build
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.tasks.base import Task
+from runner.tasks.pictures import Pictures
 from runner.tracking import checkpoints
 from runner.tracking.interruption import StopOnSignal
 from runner.tracking.progress import progress
@@ -85,7 +86,7 @@ class Job:
         own: list[Callback] = [progress()]
         if recording:
             stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / "last.ckpt")
-            own += [checkpoints.TrainingState(), stop]
+            own += [checkpoints.TrainingState(), Pictures(), stop]
         return [*chosen, *own]
 
     @contextmanager

@@ -15,7 +15,7 @@ def message(*overrides):
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["modle=cnn"], ["modle: there is no such group or key.", "Did you mean model"]),
+        (["modle=cnn"], ["modle: there is no such group or key.", "Did you mean mode, model"]),
         (["model=resnt"], ["model=resnt: there is no such choice.", "resnet"]),
         (["optimizer.learning_rate=1"], ["optimizer.learning_rate: there is no such key", "Keys of optimizer: ", "lr"]),
         (["trainer.max_epoch=3"], ["trainer.max_epoch: there is no such key", "trainer.max_epochs"]),
@@ -23,7 +23,7 @@ def message(*overrides):
         (["optimizer.lr=fast"], ["optimizer.lr=fast: must be a number"]),
         (["trainer.max_epochs=0"], ["trainer.max_epochs=0: must be at least 1"]),
         (["trainer.max_epochs=2.5"], ["trainer.max_epochs=2.5: must be a whole number"]),
-        (["trainer.precision=8"], ["trainer.precision=8: must be text, one of"]),
+        (["trainer.precision=8"], ["trainer.precision=8: must be one of"]),
         (["trainer.precision=int8"], ["trainer.precision=int8: must be one of", "bf16-mixed"]),
         (["trainer.accelerator=npu"], ["trainer.accelerator=npu: must be one of auto, cpu, gpu"]),
         (["data.batch_size=0"], ["data.batch_size=0: must be at least 1"]),

@@ -164,7 +164,6 @@ def train(directory, *callbacks, resume=None, **options) -> list[tuple[int, list
         ("on_train_batch_end", 2, 5),  # the epoch's last batch
         ("on_validation_end", 1, None),
         ("on_train_epoch_end", 1, None),
-        ("on_train_epoch_start", 2, None),
     ],
 )
 def test_resumed_training_sees_exactly_the_remaining_batches(tmp_path, hook, epoch, batch):

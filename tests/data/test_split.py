@@ -86,9 +86,15 @@ def test_a_class_with_one_sample_is_named():
         set_aside(torch.arange(9), 3, seed=0, labels=torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2]))
 
 
-def test_a_split_too_small_for_all_classes_is_refused():
-    with pytest.raises(RunnerError, match="can't hold all 3 classes"):
-        set_aside(torch.arange(9), 2, seed=0, labels=torch.arange(9) % 3)
+def test_a_split_is_never_too_small_for_all_classes():
+    labels = torch.arange(9) % 3
+    rest, part = set_aside(torch.arange(9), 1, seed=0, labels=labels)
+    assert labels[part].sort().values.tolist() == [0, 1, 2] and len(rest) == 6
+
+
+def test_a_split_that_leaves_too_few_for_all_classes_is_refused():
+    with pytest.raises(RunnerError, match="leaves too few for 3 classes"):
+        set_aside(torch.arange(9), 7, seed=0, labels=torch.arange(9) % 3)
 
 
 @pytest.mark.parametrize(("index", "folds", "message"), [(0, 1, "2 to 6 folds"), (0, 7, "not 7"), (3, 3, "Fold 3")])

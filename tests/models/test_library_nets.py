@@ -160,7 +160,10 @@ def test_unknown_torchvision_weights_are_answered_with_the_known():
 
 
 def test_torchvision_weights_for_one_size_name_it():
-    with pytest.raises(ValueError, match=r"vit_b_16 are for images of 224x224.*data\.image_size=224"):
+    with (
+        pytest.raises(ValueError, match=r"vit_b_16 are for images of 224x224.*data\.image_size=224"),
+        torch.device("meta"),
+    ):
         torchvision_model("vit_b_16", 3, 32, 10, weights="DEFAULT")
 
 

@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from runner.config import catalog, resolvers, rules, schema
 from runner.config.catalog import Known
@@ -59,7 +59,7 @@ def further_mistakes(parsed: Sequence[Override], directories: Sequence[Path], kn
     keys = [each for each in parsed if each.key not in known and not is_hydra(each)]
     messages: list[str] = []
     try:
-        base = hydra_config(directories, [each.text for each in groups])
+        base = split(hydra_config(directories, [each.text for each in groups]), []).config
         sound = [each for each in keys if not key_mistakes(each, known, base)]
         messages = [message for each in keys for message in key_mistakes(each, known, base)]
         good = [each.text for each in (*groups, *sound)]
@@ -76,7 +76,7 @@ def check_sweep(overrides: Sequence[str], directories: Sequence[Path]) -> None:
         if each.key in known:
             mistakes += choice_mistakes(each, known)
         elif not is_hydra(each) and "." not in each.key:
-            base = hydra_config(directories, [])
+            base = split(hydra_config(directories, []), []).config
             mistakes += key_mistakes(each, known, base)
     if mistakes:
         raise join_errors(mistakes)
@@ -108,46 +108,47 @@ def split(whole: DictConfig, overrides: Sequence[str]) -> Composed:
 
 def check(composed: Composed, known: Known) -> list[str]:
     """All messages about a configuration that composes but cannot run."""
-    missing = sorted(OmegaConf.missing_keys(composed.config))
-    if missing:
-        return [f"{key}=??? is mandatory: add {key}=… to the command." for key in missing]
-    config, messages = resolve(composed.config)
-    if not messages:
-        messages = schema.check_types(config)
-        messages += unknown_keys(config)
-    if messages:
-        return messages
-    plugins = config["runner"]["plugins"]
-    return [
-        *rules.check_stages(config),
-        *rules.check_pair(config, composed.chosen, known),
-        *rules.check_task(config, composed.chosen),
-        *rules.check_targets(config, plugins),
-    ]
+    config, unresolved = resolve(composed.config)
+    messages = [*schema.check_types(config), *unknown_keys(config), *rules.check_stages(config)]
+    misfits = [*rules.check_pair(config, composed.chosen, known), *rules.check_task(config, composed.chosen)]
+    targets = list(rules.check_targets(config, config["runner"]["plugins"] or []))
+    # A network that does not fit the data cannot read what it needs from it: one message is enough.
+    return list(dict.fromkeys([*messages, *(misfits or unresolved), *targets]))
 
 
 def resolve(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
-    """The configuration as plain containers, or one message for each section that does not resolve."""
+    """The configuration as plain containers; what is missing or does not resolve is null and has a message."""
     messages: list[str] = []
-    plain: dict[str, Any] = {}
-    for key in config:
+
+    def plain(node: Any, prefix: str) -> Any:
+        keys = list(node) if isinstance(node, DictConfig) else range(len(node))
+        values = {str(key): value(node, key, f"{prefix}{key}") for key in keys}
+        return values if isinstance(node, DictConfig) else list(values.values())
+
+    def value(node: Any, key: Any, place: str) -> Any:
         try:
-            value = config[key]
-            plain[str(key)] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            if OmegaConf.is_missing(node, key):
+                messages.append(f"{place}=??? is mandatory: add {place}=… to the command.")
+                return None
+            child = node[key]
+        except InterpolationToMissingValueError:
+            return None  # the missing value has a message of its own
         except OmegaConfBaseException as error:
-            messages.append(unresolved(str(key), error))
-    return plain, list(dict.fromkeys(messages))
+            messages.append(reason(place, error))
+            return None
+        return plain(child, f"{place}.") if OmegaConf.is_config(child) else child
+
+    return plain(config, ""), messages
 
 
-def unresolved(section: str, error: OmegaConfBaseException) -> str:
+def reason(place: str, error: OmegaConfBaseException) -> str:
     """The message for an interpolation that leads nowhere; a RunnerError raised inside it speaks for itself."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, RunnerError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
-    reason = str(error).splitlines()[0]
-    return f"{section}: {reason}. The chosen data does not declare what {section} reads; choose another {section}."
+    return f"{place}: {str(error).splitlines()[0]}. The chosen data does not declare what {place} reads."
 
 
 def unknown_keys(config: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override as HydraOverride
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from runner.config.catalog import Known
@@ -33,7 +33,7 @@ def parse(overrides: Sequence[str]) -> tuple[list[Override], list[str]]:
             continue
         try:
             parsed.append(understand(text, parser.parse_override(text)))
-        except OverrideParseException:
+        except HydraException:
             mistakes.append(f"{text}: not understood. Quote a value with special characters: 'key=\"a (b)\"'.")
     return parsed, mistakes
 
@@ -70,7 +70,7 @@ def key_mistakes(override: Override, known: Known, base: DictConfig) -> list[str
     keys = list(flat_keys(base))
     if override.adds or override.key in keys:
         return []
-    names = [*keys, *known]
+    names = dict.fromkeys([*keys, *known])
     if "." in override.key:
         section = override.key.rsplit(".", 1)[0]
         here = [key for key in keys if key.startswith(f"{section}.") and "." not in key[len(section) + 1 :]]

@@ -36,12 +36,12 @@ def stage_names() -> list[str]:
 def check_stages(config: Config) -> Iterator[str]:
     """Stages exist, are not empty, and have weights to work on."""
     stages, known = config["stages"], stage_names()
-    for stage in stages:
-        if stage not in known:
-            yield f"stages: there is no stage {stage}; known: {', '.join(known)}.{did_you_mean(str(stage), known)}"
+    unknown = [str(stage) for stage in stages if stage not in known]
+    for stage in unknown:
+        yield f"stages: there is no stage {stage}; known: {', '.join(known)}.{did_you_mean(stage, known)}"
     if not stages:
         yield f"stages=[] leaves nothing to do; choose from {', '.join(known)}."
-    elif not {"fit", "cross_validate"} & set(stages) and not has_weights(config):
+    elif not unknown and not {"fit", "cross_validate"} & set(stages) and not has_weights(config):
         yield (
             f"stages=[{','.join(map(str, stages))}] needs trained weights: "
             "add checkpoint=RUN_DIRECTORY (or a .ckpt file), or put fit first."

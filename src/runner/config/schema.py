@@ -139,7 +139,7 @@ def complain(hint: Any, value: Any) -> str | None:
     if get_origin(hint) is Annotated:
         plain, *rules = get_args(hint)
         if words := complain(plain, value):
-            return f"{words}, {rules[0].words}" if rules and plain is not str else words
+            return rules[0].words if plain is str else f"{words}, {rules[0].words}"
         return next((rule.words for rule in rules if not rule.holds(value)), None)
     if get_origin(hint) in (Union, types.UnionType):
         complaints = [complain(option, value) for option in get_args(hint)]

@@ -1,7 +1,6 @@
 """Diabetes: 442 patients that ship with scikit-learn, ten measurements each."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from sklearn.datasets import load_diabetes
@@ -17,9 +16,6 @@ class Diabetes(TabularDataModule):
 
     Source: B. Efron et al., "Least Angle Regression", Annals of Statistics 32, 2004.
     """
-
-    def __init__(self, *, num_features: int = 10, **tabular: Any) -> None:
-        super().__init__(num_features=num_features, **tabular)
 
     def load(self) -> Source:
         """Read from the installed scikit-learn; nothing is downloaded."""

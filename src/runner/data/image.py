@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from runner.data.decode import decode_image
-from runner.data.module import Batch, DataModule, Source
+from runner.data.module import Batch, DataModule
 from runner.data.standardise import Standardiser
 from runner.errors import RunnerError
 
@@ -33,7 +33,6 @@ class ImageDataModule(DataModule):
         mean: Sequence[float],
         std: Sequence[float],
         augmentation: Augment | None = None,
-        class_names: Sequence[str] | None = None,
         **splitting: Any,
     ) -> None:
         super().__init__(**splitting)
@@ -45,7 +44,6 @@ class ImageDataModule(DataModule):
         self.channels, self.image_size, self.num_classes = channels, image_size, num_classes
         self.normalisation = Standardiser(mean, std, trailing=2)
         self.augmentation = augmentation
-        self.given_class_names = tuple(class_names) if class_names else None
 
     def setup(self, stage: str | None = None) -> None:
         """As in DataModule; then checks that the images are what the configuration declares."""
@@ -56,11 +54,6 @@ class ImageDataModule(DataModule):
                 f"data.num_classes is {self.num_classes}, but the data has {found} classes. "
                 f"Set data.num_classes={found}."
             )
-
-    def divide(self, source: Source) -> dict[str, Any]:
-        """As in DataModule, with the class names of the configuration where it gives some."""
-        self.class_names = self.given_class_names or source.class_names
-        return super().divide(source)
 
     def unit(self, inputs: Tensor) -> Tensor:
         """uint8 (N, C, H, W) to float32 from 0 to 1."""

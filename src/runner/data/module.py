@@ -55,7 +55,7 @@ class Samples:
         return self.rows[self.indices[:count]], self.row_targets[self.indices[:count]]
 
     def spread(self, count: int) -> "Samples":
-        """`count` samples evenly spaced over the split (at most all), so of many classes even where these are sorted."""
+        """`count` samples evenly spaced over the split (at most all): of many classes even where they are sorted."""
         count = min(count, len(self))
         return Samples(self.rows, self.row_targets, self.indices[torch.arange(count) * len(self) // max(count, 1)])
 

@@ -13,13 +13,16 @@ from runner.errors import RunnerError
 def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Divide `indices` int64 (n,) into (the rest, `count` of them), each in ascending order.
 
-    With `labels` (n,), aligned with `indices`, both parts keep the classes' proportions to within one sample.
+    With `labels` (n,), aligned with `indices`, both parts keep the classes' proportions to within one sample; a
+    `count` below the number of classes is raised to it, so that no class is missing from either part.
 
     Raises:
         RunnerError: nothing would remain, or a class is too small to be in both parts.
     """
     if count == 0:
         return indices.sort().values, indices[:0]
+    if labels is not None:
+        count = max(count, len(labels.unique()))
     if count >= len(indices):
         raise RunnerError(
             f"A split of {count} samples leaves none of {len(indices)} for training. "
@@ -82,8 +85,8 @@ def _check_class_sizes(labels: Tensor, least: int, purpose: str) -> None:
 
 def _check_room_for_classes(labels: Tensor, count: int) -> None:
     classes = len(labels.unique())
-    if min(count, len(labels) - count) < classes:
+    if len(labels) - count < classes:
         raise RunnerError(
-            f"{count} of {len(labels)} samples can't hold all {classes} classes in both splits. "
-            "Change data.validation_fraction or data.test_fraction, or bring more data."
+            f"A split of {count} from {len(labels)} samples leaves too few for {classes} classes. "
+            "Lower data.validation_fraction or data.test_fraction, or bring more data."
         )

@@ -17,8 +17,8 @@ class ThreePoints(TabularDataModule):
     So their scores say how well the points are fitted, and nothing about points not seen.
     """
 
-    def __init__(self, *, batch_size: int = 3, num_features: int = 1, **tabular: Any) -> None:
-        super().__init__(batch_size=batch_size, num_features=num_features, standardise=False, **tabular)
+    def __init__(self, *, batch_size: int = 3, **tabular: Any) -> None:
+        super().__init__(batch_size=batch_size, standardise=False, **tabular)
 
     def divide(self, source: Source) -> dict[str, Samples]:
         """All points in all splits."""

@@ -21,24 +21,23 @@ class TabularDataModule(DataModule):
     def __init__(
         self,
         *,
-        num_features: int,
-        num_targets: int = 1,
         num_classes: int | None = None,
         standardise: bool = True,
         **splitting: Any,
     ) -> None:
         super().__init__(**splitting)
-        self.num_features, self.num_targets, self.num_classes = num_features, num_targets, num_classes
-        self.standardise = standardise
-        self.standardisation = Standardiser([0.0] * num_features, [1.0] * num_features)
+        self.num_classes, self.standardise = num_classes, standardise
+        self.standardisation = Standardiser([0.0], [1.0])
 
     def fit_transform(self, training: Samples) -> None:
         """Mean and standard deviation of the training split's columns, computed in float64."""
         if not self.standardise:
             return
         inputs = training.inputs.to(torch.float64)
-        std = inputs.std(dim=0, unbiased=False)
-        self.standardisation = Standardiser(inputs.mean(dim=0).tolist(), torch.where(std > 0, std, 1.0).tolist())
+        # Rounding in the mean gives a constant column a tiny standard deviation, so it is told by its extremes.
+        constant = inputs.amin(dim=0) == inputs.amax(dim=0)
+        std = inputs.std(dim=0, unbiased=False).masked_fill(constant, 1.0)
+        self.standardisation = Standardiser(inputs.mean(dim=0).tolist(), std.tolist())
 
     def transform(self, inputs: Tensor) -> Tensor:
         """float32 (N, F) to standardised float32 (N, F)."""

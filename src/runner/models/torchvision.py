@@ -39,14 +39,17 @@ def torchvision_model(
         fit_first_convolution(network, in_channels)
         return network
 
-    takes_size = bool(SIZE_SETTINGS & _settings(builder, image_size).keys())
+    settings = _settings(builder, image_size) | kwargs
+    takes_size = bool(SIZE_SETTINGS & settings.keys())
+    if chosen is not None and takes_size:
+        _refuse_other_size(name, chosen, image_size)
     try:
         refuse_wrong_size(name, build if takes_size else built_once(build), in_channels, image_size)
     except TypeError as error:
         raise ValueError(f"torchvision's {name} refuses its arguments: {error}.") from error
     if chosen is None or building_on_meta():
         return build(image_size)
-    network = _trained(name, builder, chosen, _settings(builder, image_size) | kwargs, in_channels)
+    network = _trained(name, builder, chosen, settings, in_channels)
     fit_first_convolution(network, in_channels)
     replace_head(network, num_outputs)
     return network
@@ -95,6 +98,16 @@ def _weights(name: str, weights: str) -> WeightsEnum:
         raise ValueError(f"{name} has no weights {weights!r}: choose from {names}, or null.") from None
 
 
+def _refuse_other_size(name: str, weights: WeightsEnum, image_size: int) -> None:
+    """Raise ValueError when the network is built for one size and its weights are for another."""
+    trained_size = weights.meta["min_size"][0]
+    if image_size != trained_size:
+        raise ValueError(
+            f"The weights of {name} are for images of {trained_size}x{trained_size}: "
+            f"set data.image_size={trained_size}, or model.weights=null to train from scratch."
+        )
+
+
 def _trained(
     name: str,
     builder: Callable[..., nn.Module],
@@ -103,12 +116,6 @@ def _trained(
     in_channels: int,
 ) -> nn.Module:
     """The network as it was trained, with its own head; downloaded, or taken from torch.hub's folder."""
-    trained_size = weights.meta["min_size"][0]
-    if any(settings[key] not in (trained_size, (trained_size,) * 2) for key in SIZE_SETTINGS & settings.keys()):
-        raise ValueError(
-            f"The weights of {name} are for images of {trained_size}x{trained_size}: "
-            f"set data.image_size={trained_size}, or model.weights=null to train from scratch."
-        )
     arguments = {key: value for key, value in settings.items() if key != "init_weights"}
     if "aux_logits" in arguments:
         arguments["aux_logits"] = True  # the weights hold the auxiliary heads

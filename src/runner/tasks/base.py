@@ -49,7 +49,7 @@ class Task(pl.LightningModule, ABC):
         self.network = network
         self.optimization = Optimization(optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm)
         self.class_names: tuple[str, ...] | None = None
-        self.training_log = TrainingLog()
+        self.training_log = TrainingLog(self.hits)
         self.validation = Evaluation("val", self.make_metrics(), self.metric_inputs)
         self.testing = Evaluation("test", self.make_metrics(), self.metric_inputs)
 
@@ -74,7 +74,7 @@ class Task(pl.LightningModule, ABC):
         """One row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """The number of right answers of a training batch, 0-d; None where there is no right and wrong."""
+        """The number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
 
     def figures(self, evidence: Evidence) -> dict[str, Figure]:
@@ -87,7 +87,14 @@ class Task(pl.LightningModule, ABC):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The network's outputs."""
-        return self.network(inputs)  # type: ignore[no-any-return]
+        return self.network(inputs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As always; but Lightning notes the running hook here forty times a step, which nn.Module makes slow."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def train(self, mode: bool = True) -> "Task":
         """As always, but frozen batch normalisation keeps its statistics."""
@@ -108,15 +115,14 @@ class Task(pl.LightningModule, ABC):
     def setup(self, stage: str) -> None:
         """Training begins with an empty log; Lightning restores a checkpoint's after this."""
         if stage == "fit":
-            self.training_log = TrainingLog()
+            self.training_log = TrainingLog(self.hits)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, noted for the log."""
         inputs, targets = batch
-        outputs = self(inputs)
+        outputs = self.network(inputs)
         loss = self.loss(outputs, targets)
-        hits = self.hits(outputs.detach(), targets)
-        self.training_log.note(self, loss.detach(), hits, len(targets), batch_idx)
+        self.training_log.note(self, batch_idx, loss.detach(), outputs.detach(), targets)
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -165,6 +171,6 @@ class Task(pl.LightningModule, ABC):
 
     def _evaluate(self, evaluation: Evaluation, batch: Batch) -> Tensor:
         inputs, targets = batch
-        outputs: Tensor = self(inputs)
+        outputs: Tensor = self.network(inputs)
         evaluation.add(self.loss(outputs, targets), outputs, targets)
         return outputs

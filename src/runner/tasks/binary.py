@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
+from torchmetrics.utilities import dim_zero_cat
 
 from runner.tasks.base import Batch, Task
 from runner.tasks.evidence import Evidence
@@ -19,9 +20,9 @@ CURVE_POINTS = 200
 class AUROC(BinaryAUROC):
     """Area under the ROC curve; NaN, not 0, where all targets are of one class."""
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # type: ignore[override]
         """0-d."""
-        _, targets = super()._final_state()  # type: ignore[misc]
+        targets = dim_zero_cat(self.target)
         return super().compute() if targets.min() < targets.max() else torch.tensor(torch.nan)
 
 

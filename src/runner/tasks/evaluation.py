@@ -33,7 +33,7 @@ class Evaluation(nn.Module):
 
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """A batch: its mean loss, the network's outputs and the targets."""
-        self.record.add(0, len(targets), loss)
+        self.record.add(0, loss, outputs, targets)
         self.waiting.append((outputs, targets))
         if len(self.waiting) >= BATCHES:
             self.update()

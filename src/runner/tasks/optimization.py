@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from runner.errors import RunnerError
 from runner.tasks.parameter_groups import parameter_groups
@@ -34,11 +35,20 @@ class Optimization:
     decay_bias_and_norm: bool = False
 
     def configure(self, network: nn.Module, trainer: pl.Trainer) -> dict[str, Any]:
-        """Optimizer and scheduler of the parameters that train, as Lightning takes them."""
+        """Optimizer and scheduler of the parameters that train, as Lightning takes them.
+
+        Raises:
+            RunnerError: nothing trains, or the schedule lacks an interval, a metric or an end.
+        """
         optimizer = self.make_optimizer(self.groups(network))
         if self.make_scheduler is None:
             return {"optimizer": optimizer}
-        config: dict[str, Any] = {"scheduler": self.schedule(optimizer, trainer), "interval": self.interval}
+        if self.interval not in ("step", "epoch"):
+            raise RunnerError(f"scheduler.interval={self.interval}: must be step or epoch.")
+        scheduler = self.schedule(optimizer, trainer)
+        if isinstance(scheduler, ReduceLROnPlateau) and self.monitor is None:
+            raise RunnerError("This scheduler follows a metric: name it, for example scheduler.monitor=val/loss.")
+        config: dict[str, Any] = {"scheduler": scheduler, "interval": self.interval}
         if self.monitor is not None:
             # A run without validation has nothing to follow; not strict, Lightning then warns instead of stopping.
             config |= {"monitor": self.monitor, "strict": False}

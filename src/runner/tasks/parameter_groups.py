@@ -15,7 +15,9 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     decay (He et al. 2019, "Bag of Tricks", section 3.1); embeddings decay. A shared parameter appears once. A group
     without parameters is left out.
     """
-    decayed, undecayed, seen = [], [], set()
+    decayed: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
+    seen: set[int] = set()
     for owner in module.modules():
         for name, parameter in owner.named_parameters(recurse=False):
             if not parameter.requires_grad or id(parameter) in seen:

@@ -1,5 +1,6 @@
 """Pictures: draws what an evaluation showed, once at its end, for TensorBoard."""
 
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +15,8 @@ from runner.tasks.evidence import Evidence
 from runner.tracking.figures import image_grid, render
 
 # Pictures of samples are chosen from the first so many of a split.
+log = logging.getLogger(__name__)
+
 SAMPLES = 1024
 # Not needed by any figure, and large where there are many classes.
 LEFT_OUT = "probabilities"
@@ -30,6 +33,11 @@ class Pictures(Callback):
         self._inputs: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._predictions: list[dict[str, Tensor]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the network's graph, where tracing can follow it."""
+        if trainer.global_step == 0 and isinstance(pl_module, Task):
+            graph(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -107,6 +115,20 @@ def write(trainer: pl.Trainer, figures: dict[str, Figure]) -> None:
         pixels = render(figure)
         for board in boards(trainer):
             board.experiment.add_image(name, pixels, trainer.global_step, dataformats="HWC")
+
+
+def graph(trainer: pl.Trainer, task: Task) -> None:
+    """Adds the network's graph to TensorBoard; a network that cannot be traced has none."""
+    data = getattr(trainer, "datamodule", None)
+    for board in boards(trainer):
+        training = task.training
+        task.eval()
+        try:
+            board.experiment.add_graph(task.network, data.example(1).to(task.device))  # type: ignore[union-attr]
+        except Exception as error:  # tracing fails in as many ways as there are networks
+            log.info("No graph of this network: %s", str(error).splitlines()[0])
+        finally:
+            task.train(training)
 
 
 def evidence(

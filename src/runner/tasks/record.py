@@ -1,94 +1,107 @@
 """Record: losses and right answers of many steps, read from the device all at once."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+# Outputs and targets of many samples to the number of right answers among them, 0-d; None where nothing is right.
+Hits = Callable[[Tensor, Tensor], Tensor | None]
+
 
 @dataclass
 class Sums:
-    """Sums over samples: `loss` of loss x samples, `hits` right answers, `count` samples."""
+    """Sums over samples: `loss` of loss x samples, `hits` right answers (None: not counted), `count` samples."""
 
     loss: float = 0.0
-    hits: float = 0.0
+    hits: float | None = None
     count: int = 0
 
-    def add(self, loss: float, hits: float, count: int) -> None:
-        """Adds a batch of `count` samples with the mean loss `loss`."""
-        self.loss += loss * count
-        self.hits += hits
-        self.count += count
-
-    def means(self, *, with_hits: bool) -> dict[str, float]:
+    def means(self) -> dict[str, float]:
         """`loss` and, where right answers are counted, `accuracy`; empty before the first sample."""
         if not self.count:
             return {}
-        accuracy = {"accuracy": self.hits / self.count} if with_hits else {}
+        accuracy = {} if self.hits is None else {"accuracy": self.hits / self.count}
         return {"loss": self.loss / self.count, **accuracy}
 
 
 class Record:
     """What steps leave behind: kept on the device by `add`, summed up by `read`.
 
-    The sums are Python floats, added step by step: they do not depend on how often they were read, so an epoch
-    that was interrupted, saved and continued ends with exactly the same means.
+    Losses are summed as Python floats step by step, right answers are whole numbers: the sums do not depend on how
+    often they were read, so an epoch that was interrupted, saved and continued ends with exactly the same means.
 
     Attributes:
-        unread: (step, samples, loss, right answers) of every step since the last `read`.
+        steps: (step, samples, loss) of every step since the last `read`.
         epoch: sums of the current epoch.
         window: sums since the last point of the loss curve.
         last_finite: (step, loss) of the last finite loss that was read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hits: Hits | None = None) -> None:
+        self.count_hits = hits
         self.epoch, self.window = Sums(), Sums()
         self.last_finite: tuple[int, float] | None = None
-        self.with_hits = False
-        self.unread: list[tuple[int, int, Tensor, Tensor | None]] = []
+        self.steps: list[tuple[int, int, Tensor]] = []
+        self.answers: list[tuple[Tensor, Tensor]] = []
 
-    def add(self, step: int, count: int, loss: Tensor, hits: Tensor | None = None) -> None:
-        """A batch of `count` samples: detached 0-d `loss` (their mean) and number of right answers."""
-        self.unread.append((step, count, loss, hits))
+    def add(self, step: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        """A batch: its mean loss, 0-d, outputs (N, …), both detached, and targets (N, …)."""
+        self.steps.append((step, len(targets), loss))
+        if self.count_hits is not None:
+            self.answers.append((outputs, targets))
 
     def read(self) -> tuple[int, float] | None:
         """Takes all that was added into the sums; returns (step, loss) of the first loss that isn't finite."""
-        unread, self.unread = self.unread, []
-        if not unread:
+        steps, self.steps = self.steps, []
+        if not steps:
             return None
-        losses = torch.stack([entry[2] for entry in unread]).tolist()
-        counted = [entry[3] for entry in unread if entry[3] is not None]
-        self.with_hits = len(counted) == len(unread)
-        hits = torch.stack(counted).tolist() if self.with_hits else [0.0] * len(unread)
+        self._read_hits()
         first_bad = None
-        for (step, count, _, _), loss, right in zip(unread, losses, hits, strict=True):
-            self.epoch.add(loss, right, count)
-            self.window.add(loss, right, count)
-            if math.isfinite(loss):
-                self.last_finite = (step, loss) if first_bad is None else self.last_finite
+        losses = torch.stack([loss for _, _, loss in steps]).tolist()
+        for (step, count, _), loss in zip(steps, losses, strict=True):
+            for sums in (self.epoch, self.window):
+                sums.loss += loss * count
+                sums.count += count
+            if not math.isfinite(loss):
+                first_bad = first_bad or (step, loss)
             elif first_bad is None:
-                first_bad = (step, loss)
+                self.last_finite = (step, loss)
         return first_bad
 
     def take(self, span: str) -> dict[str, float]:
         """The means of `epoch` or `window`, which begins anew."""
-        means: dict[str, float] = getattr(self, span).means(with_hits=self.with_hits)
+        means: dict[str, float] = getattr(self, span).means()
         setattr(self, span, Sums())
         return means
 
     def state_dict(self) -> dict[str, Any]:
         """Plain Python; what was added must have been read."""
         sums = {name: [each.loss, each.hits, each.count] for name, each in self._spans().items()}
-        return {**sums, "last_finite": list(self.last_finite or ()), "with_hits": self.with_hits}
+        return {**sums, "last_finite": list(self.last_finite or ())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was taken."""
         for name in self._spans():
             setattr(self, name, Sums(*state[name]))
         self.last_finite = (state["last_finite"][0], state["last_finite"][1]) if state["last_finite"] else None
-        self.with_hits = state["with_hits"]
 
     def _spans(self) -> dict[str, Sums]:
         return {"epoch": self.epoch, "window": self.window}
+
+    def _read_hits(self) -> None:
+        answers, self.answers = self.answers, []
+        if self.count_hits is None or not answers:
+            return
+        by_shape: dict[tuple[torch.Size, ...], list[tuple[Tensor, Tensor]]] = {}
+        for outputs, targets in answers:  # class indices and mixed shares may alternate
+            by_shape.setdefault((outputs.shape[1:], targets.shape[1:]), []).append((outputs, targets))
+        for alike in by_shape.values():
+            outputs, targets = (torch.cat(parts) for parts in zip(*alike, strict=True))
+            hits = self.count_hits(outputs, targets)
+            if hits is not None:
+                for sums in (self.epoch, self.window):
+                    sums.hits = (sums.hits or 0.0) + float(hits)

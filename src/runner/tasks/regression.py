@@ -85,7 +85,8 @@ class Regression(Task):
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
         """`value` float32 (N, num_targets) in original units."""
-        return {"value": outputs.reshape(-1, len(self.mean)).float() * self.std + self.mean}
+        std, mean = self.std.to(outputs.device), self.mean.to(outputs.device)
+        return {"value": outputs.reshape(-1, len(mean)).float() * std + mean}
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
         """`prediction` and `target` in original units; numbered (`prediction_0`, …) where there are several."""

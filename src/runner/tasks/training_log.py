@@ -8,35 +8,38 @@ import torch
 from torch import Tensor
 
 from runner.tasks.divergence import DivergedError
-from runner.tasks.record import Record
+from runner.tasks.record import Hits, Record
+
+# However seldom the log is written, outputs don't pile up on the device for longer than so many steps.
+LONGEST_WAIT = 64
 
 
 class TrainingLog:
     """Logs `train/loss_step` every `trainer.log_every_n_steps` steps and `train/*` once an epoch.
 
-    Losses stay on the device until they are due. On a CPU alone every loss is looked at, which costs nothing there,
-    and a loss that isn't finite stops the run before its gradients reach the weights; elsewhere it stops the run when
+    Losses stay on the device until they are due. On a single CPU every loss is looked at, which costs nothing there,
+    and one that isn't finite stops the run before its gradients reach the weights; elsewhere it stops the run when
     the losses are next read, with the same message.
     """
 
-    def __init__(self) -> None:
-        self.record = Record()
+    def __init__(self, hits: Hits | None = None) -> None:
+        self.record = Record(hits)
         self._batch: tuple[int, int] | None = None
         self._logged_step = 0
 
-    def note(self, module: pl.LightningModule, loss: Tensor, hits: Tensor | None, count: int, index: int) -> None:
-        """Batch `index` of the epoch: its detached loss, its right answers and its number of samples."""
+    def note(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        """Batch `index` of the epoch: its loss and outputs, both detached, and its targets."""
         trainer = module.trainer
         step, batch = trainer.global_step + 1, (trainer.current_epoch, index)
-        watched = loss.device.type == "cpu" and trainer.world_size == 1
+        if loss.device.type == "cpu" and trainer.world_size == 1 and not math.isfinite(loss.item()):
+            self.read(trainer)
+            raise self._diverged(trainer, step, loss.item())
         if batch == self._batch:  # LBFGS evaluates a batch many times; the first time counts
-            if watched and not math.isfinite(loss.item()):
-                raise self._diverged(trainer, step, loss.item())
             return
         self._batch = batch
-        self.record.add(step, count, loss, hits)
-        due = step % trainer.log_every_n_steps == 0 and step != self._logged_step
-        if watched or due or trainer.is_last_batch:
+        self.record.add(step, loss, outputs, targets)
+        due = step % trainer.log_every_n_steps == 0 and step != self._logged_step  # type: ignore[attr-defined]
+        if due or trainer.is_last_batch or len(self.record.steps) >= LONGEST_WAIT:
             self.read(trainer)
         if due:
             self._log_window(module, step)
@@ -45,13 +48,14 @@ class TrainingLog:
 
     def read(self, trainer: pl.Trainer) -> None:
         """Sums up what was noted; raises DivergedError where a loss, on any device, is not finite."""
-        if not self.record.unread:
+        if not self.record.steps:
             return
         bad = self.record.read()
-        if trainer.world_size > 1:
-            flag = torch.tensor(float(bad is not None), device=trainer.strategy.root_device)
-            if float(trainer.strategy.reduce(flag, reduce_op="max")) and bad is None:
-                bad = (trainer.global_step, math.nan)
+        if trainer.world_size > 1:  # all processes stop, at the first step that broke in any of them
+            own = torch.tensor(math.inf if bad is None else float(bad[0]), device=trainer.strategy.root_device)
+            first = float(trainer.strategy.reduce(own, reduce_op="min"))
+            if math.isfinite(first):
+                bad = (int(first), bad[1] if bad is not None and bad[0] == first else math.nan)
         if bad is not None:
             raise self._diverged(trainer, *bad)
 
@@ -83,4 +87,5 @@ class TrainingLog:
         advice = [f"lower optimizer.lr (now {float(max(rates)):.4g})"] if rates else []
         if not trainer.gradient_clip_val:
             advice.append("set trainer.gradient_clip_val=1")
-        return DivergedError(step, value, self.record.last_finite, tuple(advice))
+        last = self.record.last_finite
+        return DivergedError(step, value, last if last is not None and last[0] < step else None, tuple(advice))

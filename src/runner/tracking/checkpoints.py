@@ -22,13 +22,16 @@ class BestAndLast(ModelCheckpoint):
     Without validation (`monitor=None`) the best is the latest.
     """
 
-    def __init__(self, dirpath: str, monitor: str | None = None, mode: str = "min") -> None:
+    def __init__(
+        self, dirpath: str, monitor: str | None = None, mode: str = "min", every_n_epochs: int = 1
+    ) -> None:
         super().__init__(
             dirpath=dirpath,
             filename=BEST,
             monitor=monitor,
             mode=mode,
             save_top_k=1,
+            every_n_epochs=every_n_epochs,
             save_last=True,
             # After validation and at the same point of every epoch, so that schedulers continue exactly.
             save_on_train_epoch_end=True,

@@ -1,7 +1,6 @@
 """Figures as pure functions: numbers in, a matplotlib Figure out; nothing here opens a window or keeps state."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 BLUE, ORANGE, RED, GREEN, GREY = "#2a6fbb", "#e08214", "#c0392b", "#2e8b57", "#888888"
 # Above these the numbers in the cells, or the names of all classes, could not be read.
 CLASSES_WITH_COUNTS, CLASSES_WITH_NAMES, BARS = 20, 60, 100
-LONGEST_NAME = 18
+LONGEST_NAME, MARKED_CROSSINGS = 18, 4
 
 
 def render(figure: Figure) -> np.ndarray:
@@ -72,7 +71,7 @@ def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
     axes.set(xlim=(0, 1.18), xticks=[0, 0.2, 0.4, 0.6, 0.8, 1], title=title)
     for row, index in enumerate(order.tolist()):
         value = float(accuracy[index])
-        axes.text(value + 0.01, row, f"{value:.3f}  of {int(totals[index])}", va="center", fontsize=7, color="#333333")
+        axes.text(value + 0.01, row, f"{value:.3f}  n = {int(totals[index])}", va="center", fontsize=7, color="#333333")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -167,7 +166,7 @@ def probability_curve(
     axes.plot(x.numpy(), probability.numpy(), color=ORANGE, label=f"probability of {names[1]}")
     axes.scatter(points_x.numpy(), points_y.numpy(), s=24, color=BLUE, zorder=3, label="sample")
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
-    for place in crossings(x, probability):
+    for place in crossings(x, probability)[:MARKED_CROSSINGS]:
         axes.axvline(place, color=RED, linestyle=":", linewidth=1.2, label=f"0.5 at x = {place:.3g}")
     axes.set(xlabel="x", ylabel="probability", ylim=(-0.06, 1.06))
     axes.legend(loc="center left", fontsize=8)
@@ -186,11 +185,5 @@ def crossings(x: Tensor, y: Tensor, level: float = 0.5) -> list[float]:
 
 
 def shorten(name: str) -> str:
-    """A class name short enough for an axis."""
-    return (
-        name
-        if len(name) <= LONGEST_NAME
-        else textwrap.shorten(name, LONGEST_NAME, placeholder="…")
-        if " " in name
-        else f"{name[: LONGEST_NAME - 1]}…"
-    )
+    """A class name short enough for an axis; the middle goes, since names often differ at their end."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:9]}…{name[-(LONGEST_NAME - 10) :]}"
