@@ -32,7 +32,8 @@ benchmark: $(VENV)/installed
 
 # Exact versions of everything installed; run it in a fresh environment after changing pyproject.toml.
 lock: $(VENV)/installed
-	$(BIN)/pip freeze --exclude-editable | grep -v '^runner' > requirements.lock
+	echo "# Exact versions of everything that make installs, as pip constraints; renewed by: make lock" > requirements.lock
+	$(BIN)/pip freeze --exclude-editable >> requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
