@@ -101,7 +101,7 @@ def test_folds_before_setup_are_refused():
         Line().use_fold(0, 3)
 
 
-def test_folds_of_tabular_data_are_standardised_each_by_its_own_training_part():
+def test_folds_of_tabular_data_are_standardized_each_by_its_own_training_part():
     data = diabetes()
     for index in range(3):
         data.use_fold(index, 3)
@@ -120,8 +120,8 @@ def test_diabetes_has_its_rows_and_its_targets_in_original_units():
     assert data.class_names is None
 
 
-def test_standardise_false_leaves_inputs_as_they_are():
-    data = diabetes(standardise=False)
+def test_standardize_false_leaves_inputs_as_they_are():
+    data = diabetes(standardize=False)
     assert torch.equal(data.example(4), data.splits["test"].spread(4).inputs)
 
 

@@ -71,7 +71,7 @@ def test_other_separators_byte_order_mark_and_blank_lines_make_no_difference(tmp
     assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
 
 
-def test_inputs_are_standardised_by_the_training_split_and_prediction_needs_no_data(tmp_path):
+def test_inputs_are_standardized_by_the_training_split_and_prediction_needs_no_data(tmp_path):
     path = write(tmp_path, TABLE)
     data = table(path, features=None, target="price")
     with pytest.raises(RunnerError, match=r"'blue' is no number|'red' is no number"):

@@ -95,7 +95,7 @@ def regression(targets: Tensor, **kwargs) -> Regression:
     return task
 
 
-def test_regression_trains_standardised_and_reports_original_units() -> None:
+def test_regression_trains_standardized_and_reports_original_units() -> None:
     training, targets, outputs = 70 * random(50, 1) + 150, 70 * random(40, 1, seed=1) + 150, random(40, 1, seed=2)
     task = regression(training)
     mean, std = training.mean(), training.std(correction=0)
@@ -108,7 +108,7 @@ def test_regression_trains_standardised_and_reports_original_units() -> None:
     torch.testing.assert_close(task.predictions(outputs)["value"], value)
 
 
-def test_several_targets_are_standardised_each_by_itself() -> None:
+def test_several_targets_are_standardized_each_by_itself() -> None:
     training = random(30, 2) * torch.tensor([1.0, 1000.0]) + torch.tensor([5.0, -2000.0])
     task = regression(training)
     outputs = (training - training.mean(0)) / training.std(0, correction=0)

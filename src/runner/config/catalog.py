@@ -48,7 +48,7 @@ def config_directories(config_dir: str | None = None) -> list[Path]:
 def header(path: Path) -> tuple[str, str, str]:
     """The header's three lines (what, command, what to expect) of a YAML file; empty where a line is missing."""
     lines = []
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             if not line.startswith("#"):
                 break

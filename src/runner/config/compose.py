@@ -1,21 +1,28 @@
 """From a command line to one checked configuration; every mistake in it is reported at once."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, resolvers, rules, schema
+from runner.config import catalog, overrides, resolvers, rules, schema
 from runner.config.catalog import Known
-from runner.config.overrides import Override, choice_mistakes, is_hydra, key_mistakes, parse
-from runner.errors import RunnerError, join_errors
+from runner.config.overrides import Override
+from runner.config.resolve import resolve
+from runner.errors import RunnerError, did_you_mean, join_errors
+
+# What a user's YAML can bring Hydra and OmegaConf to raise.
+REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
+# Sections that a run can do without; `scheduler=null` and `~scheduler` leave them empty.
+OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Composed:
     run_directory: Path
 
 
-def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed:
+def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
     """Composes and checks one run.
 
     Raises:
@@ -37,62 +44,67 @@ def compose(overrides: Sequence[str], config_dir: str | None = None) -> Composed
     resolvers.register()
     directories = catalog.config_directories(config_dir)
     known = catalog.choices(directories)
-    parsed, mistakes = parse(overrides)
-    mistakes += [each for override in parsed if override.key in known for each in choice_mistakes(override, known)]
-    refusal = "The configuration does not compose."
-    if not mistakes:
-        try:
-            composed = split(hydra_config(directories, overrides), overrides)
-        except (HydraException, OmegaConfBaseException) as error:
-            refusal = str(error).splitlines()[0]
-        else:
-            if mistakes := check(composed, known):
-                raise join_errors(mistakes)
-            return composed
-    mistakes += further_mistakes(parsed, directories, known)
-    raise join_errors(list(dict.fromkeys(mistakes)) or [refusal])
-
-
-def further_mistakes(parsed: Sequence[Override], directories: Sequence[Path], known: Known) -> list[str]:
-    """What else is wrong, found by composing without the overrides that are wrong in themselves."""
-    groups = [each for each in parsed if each.key in known and not choice_mistakes(each, known)]
-    keys = [each for each in parsed if each.key not in known and not is_hydra(each)]
-    messages: list[str] = []
+    parsed, mistakes = overrides.parse(texts)
+    mistakes += [f"{each.text}: several values are a sweep; add -m." for each in parsed if each.sweeps]
+    mistakes += find_mistakes([each for each in parsed if not each.sweeps], directories, known)
+    raise_all(mistakes)
     try:
-        base = split(hydra_config(directories, [each.text for each in groups]), []).config
-        sound = [each for each in keys if not key_mistakes(each, known, base)]
-        messages = [message for each in keys for message in key_mistakes(each, known, base)]
-        good = [each.text for each in (*groups, *sound)]
-        return messages + check(split(hydra_config(directories, good), good), known)
-    except (HydraException, OmegaConfBaseException):
-        return messages
+        return split(hydra_config(directories, texts), texts)
+    except REFUSALS as error:
+        raise RunnerError(refusal(error, known)) from None
 
 
-def check_sweep(overrides: Sequence[str], directories: Sequence[Path]) -> None:
-    """Raises RunnerError with every unknown group, choice and key of a sweep's overrides."""
+def check_sweep(texts: Sequence[str], directories: Sequence[Path]) -> None:
+    """Raises RunnerError with the mistakes of a sweep: all first values together, then every other value by itself."""
     known = catalog.choices(directories)
-    parsed, mistakes = parse(overrides)
-    for each in parsed:
-        if each.key in known:
-            mistakes += choice_mistakes(each, known)
-        elif not is_hydra(each) and "." not in each.key:
-            base = split(hydra_config(directories, []), []).config
-            mistakes += key_mistakes(each, known, base)
+    parsed, mistakes = overrides.parse(texts)
+    for variant in overrides.variants(parsed, known):
+        mistakes += find_mistakes(variant, directories, known)
+    raise_all(mistakes)
+
+
+def raise_all(mistakes: Sequence[str]) -> None:
+    """Raises one RunnerError for all mistakes; does nothing where there are none."""
     if mistakes:
-        raise join_errors(mistakes)
+        raise join_errors(list(dict.fromkeys(mistakes)))
 
 
-def hydra_config(directories: Sequence[Path], overrides: Sequence[str]) -> DictConfig:
+def find_mistakes(parsed: Sequence[Override], directories: Sequence[Path], known: Known) -> list[str]:
+    """What is wrong with these overrides and with the configuration they make.
+
+    Hydra stops at the first mistake. So it composes the choices only, and the keys are looked at one by one.
+    """
+    choices = [each for each in parsed if each.key in known]
+    messages = [message for each in choices for message in overrides.choice_mistakes(each, known)]
+    good = [each for each in choices if not overrides.choice_mistakes(each, known)]
+    try:
+        whole = hydra_config(directories, [each.text for each in good])
+        keys = [each for each in parsed if each.key not in known]
+        for each in keys:
+            if wrong := overrides.key_mistakes(each, known, whole):
+                messages += wrong
+            else:
+                overrides.apply(each, whole)
+        return messages + check(split(whole, []), known)
+    except REFUSALS as error:
+        return messages or [refusal(error, known)]
+
+
+def hydra_config(directories: Sequence[Path], texts: Sequence[str]) -> DictConfig:
     """Hydra's composition, its own node included; other directories than the first only add choices."""
-    extra = [f"file://{directory}" for directory in directories[1:]]
-    search = [f"hydra.searchpath=[{','.join(extra)}]"] if extra else []
     with initialize_config_dir(str(directories[0]), version_base="1.3"):
-        config = hydra_compose("config", [*search, *overrides], return_hydra_config=True)
+        config = hydra_compose("config", [*search_path(directories), *texts], return_hydra_config=True)
     HydraConfig.instance().set_config(config)
     return config
 
 
-def split(whole: DictConfig, overrides: Sequence[str]) -> Composed:
+def search_path(directories: Sequence[Path]) -> list[str]:
+    """The override that tells Hydra of the directories beside the first; none where there are none."""
+    extra = ",".join(f"'file://{directory}'" for directory in directories[1:])
+    return [f"hydra.searchpath=[{extra}]"] if extra else []
+
+
+def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
     """Takes Hydra's node off and freezes what it knows: the choices and the run directory."""
     chosen = {
         group: str(choice)
@@ -103,56 +115,32 @@ def split(whole: DictConfig, overrides: Sequence[str]) -> Composed:
     whole.name = whole.name
     with open_dict(whole):
         del whole["hydra"]
-    return Composed(whole, chosen, list(overrides), run_directory)
+        for section in OPTIONAL:
+            whole.setdefault(section, None)
+    return Composed(whole, chosen, list(texts), run_directory)
 
 
 def check(composed: Composed, known: Known) -> list[str]:
     """All messages about a configuration that composes but cannot run."""
-    config, unresolved = resolve(composed.config)
-    messages = [*schema.check_types(config), *unknown_keys(config), *rules.check_stages(config)]
+    config, told, unresolved = resolve(composed.config)
+    messages = [*rules.check_sections(config), *rules.unknown_keys(config, known)]
+    if messages:
+        return messages
+    messages = [*schema.check_types(config), *rules.check_stages(config), *told]
     misfits = [*rules.check_pair(config, composed.chosen, known), *rules.check_task(config, composed.chosen)]
-    targets = list(rules.check_targets(config, config["runner"]["plugins"] or []))
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
-    return list(dict.fromkeys([*messages, *(misfits or unresolved), *targets]))
+    misfits = misfits or unresolved
+    return [*messages, *misfits, *rules.check_targets(config, config["runner"]["plugins"] or [])]
 
 
-def resolve(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
-    """The configuration as plain containers; what is missing or does not resolve is null and has a message."""
-    messages: list[str] = []
-
-    def plain(node: Any, prefix: str) -> Any:
-        keys = list(node) if isinstance(node, DictConfig) else range(len(node))
-        values = {str(key): value(node, key, f"{prefix}{key}") for key in keys}
-        return values if isinstance(node, DictConfig) else list(values.values())
-
-    def value(node: Any, key: Any, place: str) -> Any:
-        try:
-            if OmegaConf.is_missing(node, key):
-                messages.append(f"{place}=??? is mandatory: add {place}=… to the command.")
-                return None
-            child = node[key]
-        except InterpolationToMissingValueError:
-            return None  # the missing value has a message of its own
-        except OmegaConfBaseException as error:
-            messages.append(reason(place, error))
-            return None
-        return plain(child, f"{place}.") if OmegaConf.is_config(child) else child
-
-    return plain(config, ""), messages
-
-
-def reason(place: str, error: OmegaConfBaseException) -> str:
-    """The message for an interpolation that leads nowhere; a RunnerError raised inside it speaks for itself."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, RunnerError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return f"{place}: {str(error).splitlines()[0]}. The chosen data does not declare what {place} reads."
-
-
-def unknown_keys(config: dict[str, Any]) -> list[str]:
-    """Top-level keys that nothing reads; an experiment file can bring them in unnoticed."""
-    known = {*schema.Run.__dataclass_fields__, *catalog.choices([catalog.own_config_directory()])}
-    known |= {"cross_validation", "expected", "runner"}
-    return [f"{key}: no such key; known: {', '.join(sorted(known))}." for key in config if key not in known]
+def refusal(error: Exception, known: Known) -> str:
+    """Hydra's or OmegaConf's complaint about a configuration, with the way out where we know it."""
+    text = " ".join(str(error).split("\nAvailable options")[0].split()) or type(error).__name__
+    if twice := re.search(r"Multiple values for ([\w/]+)", text):
+        group = twice.group(1)
+        return f"{group} is chosen already: write {group}=… without +."
+    if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
+        group, name = absent.groups()
+        return f"{text}.{did_you_mean(name, known.get(group, ()))} See: python -m runner list {group}"
+    text = re.sub(r" ?(To append to your config use|Either remove) .*", "", text)
+    return f"The configuration does not compose: {text}"

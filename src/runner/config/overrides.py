@@ -1,13 +1,14 @@
 """The overrides of a command line, one by one: are the group, the choice and the key known?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from runner.config.catalog import Known
 from runner.errors import did_you_mean
@@ -15,43 +16,71 @@ from runner.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Override:
-    """One `key=value` of the command line, as Hydra's grammar reads it; a sweep has several values."""
+    """One `key=value` of the command line, as Hydra's grammar reads it.
+
+    Attributes:
+        mark: what stands before the key: nothing, `+`, `++` or `~`.
+        value: the value, or for a sweep what Hydra makes of it.
+    """
 
     text: str
+    mark: str
     key: str
-    values: tuple[Any, ...]
-    adds: bool
+    value: Any
+    sweeps: bool = False
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """A list of choices one by one."""
+        return tuple(self.value) if isinstance(self.value, list) else (self.value,)
 
 
-def parse(overrides: Sequence[str]) -> tuple[list[Override], list[str]]:
+def parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
     """Every override that follows Hydra's grammar, and a message for each that does not."""
     parser = OverridesParser.create()
     parsed, mistakes = [], []
-    for text in overrides:
+    for text in texts:
         if "=" not in text and not text.startswith("~"):
             mistakes.append(f"{text}: neither a command nor key=value.")
-            continue
-        try:
-            parsed.append(understand(text, parser.parse_override(text)))
-        except HydraException:
-            mistakes.append(f"{text}: not understood. Quote a value with special characters: 'key=\"a (b)\"'.")
+        elif text.startswith("="):
+            mistakes.append(f"{text}: the key before = is missing.")
+        else:
+            try:
+                parsed.append(understand(text, parser.parse_override(text)))
+            except HydraException:
+                mistakes.append(f"{text}: not understood. Quote a value with special characters: 'key=\"a (b)\"'.")
     return parsed, mistakes
 
 
 def understand(text: str, override: HydraOverride) -> Override:
     """The parts of an override that the checks look at."""
-    value: Any = None
-    if override.is_choice_sweep():
-        value = list(override.sweep_string_iterator())
-    elif not override.is_sweep_override() and not override.is_delete():
-        value = override.value()
-    values = tuple(value) if isinstance(value, list) else (value,)
-    return Override(text, override.key_or_group, values, override.is_add() or override.is_force_add())
+    mark = text[: len(text) - len(text.lstrip("+~"))]
+    key = override.key_or_group + (f"@{override.package}" if override.package else "")
+    if override.is_sweep_override():
+        return Override(text, mark, key, override, sweeps=True)
+    return Override(text, mark, key, override.value())
 
 
-def is_hydra(override: Override) -> bool:
-    """Whether Hydra's own settings are meant, which Hydra checks itself."""
-    return override.key.split(".")[0].split("/")[0] == "hydra"
+def single_values(override: Override, known: Known) -> list[Override]:
+    """A sweep's values one by one; none of an interval, whose values only its sweeper knows."""
+    sweep = override.value
+    if isinstance(sweep._value, Glob):
+        values = sweep._value.filter(list(known.get(override.key, ())))
+    elif sweep.is_discrete_sweep():
+        values = list(sweep.sweep_string_iterator())
+    else:
+        return []
+    return parse([f"{override.mark}{override.key}={value}" for value in values])[0]
+
+
+def variants(parsed: Sequence[Override], known: Known) -> Iterator[list[Override]]:
+    """The overrides of single runs in which every value of a sweep occurs: first values together, others alone."""
+    options = [single_values(each, known) if each.sweeps else [each] for each in parsed]
+    options = [each for each in options if each]
+    yield [each[0] for each in options]
+    for place, values in enumerate(options):
+        for value in values[1:]:
+            yield [value if index == place else each[0] for index, each in enumerate(options)]
 
 
 def choice_mistakes(override: Override, known: Known) -> list[str]:
@@ -61,22 +90,36 @@ def choice_mistakes(override: Override, known: Known) -> list[str]:
         f"{group}={value}: there is no such choice.{did_you_mean(str(value), choices)} "
         f"See: python -m runner list {group}"
         for value in override.values
-        if value not in choices and value is not None
+        if value is not None and str(value) not in choices
     ]
 
 
 def key_mistakes(override: Override, known: Known, base: DictConfig) -> list[str]:
-    """A message when the composed configuration has no such key; `+key=` adds one to an existing section."""
+    """A message when the composed configuration has no such key; `+key=` adds one that is not there yet."""
     keys = list(flat_keys(base))
-    if override.adds or override.key in keys:
+    if override.key in keys:
+        there = override.mark == "+" and not isinstance(override.value, (dict, list))
+        return [f"{override.text}: the key is there already; write it without +."] if there else []
+    if override.mark in ("+", "++"):
         return []
-    names = dict.fromkeys([*keys, *known])
+    own = override.key.startswith("hydra.")
+    names = dict.fromkeys([*(key for key in keys if key.startswith("hydra.") == own and key != "hydra"), *known])
     if "." in override.key:
         section = override.key.rsplit(".", 1)[0]
         here = [key for key in keys if key.startswith(f"{section}.") and "." not in key[len(section) + 1 :]]
         listing = f" Keys of {section}: {', '.join(key[len(section) + 1 :] for key in here)}." if here else ""
         return [f"{override.key}: there is no such key.{did_you_mean(override.key, names)}{listing}"]
     return [f"{override.key}: there is no such group or key.{did_you_mean(override.key, names)}"]
+
+
+def apply(override: Override, config: DictConfig) -> None:
+    """Does to a composed configuration what Hydra does with an override of a key."""
+    section, _, name = override.key.rpartition(".")
+    with open_dict(config):
+        if override.mark == "~":
+            del (OmegaConf.select(config, section) if section else config)[name]
+        else:
+            OmegaConf.update(config, override.key, override.value, merge=True)
 
 
 def flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
@@ -90,6 +133,6 @@ def flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
         child = config[name]
         if isinstance(child, DictConfig) and child is not None and not child._is_none():
             keys += flat_keys(child, f"{key}.")
-        elif isinstance(child, ListConfig):
+        elif isinstance(child, ListConfig) and not child._is_none():
             keys += [f"{key}.{index}" for index in range(len(child))]
     return keys

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config.catalog import Known
-from runner.config.schema import Config
+from runner.config.schema import SECTIONS, Config, Run, show
 from runner.errors import did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
@@ -25,6 +25,8 @@ ALLOWED_TARGETS = (
     "pytorch_lightning.",
     "torch_geometric.nn.",
 )
+# A run is made of these; only an unusual command line can leave one out.
+NEEDED = ("model", "data", "task", "optimizer", "trainer")
 
 
 def stage_names() -> list[str]:
@@ -33,9 +35,32 @@ def stage_names() -> list[str]:
     return sorted(path.stem for path in folder.glob("[!_]*.py"))
 
 
+def check_sections(config: Config) -> Iterator[str]:
+    """What every run needs is there, and sections are sections."""
+    for section in NEEDED:
+        if not isinstance(config.get(section), dict):
+            yield f"{section}={show(config.get(section))}: a run needs one. See: python -m runner list {section}"
+    for section in ("runner", "cross_validation", "expected"):
+        if not isinstance(config.get(section), dict):
+            yield f"{section}={show(config.get(section))}: must be a section; override its keys: {section}.key=value."
+    for section in ("scheduler", "callbacks", "logger"):
+        if not isinstance(config.get(section) or {}, dict):
+            yield f"{section}={show(config.get(section))}: must be a section. See: python -m runner list {section}"
+
+
+def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
+    """Top-level keys that nothing reads; an experiment file can bring them in unnoticed."""
+    known = {*Run.__dataclass_fields__, *SECTIONS, *catalog, "expected"} - {""}
+    for key in config:
+        if key not in known:
+            yield f"{key}: there is no such section or key.{did_you_mean(key, known)} Known: {', '.join(sorted(known))}."
+
+
 def check_stages(config: Config) -> Iterator[str]:
     """Stages exist, are not empty, and have weights to work on."""
     stages, known = config["stages"], stage_names()
+    if not isinstance(stages, list):
+        return  # its type has a message of its own
     unknown = [str(stage) for stage in stages if stage not in known]
     for stage in unknown:
         yield f"stages: there is no stage {stage}; known: {', '.join(known)}.{did_you_mean(stage, known)}"
@@ -89,6 +114,8 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
     """The data yields what the task predicts."""
     task, data, name = config["task"]["name"], config["data"], chosen.get("data")
     classes = data.get("num_classes")
+    if "num_classes" in data and classes is None and task != "regression":
+        return  # the count could not be found, and the reason has a message of its own
     if task == "binary_classification" and classes != 2:
         yield f"task=binary_classification data={name}: needs data of two classes, this has {classes or 'none'}."
     if task == "classification" and not classes:

@@ -50,7 +50,7 @@ PRECISIONS = (
 class Run:
     """Run-level keys."""
 
-    seed: Annotated[int, at_least(0)]
+    seed: Annotated[int, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32)]
     name: str
     mode: Annotated[str, one_of("default", "smoke", "debug", "overfit", "profile")]
     stages: list[str]
@@ -79,6 +79,7 @@ class Data:
     test_fraction: Annotated[float, share(one=False)]
     image_size: Annotated[int, at_least(1)]
     channels: Annotated[int, at_least(1)]
+    num_classes: Annotated[int, at_least(2)] | None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runner.data.decode import decode_image
 from runner.data.module import Batch, DataModule
-from runner.data.standardise import Standardiser
+from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
 
 Augment = Callable[[Tensor, Tensor], Batch]
@@ -42,7 +42,7 @@ class ImageDataModule(DataModule):
                     f"data.{name} has {len(values)} values for {channels} channel(s). Give one for each channel."
                 )
         self.channels, self.image_size, self.num_classes = channels, image_size, num_classes
-        self.normalisation = Standardiser(mean, std, trailing=2)
+        self.normalisation = Standardizer(mean, std, trailing=2)
         self.augmentation = augmentation
 
     def setup(self, stage: str | None = None) -> None:
@@ -103,4 +103,4 @@ class ImageDataModule(DataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         super().load_state_dict(state_dict)
-        self.normalisation = Standardiser(state_dict["mean"], state_dict["std"], trailing=2)
+        self.normalisation = Standardizer(state_dict["mean"], state_dict["std"], trailing=2)

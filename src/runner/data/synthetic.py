@@ -18,7 +18,7 @@ class ThreePoints(TabularDataModule):
     """
 
     def __init__(self, *, batch_size: int = 3, **tabular: Any) -> None:
-        super().__init__(batch_size=batch_size, standardise=False, **tabular)
+        super().__init__(batch_size=batch_size, standardize=False, **tabular)
 
     def divide(self, source: Source) -> dict[str, Samples]:
         """All points in all splits."""

@@ -1,4 +1,4 @@
-"""TabularDataModule: rows of numbers, standardised by the training split."""
+"""TabularDataModule: rows of numbers, standardized by the training split."""
 
 from typing import Any, ClassVar
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from runner.data.module import DataModule, Samples
-from runner.data.standardise import Standardiser
+from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
 
 
 class TabularDataModule(DataModule):
     """Raw inputs are float32 (N, F); the network gets `(x - mean) / std`, over the training split's columns.
 
-    With `standardise=false` the inputs go in as they are. Constant columns are only centred.
+    With `standardize=false` the inputs go in as they are. Constant columns are only centred.
     """
 
     kind: ClassVar[str] = "tabular"
@@ -22,25 +22,25 @@ class TabularDataModule(DataModule):
         self,
         *,
         num_classes: int | None = None,
-        standardise: bool = True,
+        standardize: bool = True,
         **splitting: Any,
     ) -> None:
         super().__init__(**splitting)
-        self.num_classes, self.standardise = num_classes, standardise
-        self.standardisation = Standardiser([0.0], [1.0])
+        self.num_classes, self.standardize = num_classes, standardize
+        self.standardisation = Standardizer([0.0], [1.0])
 
     def fit_transform(self, training: Samples) -> None:
         """Mean and standard deviation of the training split's columns, computed in float64."""
-        if not self.standardise:
+        if not self.standardize:
             return
         inputs = training.inputs.to(torch.float64)
         # Rounding in the mean gives a constant column a tiny standard deviation, so it is told by its extremes.
         constant = inputs.amin(dim=0) == inputs.amax(dim=0)
         std = inputs.std(dim=0, unbiased=False).masked_fill(constant, 1.0)
-        self.standardisation = Standardiser(inputs.mean(dim=0).tolist(), std.tolist())
+        self.standardisation = Standardizer(inputs.mean(dim=0).tolist(), std.tolist())
 
     def transform(self, inputs: Tensor) -> Tensor:
-        """float32 (N, F) to standardised float32 (N, F)."""
+        """float32 (N, F) to standardized float32 (N, F)."""
         return self.standardisation.apply(inputs)
 
     def state_dict(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class TabularDataModule(DataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         super().load_state_dict(state_dict)
-        self.standardisation = Standardiser(state_dict["mean"], state_dict["std"])
+        self.standardisation = Standardizer(state_dict["mean"], state_dict["std"])
 
 
 def class_targets(indices: Tensor, target_kind: str, num_classes: int) -> Tensor:

@@ -38,7 +38,7 @@ class Evidence:
         return self.inputs.ndim == 2 and self.inputs.shape[1] == 1
 
     def original(self, inputs: Tensor) -> Tensor:
-        """Network inputs (n, …) in the user's units: columns unstandardised, images from 0 to 1."""
+        """Network inputs (n, …) in the user's units: columns unstandardized, images from 0 to 1."""
         if not self.mean or len(self.mean) != inputs.shape[1]:
             return inputs
         shape = (1, -1, *[1] * (inputs.ndim - 2))

@@ -28,7 +28,7 @@ class R2(R2Score):
 class Regression(Task):
     """Outputs and targets are float (N, num_targets); targets come in their original units.
 
-    Logs `loss` (on standardised targets where they are standardised) and, in original units, `mse`, `rmse`, `mae`;
+    Logs `loss` (on standardized targets where they are standardized) and, in original units, `mse`, `rmse`, `mae`;
     `r2` is the plain mean over targets.
 
     Args:
@@ -56,7 +56,7 @@ class Regression(Task):
         self.std.copy_(torch.where(std > 0, std, 1.0))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean squared error of outputs against (standardised) targets."""
+        """Mean squared error of outputs against (standardized) targets."""
         return F.mse_loss(outputs, self.standardize(outputs, targets))
 
     def standardize(self, outputs: Tensor, targets: Tensor) -> Tensor:

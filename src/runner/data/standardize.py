@@ -1,4 +1,4 @@
-"""Standardiser: subtract a mean, divide by a standard deviation, and back."""
+"""Standardizer: subtract a mean, divide by a standard deviation, and back."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Standardiser:
+class Standardizer:
     """`(x - mean) / std` with one pair of constants per column, or per channel of images.
 
     `trailing` is the number of dimensions behind the one that the constants belong to: 0 for (N, F), 2 for
@@ -19,12 +19,12 @@ class Standardiser:
         self._on_device: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def apply(self, values: Tensor) -> Tensor:
-        """float32 in original units to a new, standardised tensor."""
+        """float32 in original units to a new, standardized tensor."""
         mean, std = self._constants(values.device)
         return (values - mean).div_(std)
 
     def undo(self, values: Tensor) -> Tensor:
-        """Standardised float32 to a new tensor in original units."""
+        """Standardized float32 to a new tensor in original units."""
         mean, std = self._constants(values.device)
         return torch.addcmul(mean, values, std)
 
