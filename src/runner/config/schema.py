@@ -109,6 +109,14 @@ class Task:
     label_smoothing: Annotated[float, share(one=False)]
 
 
+@dataclass
+class Expected:
+    metric: str | None
+    value: float | None
+    tolerance: Annotated[float, at_least(0)] | None
+    mode: Annotated[str, one_of("min", "max")]
+
+
 SECTIONS: dict[str, type] = {
     "": Run,
     "cross_validation": CrossValidation,
@@ -117,6 +125,7 @@ SECTIONS: dict[str, type] = {
     "optimizer": Optimizer,
     "trainer": Trainer,
     "task": Task,
+    "expected": Expected,
 }
 
 
