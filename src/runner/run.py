@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from runner.assemble import build_data, build_loggers, build_task
@@ -67,6 +68,8 @@ def surroundings(config: DictConfig, record: RunDirectory) -> Iterator[Signals]:
         plugins(list(config.runner.plugins)),
     ):
         yield signals
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # Lightning leaves it, and its threads complain at exit
 
 
 def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resume: bool, fitted: bool) -> Job:

@@ -83,6 +83,7 @@ def test_a_killed_run_loses_nothing_of_the_epochs_it_finished(start, train, curv
     process.communicate()
     run = Run(tmp_path / "killed")
     assert run.json("status")["state"] == "running"
+    run.age_curves()
     finished = run.checkpoint()["epoch"]
     shorten(run, finished + 2)
     assert main(["resume", str(run.path)]) == 0
