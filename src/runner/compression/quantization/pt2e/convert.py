@@ -1,13 +1,12 @@
 """Turn a calibrated or fine-tuned graph into a program of quantize, integer and dequantize operators."""
 
-import copy
-
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
 from torchao.quantization.pt2e import ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
+from runner.compression.quantization.pt2e.copies import copy_graph
 from runner.errors import RunnerError
 
 
@@ -18,7 +17,7 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
     RunnerError when observers have seen no data.
     """
-    graph = copy.deepcopy(prepared)
+    graph = copy_graph(prepared)
     if unseen(graph, static=True):
         raise RunnerError("The network was not calibrated: run at least one batch through it before converting.")
     if unseen(graph):

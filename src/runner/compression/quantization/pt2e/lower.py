@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import platform
 from collections import Counter
 from typing import Any
@@ -103,7 +104,13 @@ def kernel_names(graph: Graph) -> list[str]:
 
 
 def _name(target: Any) -> str:
-    return target.func.__name__ if isinstance(target, functools.partial) else str(target)
+    """Inductor replaces matched patterns by bound functions; which kernel they call is in their closure."""
+    if not isinstance(target, functools.partial):
+        return str(target)
+    function = target.func
+    bound = inspect.getclosurevars(function).nonlocals
+    kernel = bound.get("fusion_op") or bound.get("computation_op")
+    return str(kernel) if kernel is not None else function.__name__
 
 
 def _fresh(network: nn.Module) -> nn.Module:

@@ -1,6 +1,5 @@
 """Quantization-aware training: a fake-quantized network that an ordinary training loop can train."""
 
-import copy
 import hashlib
 import json
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 from runner.compression.quantization.pt2e import modes
 from runner.compression.quantization.pt2e.calibrate import calibrate
 from runner.compression.quantization.pt2e.convert import convert
+from runner.compression.quantization.pt2e.copies import copy_graph
 from runner.compression.quantization.pt2e.float_norm import KeepFloatNorms, restore_float_norms
 from runner.compression.quantization.pt2e.learned_range import learned_ranges
 from runner.compression.quantization.pt2e.observers import Numerics
@@ -88,7 +88,7 @@ class FakeQuantizedNetwork(nn.Module):
 
     def convert(self) -> GraphModule:
         """The int8 program of the network as it stands, which can go on training afterwards."""
-        graph = copy.deepcopy(self.graph)
+        graph = copy_graph(self.graph)
         modes.set_training(graph, False)
         modes.correct_variance(graph, self.constants)
         return convert(graph, self.example)
