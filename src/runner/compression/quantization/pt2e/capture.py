@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.export import Dim, export
 from torch.fx import GraphModule
 
+from runner.compression.quantization.pt2e.operators import label
 from runner.errors import RunnerError
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s+(?P<code>[^\n]+)')
@@ -40,7 +41,9 @@ def capture(network: nn.Module, example: Tensor) -> GraphModule:
         program = export(network, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
     except Exception as error:
         raise RunnerError(_explain(error, network)) from error
-    return program.module(check_guards=False)
+    graph = program.module(check_guards=False)
+    label(graph)
+    return graph
 
 
 def is_quantized(network: nn.Module) -> bool:

@@ -109,8 +109,8 @@ def _name(target: Any) -> str:
         return str(target)
     function = target.func
     bound = inspect.getclosurevars(function).nonlocals
-    kernel = bound.get("fusion_op") or bound.get("computation_op")
-    return str(kernel) if kernel is not None else function.__name__
+    kernels = [str(value) for value in bound.values() if str(value).startswith("mkldnn.")]
+    return kernels[0] if kernels else function.__name__
 
 
 def _fresh(network: nn.Module) -> nn.Module:

@@ -7,6 +7,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 _ATEN = torch.ops.aten
+_LABEL = "runner_operator"
 TARGETS = {
     _ATEN.conv1d.default: "conv1d",
     _ATEN.conv2d.default: "conv2d",
@@ -35,13 +36,39 @@ class Operator:
 
 def operators(graph: GraphModule) -> list[Operator]:
     """The convolutions and matrix products of `graph` in the order they run."""
-    found = [node for node in graph.graph.nodes if node.op == "call_function" and node.target in TARGETS]
+    return [_operator(node) for node in heavy_nodes(graph)]
+
+
+def quantized_operators(converted: GraphModule) -> list[Operator]:
+    """Those operators of a converted program whose input and weight both come out of dequantize nodes."""
+    return [_operator(node) for node in heavy_nodes(converted) if all(_dequantized(it) for it in node.args[:2])]
+
+
+def heavy_nodes(graph: GraphModule) -> list[Node]:
+    """The nodes behind `operators`."""
+    return [node for node in graph.graph.nodes if node.op == "call_function" and node.target in TARGETS]
+
+
+def label(graph: GraphModule) -> None:
+    """Writes layer and MACs on the nodes of a fresh capture: later steps replace weights and forget sizes."""
     batch = _batch(graph)
-    return [Operator(layer(node), TARGETS[node.target], _macs(node) // batch, node.name) for node in found]
+    for node in heavy_nodes(graph):
+        node.meta[_LABEL] = (layer(node), _macs(node) // batch)
+
+
+def _operator(node: Node) -> Operator:
+    name, macs = node.meta.get(_LABEL) or (layer(node), 0)
+    return Operator(name, TARGETS[node.target], macs, node.name)  # type: ignore[index]
+
+
+def _dequantized(source: object) -> bool:
+    return isinstance(source, Node) and "dequantize" in str(source.target)
 
 
 def layer(node: Node) -> str:
     """The dotted name of the module `node` came from: the owner of its weight, else the innermost module traced."""
+    if _LABEL in node.meta:
+        return str(node.meta[_LABEL][0])
     weight = node.args[1] if node.target in TARGETS and len(node.args) > 1 else None
     if isinstance(weight, Node) and weight.op == "get_attr" and str(weight.target).endswith(("weight", "_proj")):
         name = str(weight.target).rpartition(".")[0]

@@ -18,6 +18,7 @@ from runner.compression.quantization.pt2e.copies import copy_graph
 from runner.compression.quantization.pt2e.float_norm import KeepFloatNorms, restore_float_norms
 from runner.compression.quantization.pt2e.learned_range import learned_ranges
 from runner.compression.quantization.pt2e.observers import Numerics
+from runner.compression.quantization.pt2e.operators import Operator
 from runner.compression.quantization.pt2e.quantizers import SelectiveQuantizer
 from runner.errors import RunnerError
 
@@ -40,6 +41,7 @@ class FakeQuantizedNetwork(nn.Module):
         self.graph = graph
         self.constants = constants
         self.recipe_hash = hash_recipe(recipe)
+        self.expected: list[Operator] = []
         self.observing = True
         self.norms_training = True
         self.register_buffer("example", example[:2].clone(), persistent=False)
@@ -88,10 +90,15 @@ class FakeQuantizedNetwork(nn.Module):
 
     def convert(self) -> GraphModule:
         """The int8 program of the network as it stands, which can go on training afterwards."""
-        graph = copy_graph(self.graph)
-        modes.set_training(graph, False)
+        graph = self.frozen()
         modes.correct_variance(graph, self.constants)
         return convert(graph, self.example)
+
+    def frozen(self) -> GraphModule:
+        """A copy of the fake-quantized graph in inference mode."""
+        graph = copy_graph(self.graph)
+        modes.set_training(graph, False)
+        return graph
 
     def _switch(self) -> None:
         modes.set_training(self.graph, self.training, self.norms_training)
