@@ -1,6 +1,7 @@
 """Capture a network as a torch.export graph with a dynamic batch, or say which line of the user's code prevents it."""
 
 import copy
+import logging
 import re
 from pathlib import Path
 
@@ -37,10 +38,15 @@ def capture(network: nn.Module, example: Tensor) -> GraphModule:
     refuse_quantized(network)
     two = example[:1].expand(2, *example.shape[1:]).contiguous()
     network = copy.deepcopy(network).eval()  # the graph must not share weights: fine-tuning would change both
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # a failure is told once, below
     try:
         program = export(network, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
     except Exception as error:
         raise RunnerError(_explain(error, network)) from error
+    finally:
+        logger.setLevel(level)
     graph = program.module(check_guards=False)
     label(graph)
     return graph
@@ -72,9 +78,9 @@ def _explain(error: Exception, network: nn.Module) -> str:
     """What capture failed on: the last frame outside installed packages, and the change that would mend it."""
     text = f"{error}\n{error.__cause__ or ''}"
     own = [frame for frame in _FRAME.finditer(text) if not _installed(frame["file"])]
-    where = f"{Path(own[-1]['file']).name}:{own[-1]['line']} in {own[-1]['function']}: {own[-1]['code'].strip()}" if own else ""
+    where = "{file}:{line} in {function}: {code}".format(**own[-1].groupdict()) if own else ""
     advice = [advice for signs, advice in _CAUSES if any(sign in text for sign in signs)]
-    reason = str(error).strip().splitlines()[0]
+    reason = str(error).strip().splitlines()[0].rstrip(".")
     place = f" at {where}" if where else ""
     mend = advice[0] if advice else "torch.export must see one straight line of tensor operations (docs: torch.export)"
     return f"torch.export cannot capture {type(network).__name__}{place}: {reason}. What to change: {mend}."
