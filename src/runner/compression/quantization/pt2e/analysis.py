@@ -42,7 +42,7 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
     Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off).
     """
     inputs = torch.cat(list(batches))
-    prepared = network.__dict__["prepared"]
+    prepared = network.prepared
     floating = _Recorder(prepared, rounding=False).record(inputs)
     integer = _Recorder(network.program).record(inputs)
     reports, modules = [], dict(prepared.named_modules(remove_duplicate=False))

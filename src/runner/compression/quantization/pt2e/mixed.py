@@ -1,7 +1,12 @@
 """Which few layers to leave in float so that the metric drops by no more than the user allows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from torch import Tensor, nn
+
+from runner.compression.quantization.pt2e.network import QuantizedNetwork
+from runner.compression.quantization.pt2e.recipes import Recipe
 from runner.compression.quantization.pt2e.sensitivity import Evaluate, Sensitivity, measure_sensitivity
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
 from runner.errors import RunnerError
@@ -58,6 +63,24 @@ def choose_float_layers(
         step = fewer if fewer.drop <= max_drop else step
     order = {name: place for place, name in enumerate(network.layers)}
     return replace(step, skip=tuple(sorted(step.skip, key=order.__getitem__)))
+
+
+def quantize_mixed(
+    recipe: Recipe,
+    network: nn.Module,
+    calibration_batches: Iterable[Tensor],
+    evaluate: Evaluate,
+    max_drop: float,
+    higher_is_better: bool = True,
+) -> tuple[QuantizedNetwork, Mixture]:
+    """The int8 network of `recipe` with as few layers in float as keep the drop within `max_drop`, and which they are.
+
+    `evaluate` returns the metric of a network that answers inputs (N, ...). DropNotReachedError as above.
+    """
+    batches = list(calibration_batches)
+    full = recipe.apply(network, batches)
+    mixture = choose_float_layers(SimulatedNetwork(full.prepared), evaluate, max_drop, higher_is_better)
+    return (recipe.skipping(mixture.skip).apply(network, batches) if mixture.skip else full), mixture
 
 
 def _unreached(best: Mixture, max_drop: float) -> str:

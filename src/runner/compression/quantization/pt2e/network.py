@@ -14,8 +14,7 @@ from runner.compression.quantization.pt2e.verify import Kernels, Reach, prove
 class QuantizedNetwork(nn.Module):
     """Answers `forward` like the network it came from, in int8, in inference only.
 
-    `program`: the converted torch.export graph (portable; runs anywhere, slowly); `prepared`: the graph with its
-    observers, for the analysis; `reach`: what was quantized; `kernels`: what runs after lowering (None before
+    `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was quantized; `kernels`: what runs after lowering (None before
     `lower()`, and for back ends that are lowered elsewhere).
     """
 
@@ -24,7 +23,7 @@ class QuantizedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.program, self.example = program, example
-        self.__dict__["prepared"] = prepared  # not a submodule: its observers are not part of the network
+        self._prepared = (prepared,)  # in a tuple: its observers are not part of the network
         self.reach, self.recipe, self.back_end = reach, recipe, back_end
         self.compiled: CompiledProgram | None = None
         self.kernels: Kernels | None = None
@@ -44,6 +43,11 @@ class QuantizedNetwork(nn.Module):
         self.kernels = prove(compiled, self.program)
         self.compiled = compiled
         return self
+
+    @property
+    def prepared(self) -> GraphModule:
+        """The calibrated (or fine-tuned) graph with its observers, float inside."""
+        return self._prepared[0]
 
     @property
     def can_lower(self) -> bool:

@@ -25,6 +25,7 @@ from runner.compression.quantization.pt2e.range_search import (
     PerChannelSharedMinMaxObserver,
 )
 from runner.errors import RunnerError, did_you_mean
+from runner.measure.cpu import has_integer_dot_product
 
 _EPS = 2**-12  # the smallest scale torchao's own configurations allow
 ACTIVATION: dict[str, type] = {
@@ -51,7 +52,7 @@ class Numerics:
     per_tensor (weights are symmetric: no back end here multiplies by weights with a zero point);
     `percentile`: share of values, in %, kept below the upper and above the lower end of the range;
     `averaging`: weight of the newest batch in moving averages; `reduce_range`: 7-bit activations, for x86 CPUs
-    without VNNI.
+    without VNNI, where products overflow (None: as this CPU needs it).
     """
 
     activation_observer: str = "histogram"
@@ -60,7 +61,7 @@ class Numerics:
     weight_granularity: str = "per_channel"
     percentile: float = 99.99
     averaging: float = 0.01
-    reduce_range: bool = False
+    reduce_range: bool | None = None
 
     def __post_init__(self) -> None:
         _choose("activation observer", self.activation_observer, (*ACTIVATION, "lsq"))
@@ -75,7 +76,9 @@ class Numerics:
 def activation_spec(numerics: Numerics, recipe: str, dtype: torch.dtype = torch.uint8) -> QuantizationSpec:
     """The spec of an activation: `dtype` (uint8 or int8), per tensor; observed, fake-quantized or dynamic by `recipe`."""
     limits = torch.iinfo(dtype)
-    maximum = limits.min + 127 if numerics.reduce_range else limits.max
+    reduce = numerics.reduce_range
+    reduce = not has_integer_dot_product() if reduce is None and dtype == torch.uint8 else reduce
+    maximum = limits.min + 127 if reduce else limits.max
     symmetric = numerics.activation_scheme == "symmetric"
     return QuantizationSpec(
         dtype=dtype,

@@ -16,12 +16,12 @@ class Rounding(nn.Module):
 
     def __init__(self, observer: nn.Module) -> None:
         super().__init__()
-        self.__dict__["observer"] = observer
+        self._observer = (observer,)  # in a tuple: not a part of the network
         self.active = True
 
     def forward(self, value: Tensor) -> Tensor:
         """`value` (any shape), rounded or not."""
-        return rounded(self.observer, value)[0] if self.active else value
+        return rounded(self._observer[0], value)[0] if self.active else value
 
 
 class SimulatedNetwork(nn.Module):
