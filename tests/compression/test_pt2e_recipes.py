@@ -20,20 +20,26 @@ from runner.compression.quantization.pt2e.verify import prove
 from runner.errors import RunnerError
 
 
-def test_static_reaches_every_operator_and_all_macs(static: QuantizedNetwork, network: nn.Module, images: Tensor) -> None:
+def test_static_reaches_every_operator_and_all_macs(
+    static: QuantizedNetwork, network: nn.Module, images: Tensor
+) -> None:
     assert static.reach.layers == ("stem.0", "conv", "fc")
     assert static.reach.macs_share == 1
     assert sqnr(network(images), static(images)) > 35
 
 
-def test_lowered_program_runs_integer_kernels_only(lowered: QuantizedNetwork, network: nn.Module, images: Tensor) -> None:
+def test_lowered_program_runs_integer_kernels_only(
+    lowered: QuantizedNetwork, network: nn.Module, images: Tensor
+) -> None:
     assert lowered.kernels is not None
     assert lowered.kernels.integer == {"conv": 2, "linear": 1}
     assert lowered.kernels.floating == {}
     assert sqnr(lowered.program(images), lowered(images)) > 60
 
 
-def test_any_smaller_batch_is_answered_without_compiling_again(lowered: QuantizedNetwork, images: Tensor) -> None:
+def test_any_smaller_batch_is_answered_without_compiling_again(
+    lowered: QuantizedNetwork, images: Tensor
+) -> None:
     with torch.inference_mode():  # as Lightning tests
         answers = torch.cat([lowered(images[:1]), lowered(images[1:6]), lowered(images[6:])])
     assert sqnr(lowered.program(images), answers) > 60
@@ -61,7 +67,9 @@ def test_an_operator_the_quantizer_missed_is_named(
         return "fc_weight" not in str(node.args) and wants(self, part, node)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SelectiveQuantizer, "wants", forgetful)
-    with pytest.raises(RunnerError, match=r"1 of 3 operators that should be int8 stayed float: fc \(linear\)"):
+    with pytest.raises(
+        RunnerError, match=r"1 of 3 operators that should be int8 stayed float: fc \(linear\)"
+    ):
         StaticRecipe().apply(network, [images])
 
 
@@ -74,7 +82,7 @@ def test_dynamic_converts_exactly_because_of_one_forward_pass(
 
 def test_dynamic_leaves_convolutions_alone(network: nn.Module, images: Tensor) -> None:
     assert DynamicRecipe().apply(network, [images]).reach.layers == ("fc",)
-    with pytest.raises(RunnerError, match="no|finds nothing to quantize"):
+    with pytest.raises(RunnerError, match="finds nothing to quantize.* this network has conv2d"):
         DynamicRecipe().apply(nn.Sequential(nn.Conv2d(1, 2, 3)), [images])
 
 
@@ -98,7 +106,7 @@ def test_attention_projections_and_1d_convolutions_are_reached() -> None:
 
 
 def test_layers_can_be_skipped_by_name_glob_and_type(network: nn.Module, images: Tensor) -> None:
-    for skip in (("conv", "stem"), ("Conv2d",), ("*c*", "stem.0")):
+    for skip in (("conv", "stem"), ("Conv2d",), ("co*", "stem.0")):
         reached = StaticRecipe(selection=Selection(skip=skip)).apply(network, [images]).reach.layers
         assert set(reached).isdisjoint({"stem.0", "conv"})
     with pytest.raises(RunnerError, match=r"'covn'.* Did you mean conv"):
@@ -121,7 +129,9 @@ def test_custom_linear_touches_linear_layers_only(network: nn.Module, images: Te
 def test_every_observer_gives_a_usable_program(perceptron: nn.Module, rows: Tensor, observer: str) -> None:
     for numerics in (
         Numerics(activation_observer=observer),
-        Numerics(activation_observer=observer, activation_scheme="symmetric", weight_granularity="per_tensor"),
+        Numerics(
+            activation_observer=observer, activation_scheme="symmetric", weight_granularity="per_tensor"
+        ),
     ):
         assert sqnr(perceptron(rows), StaticRecipe(numerics=numerics).apply(perceptron, [rows])(rows)) > 25
 
@@ -184,7 +194,9 @@ def test_capture_names_the_line_that_prevents_it(images: Tensor) -> None:
         def forward(self, inputs: Tensor) -> Tensor:
             return inputs.reshape(2, 64)
 
-    with pytest.raises(RunnerError, match=r"test_pt2e_recipes.py:\d+ in forward: if inputs.sum\(\) > 0.*torch.where"):
+    with pytest.raises(
+        RunnerError, match=r"test_pt2e_recipes.py:\d+ in forward: if inputs.sum\(\) > 0.*torch.where"
+    ):
         capture(Branching(), images)
     with pytest.raises(RunnerError, match=r"reshape\(2, 64\).*batch size is fixed"):
         capture(FixedBatch(), images)
@@ -192,7 +204,11 @@ def test_capture_names_the_line_that_prevents_it(images: Tensor) -> None:
 
 def test_operators_carry_layers_and_macs_per_sample(network: nn.Module, images: Tensor) -> None:
     found = [(it.layer, it.kind, it.macs) for it in operators(capture(network, images))]
-    assert found == [("stem.0", "conv2d", 64 * 8 * 9), ("conv", "conv2d", 16 * 8 * 72), ("fc", "linear", 1280)]
+    assert found == [
+        ("stem.0", "conv2d", 64 * 8 * 9),
+        ("conv", "conv2d", 16 * 8 * 72),
+        ("fc", "linear", 1280),
+    ]
 
 
 def test_the_original_network_is_left_as_it_was(fresh: nn.Module, images: Tensor) -> None:

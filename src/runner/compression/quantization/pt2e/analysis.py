@@ -52,9 +52,13 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
         if twin is None:
             continue
         errors = [_error(argument, modules, floating) for argument in node.args[:2]]
-        output, noisy = _output(node, floating), _output(twin, integer)
+        output, noisy = floating[node.name], integer[twin.name]
         noise = (output - noisy).square().mean()
-        reports.append(LayerReport(layer(node), TARGETS[node.target], errors[1], errors[0], _db(output, noise), float(noise)))  # type: ignore[index]
+        reports.append(
+            LayerReport(
+                layer(node), TARGETS[node.target], errors[1], errors[0], _db(output, noise), float(noise)
+            )
+        )  # type: ignore[index]
     return reports
 
 
@@ -64,7 +68,7 @@ def sqnr(reference: Tensor, noisy: Tensor) -> float:
 
 
 def _db(reference: Tensor, noise: Tensor) -> float:
-    return float(10 * torch.log10(reference.square().mean() / noise))
+    return float(10 * torch.log10(reference.detach().square().mean() / noise.detach()))
 
 
 def _numbered(graph: GraphModule) -> list[tuple[int, Node]]:
@@ -83,20 +87,11 @@ def _error(argument: Any, modules: dict[str, Any], values: dict[str, Tensor]) ->
         return None
     value = values[argument.args[0].name]
     back, clipped = rounded(observer, value)
-    noise = (value - back).square().mean()
-    low, high = torch.aminmax(value)
-    return TensorError(_db(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
-
-
-def _output(node: Node, values: dict[str, Tensor]) -> Tensor:
-    """The value after the batch norm that QAT keeps behind a convolution: the program has folded it in."""
-    tail = node
-    while len(tail.users) == 1 and str(next(iter(tail.users)).target) in _TAIL and "batch_norm" not in str(tail.target):
-        tail = next(iter(tail.users))
-    return values[tail.name] if "batch_norm" in str(tail.target) else values[node.name]
-
-
-_TAIL = ("aten.div.Tensor", "aten.add.Tensor", "aten.batch_norm.default")
+    noise = (value - back).detach().square().mean()
+    low, high = torch.aminmax(value.detach())
+    return TensorError(
+        _db(value, noise), float(noise), float(low), float(high), float(clipped.float().mean())
+    )
 
 
 class _Recorder(Interpreter):

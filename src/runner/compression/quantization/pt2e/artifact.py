@@ -18,7 +18,21 @@ METADATA = "runner.json"
 # Sizes are kept as text, which torch.export.load hands to sympy, which evaluates it: allow arithmetic only.
 _SAFE = re.compile(r"[A-Za-z0-9_ +\-*/().,<>=']*")
 _CALL, _ATTRIBUTE = re.compile(r"(\w+)\s*\("), re.compile(r"[A-Za-z_)']\s*\.")
-_CALLS = {"Symbol", "Integer", "Mod", "PythonMod", "FloorDiv", "CleanDiv", "CeilDiv", "Max", "Min", "Eq", "Ne", "Le", "Lt"}
+_CALLS = {
+    "Symbol",
+    "Integer",
+    "Mod",
+    "PythonMod",
+    "FloorDiv",
+    "CleanDiv",
+    "CeilDiv",
+    "Max",
+    "Min",
+    "Eq",
+    "Ne",
+    "Le",
+    "Lt",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,9 @@ def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
         return torch.export.export(program, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
 
 
-def save_program(program: nn.Module, example: Tensor, path: Path, metadata: dict[str, Any] | None = None) -> Path:
+def save_program(
+    program: nn.Module, example: Tensor, path: Path, metadata: dict[str, Any] | None = None
+) -> Path:
     """Writes `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and `metadata`."""
     details = {
         "torch": torch.__version__,
@@ -61,7 +77,9 @@ def load_program(path: Path) -> Artifact:
     try:
         program = torch.export.load(path).module(check_guards=False)
     except Exception as error:
-        raise RunnerError(f"{path} cannot be loaded ({type(error).__name__}: {error}); export it again.") from error
+        raise RunnerError(
+            f"{path} cannot be loaded ({type(error).__name__}: {error}); export it again."
+        ) from error
     return Artifact(program, metadata)
 
 
@@ -72,7 +90,9 @@ def inspect_program(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-            texts = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")}
+            texts = {
+                name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")
+            }
         if broken:
             raise zipfile.BadZipFile(f"checksum of {broken}")
         parsed = {name: json.loads(text) for name, text in texts.items()}
@@ -89,7 +109,11 @@ def inspect_program(path: Path) -> dict[str, Any]:
 
 def _check_versions(path: Path, metadata: dict[str, Any]) -> None:
     here = {"torch": torch.__version__, "torchao": torchao.__version__}
-    differ = [f"{name} {metadata.get(name)} (here {version})" for name, version in here.items() if metadata.get(name) != version]
+    differ = [
+        f"{name} {metadata.get(name)} (here {version})"
+        for name, version in here.items()
+        if metadata.get(name) != version
+    ]
     if differ:
         raise RunnerError(
             f"{path} was written by {', '.join(differ)}; programs are exact only in the version that wrote them. "
@@ -101,7 +125,9 @@ def _refuse_code(path: Path, name: str, value: Any) -> None:
     """Refuses what torch.export.load would unpickle, and sizes that aren't plain arithmetic."""
     if isinstance(value, dict):
         if value.get("use_pickle"):
-            raise RunnerError(f"{path} holds pickled objects ({name}), which may run code when loaded; it is refused.")
+            raise RunnerError(
+                f"{path} holds pickled objects ({name}), which may run code when loaded; it is refused."
+            )
         text = value.get("expr_str")
         if isinstance(text, str) and not _arithmetic(text):
             raise RunnerError(f"{path} holds a size that is no arithmetic ({text[:60]!r}); it is refused.")

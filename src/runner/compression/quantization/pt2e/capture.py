@@ -16,7 +16,13 @@ from runner.errors import RunnerError
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s+(?P<code>[^\n]+)')
 _CAUSES = (
     (
-        ("data-dependent", "data dependent", "Dynamic control flow", "GuardOnDataDependentSymNode", ".item()"),
+        (
+            "data-dependent",
+            "data dependent",
+            "Dynamic control flow",
+            "GuardOnDataDependentSymNode",
+            ".item()",
+        ),
         "the path taken depends on values in a tensor; compute both sides and choose with torch.where(), "
         "or use torch.cond()",
     ),
@@ -82,9 +88,17 @@ def _explain(error: Exception, network: nn.Module) -> str:
     advice = [advice for signs, advice in _CAUSES if any(sign in text for sign in signs)]
     reason = str(error).strip().splitlines()[0].rstrip(".")
     place = f" at {where}" if where else ""
-    mend = advice[0] if advice else "torch.export must see one straight line of tensor operations (docs: torch.export)"
+    mend = (
+        advice[0]
+        if advice
+        else "torch.export must see one straight line of tensor operations (docs: torch.export)"
+    )
     return f"torch.export cannot capture {type(network).__name__}{place}: {reason}. What to change: {mend}."
 
 
 def _installed(path: str) -> bool:
-    return "site-packages" in path or "dist-packages" in path or path.startswith((str(Path(torch.__file__).parent), "<"))
+    return (
+        "site-packages" in path
+        or "dist-packages" in path
+        or path.startswith((str(Path(torch.__file__).parent), "<"))
+    )

@@ -7,6 +7,7 @@ from torchao.quantization.pt2e import ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
 from runner.compression.quantization.pt2e.copies import copy_graph
+from runner.compression.quantization.pt2e.float_norm import hide_norms, restore_float_norms
 from runner.errors import RunnerError
 
 
@@ -19,11 +20,15 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     """
     graph = copy_graph(prepared)
     if unseen(graph, static=True):
-        raise RunnerError("The network was not calibrated: run at least one batch through it before converting.")
+        raise RunnerError(
+            "The network was not calibrated: run at least one batch through it before converting."
+        )
     if unseen(graph):
         with torch.no_grad():
             graph(example)
+    hide_norms(graph)
     converted = convert_pt2e(graph)
+    restore_float_norms(converted)
     for parameter in converted.parameters():
         parameter.requires_grad_(False)
     return converted

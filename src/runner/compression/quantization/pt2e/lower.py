@@ -65,11 +65,16 @@ class CompiledProgram(nn.Module):
         else:
             with inductor.patch(freezing=True):
                 outputs = self._compiled[size](inputs)
-        return pytree.tree_map_only(Tensor, lambda out: out.float() if out.is_floating_point() else out, outputs)
+        return pytree.tree_map_only(
+            Tensor, lambda out: out.float() if out.is_floating_point() else out, outputs
+        )
 
     def _compile(self, inputs: Tensor, size: int) -> Any:
         seen: Counter[str] = Counter()
-        options = {"freezing": True, "post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
+        options = {
+            "freezing": True,
+            "post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph)),
+        }
         # its own copy of the code: torch.compile counts recompilations per code object and gives up after a few
         compiled = torch.compile(_fresh(self.network), dynamic=False)
         # a cached kernel would skip the pass that counts
@@ -86,14 +91,18 @@ def lower(converted: nn.Module, name: str) -> CompiledProgram:
     """The converted program of back end `name`, compiled for this machine; RunnerError where that can't be."""
     row = back_end(name)
     if row.lowering != "inductor":
-        raise RunnerError(f"Programs of {name} are run by {row.lowering}, not compiled here; export them instead.")
+        raise RunnerError(
+            f"Programs of {name} are run by {row.lowering}, not compiled here; export them instead."
+        )
     if row.machines and platform.machine() not in row.machines:
         raise RunnerError(
             f"The back end {name} lowers on {row.machines[0]}; this machine is {platform.machine()}. "
             "Save the program here and load it there, or choose quantization/backend for this machine."
         )
     if name == "xpu" and not torch.xpu.is_available():
-        raise RunnerError("The back end xpu lowers on an Intel GPU; none is here. Save the program and load it there.")
+        raise RunnerError(
+            "The back end xpu lowers on an Intel GPU; none is here. Save the program and load it there."
+        )
     return CompiledProgram(converted)
 
 

@@ -19,7 +19,6 @@ _SWITCHES = {  # operator -> position of its `training` argument
     _ATEN.feature_alpha_dropout.default: 2,
     _BATCH_NORM: 5,
 }
-UPSTREAM_EPS = 1e-5  # what torchao writes into every fused convolution and batch norm (ao#2980, ao#4107)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,9 @@ def set_training(graph: GraphModule, training: bool, batch_norm: bool = True) ->
 def batch_norm_constants(graph: GraphModule) -> dict[str, BatchNormConstants]:
     """Name of the running variance -> constants, for each batch norm that keeps statistics."""
     norms = ((running_variance(node), node) for node in graph.graph.nodes if node.target is _BATCH_NORM)
-    return {name: BatchNormConstants(float(node.args[6]), float(node.args[7])) for name, node in norms if name}
+    return {
+        name: BatchNormConstants(float(node.args[6]), float(node.args[7])) for name, node in norms if name
+    }
 
 
 def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstants]) -> None:
@@ -69,7 +70,8 @@ def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstan
         _put(node, 6, constants[name].momentum)
         _put(node, 7, constants[name].eps)
     for name, node in fused_sums(graph).items():
-        node.args = (node.args[0], constants[name].eps)
+        if name in constants:
+            node.args = (node.args[0], constants[name].eps)
     graph.recompile()
 
 
@@ -80,19 +82,8 @@ def fused_sums(graph: GraphModule) -> dict[str, Node]:
     for node in sums:
         source, literal = node.args[:2]
         if isinstance(source, Node) and source.op == "get_attr" and isinstance(literal, float):
-            if str(source.target).endswith("running_var"):
-                found[str(source.target)] = node
+            found[str(source.target)] = node
     return found
-
-
-def correct_variance(graph: GraphModule, constants: dict[str, BatchNormConstants]) -> None:
-    """Adds eps - 1e-5 to the running variance of fused batch norms, since convert_pt2e folds them with 1e-5 again.
-
-    Only for the copy that is converted: it changes the statistics.
-    """
-    with torch.no_grad():
-        for name in fused_sums(graph):
-            graph.get_buffer(name).add_(constants[name].eps - UPSTREAM_EPS)
 
 
 def running_variance(node: Node) -> str | None:

@@ -19,7 +19,13 @@ class QuantizedNetwork(nn.Module):
     """
 
     def __init__(
-        self, program: GraphModule, prepared: GraphModule, example: Tensor, reach: Reach, recipe: str, back_end: str
+        self,
+        program: GraphModule,
+        prepared: GraphModule,
+        example: Tensor,
+        reach: Reach,
+        recipe: str,
+        back_end: str,
     ) -> None:
         super().__init__()
         self.program, self.example = program, example

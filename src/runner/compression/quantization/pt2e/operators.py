@@ -41,7 +41,9 @@ def operators(graph: GraphModule) -> list[Operator]:
 
 def quantized_operators(converted: GraphModule) -> list[Operator]:
     """Those operators of a converted program whose input and weight both come out of dequantize nodes."""
-    return [_operator(node) for node in heavy_nodes(converted) if all(_dequantized(it) for it in node.args[:2])]
+    return [
+        _operator(node) for node in heavy_nodes(converted) if all(_dequantized(it) for it in node.args[:2])
+    ]
 
 
 def heavy_nodes(graph: GraphModule) -> list[Node]:
@@ -70,7 +72,11 @@ def layer(node: Node) -> str:
     if _LABEL in node.meta:
         return str(node.meta[_LABEL][0])
     weight = node.args[1] if node.target in TARGETS and len(node.args) > 1 else None
-    if isinstance(weight, Node) and weight.op == "get_attr" and str(weight.target).endswith(("weight", "_proj")):
+    if (
+        isinstance(weight, Node)
+        and weight.op == "get_attr"
+        and str(weight.target).endswith(("weight", "_proj"))
+    ):
         name = str(weight.target).rpartition(".")[0]
         if name:
             return name
@@ -80,7 +86,9 @@ def layer(node: Node) -> str:
 def modules(node: Node) -> list[str]:
     """The dotted names of the modules around `node`, outermost first (the network itself is the empty string)."""
     paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()] or [""]
-    return [path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths]
+    return [
+        path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths
+    ]
 
 
 def size(value: object) -> int:
@@ -93,7 +101,9 @@ def _hint(length: int | torch.SymInt) -> int:
 
 
 def _batch(graph: GraphModule) -> int:
-    inputs = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder" and "val" in node.meta]
+    inputs = [
+        node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder" and "val" in node.meta
+    ]
     return _hint(inputs[0].shape[0]) if inputs and inputs[0].dim() else 1
 
 

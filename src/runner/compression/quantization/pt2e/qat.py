@@ -16,6 +16,7 @@ from runner.compression.quantization.pt2e.calibrate import calibrate
 from runner.compression.quantization.pt2e.convert import convert
 from runner.compression.quantization.pt2e.copies import copy_graph
 from runner.compression.quantization.pt2e.float_norm import KeepFloatNorms, restore_float_norms
+from runner.compression.quantization.pt2e.fold import fold_batch_norms
 from runner.compression.quantization.pt2e.learned_range import learned_ranges
 from runner.compression.quantization.pt2e.observers import Numerics
 from runner.compression.quantization.pt2e.operators import Operator
@@ -35,7 +36,11 @@ class FakeQuantizedNetwork(nn.Module):
     """
 
     def __init__(
-        self, graph: GraphModule, constants: dict[str, modes.BatchNormConstants], example: Tensor, recipe: dict[str, Any]
+        self,
+        graph: GraphModule,
+        constants: dict[str, modes.BatchNormConstants],
+        example: Tensor,
+        recipe: dict[str, Any],
     ) -> None:
         super().__init__()
         self.graph = graph
@@ -90,14 +95,13 @@ class FakeQuantizedNetwork(nn.Module):
 
     def convert(self) -> GraphModule:
         """The int8 program of the network as it stands, which can go on training afterwards."""
-        graph = self.frozen()
-        modes.correct_variance(graph, self.constants)
-        return convert(graph, self.example)
+        return convert(self.frozen(), self.example)
 
     def frozen(self) -> GraphModule:
-        """A copy of the fake-quantized graph in inference mode."""
+        """A copy of the fake-quantized graph in inference mode, batch norm folded into the convolutions."""
         graph = copy_graph(self.graph)
         modes.set_training(graph, False)
+        fold_batch_norms(graph, self.constants)
         return graph
 
     def _switch(self) -> None:
@@ -152,4 +156,3 @@ def prepare_qat(
 def hash_recipe(recipe: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that two recipes share when they prepare a network in the same way."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode()).hexdigest()[:12]
-

@@ -35,7 +35,11 @@ BACK_ENDS: dict[str, BackEnd] = {
     ),
     "custom_linear": BackEnd(RECIPES, "inductor", operators=("linear",), machines=("x86_64", "AMD64")),
     "xnnpack": BackEnd(
-        RECIPES, "executorch", ("torchao", "executorch"), "pip install 'runner[executorch]'", ("affine",),
+        RECIPES,
+        "executorch",
+        ("torchao", "executorch"),
+        "pip install 'runner[executorch]'",
+        ("affine",),
         operators=("conv2d", "linear"),
     ),
     "openvino": BackEnd(
@@ -55,7 +59,9 @@ def back_end(name: str) -> BackEnd:
     """The table's row for `name`; RunnerError with the nearest names when there is none."""
     if name not in BACK_ENDS:
         known = ", ".join(BACK_ENDS)
-        raise RunnerError(f"No quantization back end {name!r}.{did_you_mean(name, BACK_ENDS)} There are: {known}.")
+        raise RunnerError(
+            f"No quantization back end {name!r}.{did_you_mean(name, BACK_ENDS)} There are: {known}."
+        )
     return BACK_ENDS[name]
 
 
@@ -69,7 +75,11 @@ def check(name: str, recipe: str) -> None:
         others = [other for other, it in BACK_ENDS.items() if recipe in it.recipes]
         wrong.append(
             f"The back end {name} cannot do the recipe {recipe!r}; it can do: {', '.join(row.recipes)}."
-            + (f" Back ends that do {recipe!r}: {', '.join(others)}." if others else f" Recipes: {', '.join(RECIPES)}.")
+            + (
+                f" Back ends that do {recipe!r}: {', '.join(others)}."
+                if others
+                else f" Recipes: {', '.join(RECIPES)}."
+            )
         )
     missing = [module for module in row.modules if find_spec(module) is None]
     if missing:

@@ -56,7 +56,11 @@ def expect(captured: GraphModule, name: str, chosen: dict[str, str]) -> list[Ope
     wanted = []
     for operator in found:
         recipe = recipe_of(operator.layer, chosen)
-        if recipe != FLOAT and operator.kind in (DYNAMIC if recipe == "dynamic" else reach) and operator.kind in reach:
+        if (
+            recipe != FLOAT
+            and operator.kind in (DYNAMIC if recipe == "dynamic" else reach)
+            and operator.kind in reach
+        ):
             wanted.append(operator)
     if not wanted:
         raise RunnerError(_nothing(found, name, chosen))
@@ -90,7 +94,9 @@ def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
     Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and silently.
     """
     kernels = count_kernels(program)
-    wanted = Counter("conv" if it.kind.startswith("conv") else it.kind for it in quantized_operators(converted))
+    wanted = Counter(
+        "conv" if it.kind.startswith("conv") else it.kind for it in quantized_operators(converted)
+    )
     short = {kind: count - kernels.integer.get(kind, 0) for kind, count in wanted.items()}
     lacking = [f"{missing} of {wanted[kind]} {kind}" for kind, missing in short.items() if missing > 0]
     if lacking:
@@ -110,7 +116,9 @@ def _by_type(names: Counter[str], table: dict[str, str]) -> dict[str, int]:
 
 
 def _nothing(found: list[Operator], name: str, chosen: dict[str, str]) -> str:
-    kinds = ", ".join(sorted({operator.kind for operator in found})) or "no convolution or matrix product at all"
+    kinds = (
+        ", ".join(sorted({operator.kind for operator in found})) or "no convolution or matrix product at all"
+    )
     recipes = {*chosen.values()} - {FLOAT}
     if recipes == {"dynamic"}:
         return (
