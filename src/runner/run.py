@@ -42,10 +42,11 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         record.write_json("environment.json", environment())
         done = record.status.get("done", []) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
-        for stage in config.stages:
-            if stage not in done:
+        for position, stage in enumerate(config.stages):
+            # What compress made lives in memory only, so a resumed run makes it again from its checkpoints.
+            if position >= len(done) or stage == "compress":
                 do(job, stage)
-                done = [*done, stage]
+                done = done if position < len(done) else [*done, stage]
                 record.update_status(done=done, metrics=job.metrics, seconds=job.seconds)
         return finish(job)
 

@@ -126,7 +126,7 @@ def check(composed: Composed, known: Known) -> list[str]:
     messages = [*rules.check_sections(config), *rules.unknown_keys(config, known)]
     if messages:
         return messages
-    messages = [*schema.check_types(config), *rules.check_stages(config), *told]
+    messages = [*schema.check_types(config), *rules.check_stages(config), *rules.check_quantization(config), *told]
     misfits = [*rules.check_pair(config, composed.chosen, known), *rules.check_task(config, composed.chosen)]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved

@@ -1,0 +1,167 @@
+"""Benchmark: what compression gained, against honest baselines, on the same inputs call after call in turn."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from runner.compression.formats import FORMATS
+from runner.compression.quantization.pt2e.analysis import sqnr
+from runner.compression.quantization.pt2e.artifact import save_program
+from runner.compression.quantization.pt2e.lower import CompiledProgram
+from runner.job import Job
+from runner.measure.cpu import has_bfloat16, instruction_sets
+from runner.measure.latency import Latency, time_interleaved
+from runner.measure.size import peak_memory
+from runner.measure.verdict import verdict
+from runner.tracking.console import console
+from runner.tracking.files import write_json
+
+Programs = dict[str, Callable[[Tensor], Any]]
+AGREEMENT_SAMPLES = 512
+
+
+def benchmark(job: Job) -> None:
+    """Times every program at each batch size; prints the table and what it means; records both."""
+    settings = job.config.benchmark
+    programs = collect(job)
+    sizes = sizes_on_disk(job)
+    agreement = agree(job, programs)
+    rows: dict[int, dict[str, Latency]] = {}
+    for batch in settings.batch_sizes:
+        inputs = some(job, batch)
+        fitting = {name: each for name, each in programs.items() if fits(name, batch)}
+        for each in fitting.values():
+            if isinstance(each, CompiledProgram):
+                each.compile_for(inputs)
+        with torch.no_grad():
+            rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
+        for name, latency in rows[batch].items():
+            job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
+    sentences = [
+        line for batch, row in rows.items() for line in verdict({n: each.median_ms for n, each in row.items()}, batch)
+    ]
+    show(rows, sizes, agreement, sentences)
+    for name, (share, decibel) in agreement.items():
+        job.metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
+    job.metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
+    job.metrics["benchmark/peak_memory_bytes"] = float(peak_memory())
+    path = job.record.path / "artifacts" / "benchmark.json"
+    write_json(path, record(rows, sizes, agreement, sentences))
+    job.keep("benchmark", path)
+
+
+def collect(job: Job) -> Programs:
+    """The programs of this run by name: float in three ways, int8, and every exported file that can be run."""
+    network = (job.float_network or job.task.network).cpu().eval()
+    programs: Programs = {"eager": network, "compiled": CompiledProgram(network)}
+    if job.config.benchmark.bf16 and has_bfloat16():
+        programs["bf16"] = CompiledProgram(network, torch.bfloat16)
+    if job.quantized is not None and job.quantized.compiled is not None:
+        programs["int8"] = job.quantized.compiled
+    for name, artifact in job.artifacts.items():
+        kind, _, format_name = name.partition("_")
+        if kind in ("int8", "float") and format_name in ("onnx", "executorch"):
+            programs[name] = FORMATS[format_name].load(job.record.path / artifact.path)
+    return programs
+
+
+def fits(name: str, batch: int) -> bool:
+    """Whether a program can be run at this batch size; ahead-of-time packages have one only."""
+    return not name.endswith("_aot") or batch == 2
+
+
+def some(job: Job, count: int) -> Tensor:
+    """`count` transformed test inputs, repeated where there are fewer."""
+    inputs = job.datamodule.example(count).cpu()
+    times = -(-count // len(inputs))
+    return inputs.repeat(times, *[1] * (inputs.dim() - 1))[:count].contiguous()
+
+
+def sizes_on_disk(job: Job) -> dict[str, int]:
+    """Bytes of the files of this run; the float network is saved in the same format as the int8 program."""
+    path = job.record.path / "artifacts" / "float.pt2"
+    if not path.is_file():
+        network = (job.float_network or job.task.network).cpu().eval()
+        save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
+        job.keep("float_program", path)
+    return {
+        name: each.bytes for name, each in job.artifacts.items() if Path(each.path).name.startswith(("int8", "float"))
+    }
+
+
+def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
+    """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
+    inputs = some(job, min(AGREEMENT_SAMPLES, max(2, len(job.datamodule.splits["test"]))))
+    size = job.config.data.batch_size
+    with torch.no_grad():
+        answers = {
+            name: torch.cat([run(part).float() for part in inputs.split(size)])
+            for name, run in programs.items()
+            if fits(name, size)
+        }
+    wanted = answers["eager"]
+    return {
+        name: (equal_share(wanted, got), min(sqnr(wanted, got), 200.0))
+        for name, got in answers.items()
+        if name != "eager"
+    }
+
+
+def equal_share(wanted: Tensor, got: Tensor) -> float:
+    """Share of samples with the same class; for one output, the same sign."""
+    if wanted.shape[-1] == 1:
+        return float((wanted.sign() == got.sign()).float().mean())
+    return float((wanted.argmax(-1) == got.argmax(-1)).float().mean())
+
+
+def show(
+    rows: dict[int, dict[str, Latency]],
+    sizes: dict[str, int],
+    agreement: dict[str, tuple[float, float]],
+    sentences: list[str],
+) -> None:
+    """One table a batch size, then the sentences."""
+    machine = f"{torch.get_num_threads()} threads, {', '.join(instruction_sets()) or 'no telling instruction set'}"
+    for batch, row in rows.items():
+        table = Table(title=f"Latency at batch {batch} ({machine})", title_justify="left")
+        for heading in ("program", "median ms", "quartiles", "vs eager", "vs compiled", "equal", "SQNR dB"):
+            table.add_column(heading, justify="left" if heading == "program" else "right")
+        for name, each in row.items():
+            share, decibel = agreement.get(name, (1.0, 200.0))
+            table.add_row(
+                name,
+                f"{each.median_ms:.3f}",
+                f"{each.lower_ms:.3f}–{each.upper_ms:.3f}",
+                f"{row['eager'].median_ms / each.median_ms:.2f}×",
+                f"{row['compiled'].median_ms / each.median_ms:.2f}×",
+                f"{share:.1%}",
+                "exact" if decibel >= 199 else f"{decibel:.1f}",
+            )
+        console.print(table)
+    base = sizes.get("float_program")
+    for name, size in sizes.items():
+        ratio = f" ({size / base:.3f} of the float program)" if base and name != "float_program" else ""
+        console.print(f"{name}: {size:,} bytes{ratio}")
+    for line in sentences:
+        console.print(line, soft_wrap=True)
+
+
+def record(
+    rows: dict[int, dict[str, Latency]],
+    sizes: dict[str, int],
+    agreement: dict[str, tuple[float, float]],
+    sentences: list[str],
+) -> dict[str, Any]:
+    """The benchmark as artifacts/benchmark.json holds it."""
+    return {
+        "threads": torch.get_num_threads(),
+        "instruction_sets": list(instruction_sets()),
+        "latency_ms": {str(batch): {name: vars(each) for name, each in row.items()} for batch, row in rows.items()},
+        "bytes": sizes,
+        "agreement": {name: {"equal": share, "sqnr_db": db} for name, (share, db) in agreement.items()},
+        "verdict": sentences,
+    }
