@@ -1,5 +1,6 @@
 """Save an int8 program as a torch.export file and load it in another process, without unpickling anything."""
 
+import copy
 import json
 import re
 import zipfile
@@ -11,10 +12,13 @@ import torch
 import torchao
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
 
 from runner.errors import RunnerError
 
 METADATA = "runner.json"
+# Where a node came from: good for debugging, of no use to who loads the file.
+ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
 # Sizes are kept as text, which torch.export.load hands to sympy, which evaluates it: allow arithmetic only.
 _SAFE = re.compile(r"[A-Za-z0-9_ +\-*/().,<>=']*")
 _CALL, _ATTRIBUTE = re.compile(r"(\w+)\s*\("), re.compile(r"[A-Za-z_)']\s*\.")
@@ -46,8 +50,15 @@ class Artifact:
 def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
     """`program` as a torch.export program with a dynamic batch; `example` is an input batch (N, ...)."""
     two = example[:1].expand(2, *example.shape[1:]).contiguous()
+    if isinstance(program, GraphModule):  # a copy keeps what the graph uses: not the float weights it replaced
+        program = GraphModule(program, copy.deepcopy(program.graph))
     with torch.no_grad():
-        return torch.export.export(program, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
+        exported = torch.export.export(program, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
+    exported.example_inputs = None
+    for node in exported.graph.nodes:  # half of a small file, and paths of this machine
+        for key in ORIGINS:
+            node.meta.pop(key, None)
+    return exported
 
 
 def save_program(
