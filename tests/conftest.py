@@ -40,6 +40,17 @@ def runner(tmp_path) -> Command:
     return call
 
 
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory) -> Path:
+    """The directory of a finished run with everything recorded: a small network that reads most digits."""
+    from runner.cli import main
+
+    path = tmp_path_factory.mktemp("digits") / "run"
+    overrides = ["model=cnn", "data=digits", "augmentation=none", "optimizer.lr=0.01", "trainer.max_epochs=6"]
+    assert main([*overrides, "trainer=cpu", "trainer.log_every_n_steps=5", f"hydra.run.dir={path}"]) == 0
+    return path
+
+
 @pytest.fixture
 def shared_mnist() -> Path:
     """The directory below which MNIST/raw lies."""

@@ -21,7 +21,7 @@ def build_data(config: DictConfig) -> DataModule:
     """
     datamodule = build(config, "data")
     datamodule.setup()
-    return datamodule  # type: ignore[no-any-return]
+    return datamodule
 
 
 def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module | None = None) -> Task:
@@ -33,13 +33,12 @@ def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module
     scheduler = build(config, "scheduler") if (config.scheduler or {}).get("_target_") else None
     task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
     task.describe(datamodule)
-    return task  # type: ignore[no-any-return]
+    return task
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:
     """The configured loggers."""
-    nodes = config.logger or {}
-    return [build(nodes, name) for name in nodes]
+    return [build(config, f"logger.{name}") for name in config.logger or {}]
 
 
 def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,12 @@ def plugins(packages: list[str]) -> Iterator[None]:
 
 
 def build(config: DictConfig, section: str, **extra: Any) -> Any:
-    """The object that `config[section]` describes; `extra` are keywords that no YAML can hold.
+    """The object that a section (`model`, `callbacks.ema`) describes; `extra` are keywords that no YAML can hold.
 
     Raises:
         RunnerError: the target is not allowed, does not exist, does not take a keyword, or refuses its values.
     """
-    node = OmegaConf.to_container(config[section], resolve=True)
+    node = OmegaConf.to_container(OmegaConf.select(config, section), resolve=True)
     assert isinstance(node, dict)
     declared = DECLARATIONS.get(section, ())
     return build_node({str(key): value for key, value in node.items() if key not in declared}, section, **extra)
@@ -57,15 +58,43 @@ def build_node(node: dict[str, Any], where: str, **extra: Any) -> Any:
     """Like `build`, for a plain node; `where` names it in messages."""
     for place, child in targets(node, where):
         check_call(place, child, set(extra) if child is node else set())
+    place = f"{where} ({node['_target_']})"
     try:
-        return instantiate(node, _convert_="all", **extra)
+        built = instantiate(node, _convert_="all", **extra)
     except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, RunnerError):
-            raise cause from None
-        if isinstance(cause, (ValueError, TypeError, OSError, ImportError)):
-            raise RunnerError(f"{where} ({node['_target_']}): {cause}") from error
-        raise
+        raise explained(place, error.__cause__ or error) from error
+    return Deferred(built, place) if isinstance(built, partial) else built
+
+
+class Deferred(partial[Any]):
+    """What `_partial_: true` makes: called later with the rest, it explains refused values like `build`."""
+
+    place: str
+
+    def __new__(cls, made: Callable[..., Any], place: str) -> "Deferred":
+        deferred = super().__new__(cls, made)
+        deferred.place = place
+        return deferred
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """The object; raises RunnerError where the target refuses its values."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception as error:
+            raise explained(self.place, error) from error
+
+
+def explained(place: str, error: BaseException) -> BaseException:
+    """The RunnerError for what a target said to the values it was given."""
+    if isinstance(error, RunnerError):
+        return error
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's; this module works without Lightning
+        hint = " What this machine has: python -m runner doctor" if "gpu" in str(error).lower() else ""
+        return RunnerError(f"{place}: {error}{hint}")
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError)):
+        return RunnerError(f"{place}: {error}")
+    # Also a plain bug of the target ends here; its traceback is one word away.
+    return RunnerError(f"{place}: {type(error).__name__}: {error}. Where: add mode=debug.")
 
 
 def targets(node: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -2,31 +2,12 @@
 
 import importlib
 import sys
-import traceback
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
-from runner.config.resolvers import command_names
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
 from runner.tracking.signals import Interrupted
-
-# What Hydra answers itself: help, the composed configuration, sweeps, shell completion.
-HYDRA_FLAGS = {
-    "--help",
-    "-h",
-    "--hydra-help",
-    "--version",
-    "--cfg",
-    "-c",
-    "--info",
-    "-i",
-    "--multirun",
-    "-m",
-    "--shell-completion",
-    "-sc",
-    "--resolve",
-    "--package",
-    "-p",
-}
 
 
 def entry() -> None:
@@ -39,9 +20,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return dispatch(list(arguments))
     except RunnerError as error:
-        print(f"error: {error}", file=sys.stderr)
         if "mode=debug" in arguments:
+            import traceback
+
             traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Interrupted as signal:
         print(f"{signal}; continue with: python -m runner resume RUN_DIRECTORY", file=sys.stderr)
@@ -55,15 +38,31 @@ def main(arguments: Sequence[str]) -> int:
 def dispatch(arguments: list[str]) -> int:
     """A bare first word is a sub-command; anything else is a run or Hydra's own business."""
     first = arguments[0] if arguments else ""
-    if first in command_names():
+    known = command_names()
+    if first in known:
         return int(importlib.import_module(f"runner.commands.{first}").main(arguments[1:]))
     if first and not first.startswith(("-", "+", "~")) and "=" not in first:
-        known = command_names()
         raise RunnerError(f"{first}: there is no such command.{did_you_mean(first, known)} Known: {', '.join(known)}.")
-    if any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments):
-        from runner.launch import through_hydra
+    if {"--help", "-h"} & set(arguments):
+        from runner.usage import usage
 
-        return through_hydra(arguments)
-    from runner.launch import single_run
+        print(usage(known, config_dir(arguments)), end="")
+        return 0
 
-    return single_run(arguments)
+    from runner.launch import launch
+
+    return launch(arguments)
+
+
+def command_names() -> list[str]:
+    """The sub-commands: one for each file of `runner/commands`."""
+    folder = Path(__file__).resolve().parent / "commands"
+    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
+def config_dir(arguments: Sequence[str]) -> str | None:
+    """The directory that stands behind --config-dir."""
+    for flag, value in pairwise(arguments):
+        if flag in ("--config-dir", "-cd"):
+            return value
+    return None

@@ -12,13 +12,11 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from runner.assemble import build_task
 from runner.build import build
 from runner.data.module import DataModule
-from runner.errors import RunnerError
 from runner.tasks.base import Task
 from runner.tasks.pictures import Pictures
 from runner.tracking import checkpoints
@@ -89,17 +87,13 @@ class Job:
             "enable_progress_bar": any(isinstance(each, pl.callbacks.ProgressBar) for each in callbacks),
             **overrides,
         }
-        try:
-            trainer = build(self.config, "trainer", **settings)
-        except (MisconfigurationException, RuntimeError) as error:
-            raise RunnerError(f"trainer: {str(error).splitlines()[0]}") from error
+        trainer = build(self.config, "trainer", **settings)
         assert isinstance(trainer, pl.Trainer)
         return trainer
 
     def callbacks(self, *, validate: bool = True, recording: bool = True, folder: str = "") -> list[Callback]:
         """The configured callbacks and those every run has."""
-        nodes = self.config.callbacks or {}
-        configured = {name: build(nodes, name) for name in nodes}
+        configured = {name: build(self.config, f"callbacks.{name}") for name in self.config.callbacks or {}}
         chosen = [each for name, each in configured.items() if suits(name, each, validate, recording)]
         for each in chosen:
             if isinstance(each, checkpoints.BestAndLast):

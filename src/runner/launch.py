@@ -1,6 +1,5 @@
 """From a command line to runs: one of our own, or through Hydra for its flags and sweeps."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -8,31 +7,24 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
+from runner import command_line
+from runner.command_line import CommandLine
 from runner.config import catalog, resolvers
-from runner.config.compose import Composed, check_sweep, compose, split
+from runner.config.compose import Composed, check, check_sweep, compose, raise_all, search_path, split
 from runner.errors import RunnerError
 from runner.tracking import run_directory
 from runner.tracking.result import RunResult
 
-
-def parse_arguments(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The overrides, and the directory given with `--config-dir`."""
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd")
-    parser.add_argument("--run", "-r", action="store_true")
-    try:
-        options, rest = parser.parse_known_args(list(arguments))
-    except argparse.ArgumentError as error:
-        raise RunnerError(f"{error}. See: python -m runner --help") from None
-    if flags := [each for each in rest if each.startswith("-")]:
-        raise RunnerError(f"{', '.join(flags)}: there is no such option. See: python -m runner --help")
-    return rest, options.config_dir
+# With these Hydra looks at no configuration; what follows them are no overrides.
+SILENT = {"--shell-completion", "--hydra-help", "--version"}
 
 
-def single_run(arguments: Sequence[str]) -> int:
-    """Composes, checks, claims a run directory, runs, and prints the result."""
-    overrides, config_dir = parse_arguments(arguments)
-    execute(compose(overrides, config_dir))
+def launch(arguments: Sequence[str]) -> int:
+    """One run, a sweep, or what Hydra answers itself: the composed configuration, completion, its own help."""
+    line = command_line.parse(arguments)
+    if line.flags:
+        return through_hydra(line)
+    execute(compose(line.overrides, line.config_dir))
     return 0
 
 
@@ -53,21 +45,34 @@ def execute(composed: Composed) -> RunResult:
     return result
 
 
-def through_hydra(arguments: Sequence[str]) -> int:
-    """Hydra's help, `--cfg`, `--info`, shell completion, and `-m`: every job of a sweep is a run like any other."""
+def through_hydra(line: CommandLine) -> int:
+    """Hydra's `--cfg`, `--info`, shell completion, and `-m`: every job of a sweep is a run like any other.
+
+    Raises:
+        RunnerError: the command line has mistakes, or runs of the sweep had; the other runs are done all the same.
+    """
     resolvers.register()
-    directories = catalog.config_directories()
-    check_sweep([each for each in arguments if "=" in each and not each.startswith("-")], directories)
-    extra = [f"file://{directory}" for directory in directories[1:]]
-    search = [f"hydra.searchpath=[{','.join(extra)}]"] if extra else []
-    sys.argv = [sys.argv[0], *arguments, *search]
+    directories = catalog.config_directories(line.config_dir)
+    known = catalog.choices(directories)
+    if not SILENT & set(line.flags):
+        check_sweep(line.overrides, directories)
+    sys.argv = [sys.argv[0], *line.for_hydra(), *line.overrides, *search_path(directories)]
+    refused: list[str] = []
 
     @hydra.main(version_base="1.3", config_path=str(directories[0]), config_name="config")
     def job(config: DictConfig) -> None:
         settings = HydraConfig.get()
         with open_dict(config):
             config["hydra"] = settings
-        execute(split(config, list(settings.overrides.task)))
+        try:
+            composed = split(config, list(settings.overrides.task))
+            raise_all(check(composed, known))
+            execute(composed)
+        except RunnerError as error:
+            refused.append(f"{' '.join(settings.overrides.task)}: {error}")
+            print(f"error: {refused[-1]}", file=sys.stderr)
 
     job()
+    if refused:
+        raise RunnerError(f"{len(refused)} of the sweep's runs could not be done; the reasons are above.")
     return 0

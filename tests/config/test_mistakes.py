@@ -2,7 +2,8 @@
 
 import pytest
 
-from runner.config.compose import compose
+from runner.config.catalog import config_directories
+from runner.config.compose import check_sweep, compose
 from runner.errors import RunnerError
 
 
@@ -29,7 +30,7 @@ def message(*overrides):
         (["data.batch_size=0"], ["data.batch_size=0: must be at least 1"]),
         (["data.validation_fraction=1.5"], ["data.validation_fraction=1.5: must be at least 0 and below 1"]),
         (["compile=maybe"], ["compile=maybe: must be true or false"]),
-        (["seed=-1"], ["seed=-1: must be at least 0"]),
+        (["seed=-1"], ["seed=-1: must be from 0 to"]),
         (["stages=[fitt]"], ["there is no stage fitt", "Did you mean fit"]),
         (["stages=[]"], ["leaves nothing to do"]),
         (["stages=[test]"], ["needs trained weights", "checkpoint=RUN_DIRECTORY"]),
@@ -42,13 +43,36 @@ def message(*overrides):
         (["model._target_=os.system"], ["model._target_=os.system: not in an allowed package", "runner.plugins=[os]"]),
         (["data=csv", "data.root=x.csv"], ["data.target"]),
         (["a=(b"], ["a=(b: not understood"]),
+        (["=3"], ["=3: the key before = is missing"]),
+        (["seed=abc"], ["seed=abc: must be a whole number, from 0 to 4294967295"]),
+        (["seed=99999999999"], ["seed=99999999999: must be from 0 to 4294967295"]),
+        (["seed=1,2"], ["seed=1,2: several values are a sweep; add -m"]),
+        (["model=cnn,mlp"], ["model=cnn,mlp: several values are a sweep; add -m"]),
+        (["model=null"], ["model=null: choose one (python -m runner list model)"]),
+        (["~model"], ["model=null: a run needs one. See: python -m runner list model"]),
+        (["~callbacks"], ["~callbacks: nothing is chosen there by that name; callbacks=[] leaves all of it out"]),
+        (["~optimizer.momentm", "optimizer=sgd"], ["optimizer.momentm: there is no such key", "optimizer.momentum"]),
+        (["optimizer={lr: 1}"], ["there is no such choice", "python -m runner list optimizer"]),
+        (["model@other=cnn"], ["model@other: there is no such group or key. Did you mean model"]),
+        (["hydra.rn.dir=x"], ["hydra.rn.dir: there is no such key. Did you mean hydra.run.dir"]),
+        (["stages=fit"], ["stages=fit: must be a list of names"]),
+        (["stages=null"], ["stages=null: must be a list of names"]),
+        (["cross_validation=3"], ["cross_validation=3: must be a section", "cross_validation.key=value"]),
+        (["runner=null"], ["runner=null: must be a section"]),
+        (["runner.plugins=mine"], ["runner.plugins=mine: must be a list of names"]),
+        (["name=null"], ["name=null: must be text"]),
+        (["data.batch_size=null"], ["data.batch_size=null: must be a whole number, at least 1"]),
+        (["data.num_classes=abc"], ["data.num_classes=abc: must be a whole number, at least 2"]),
+        (["optimizer.lr=${nope}"], ["optimizer.lr: Interpolation key 'nope' not found."]),
+        (["seed=${oc.env:NOT_SET_ANYWHERE}"], ["seed: ", "'NOT_SET_ANYWHERE' not found"]),
+        (["callbacks=[checkpoint,emma]"], ["callbacks=emma: there is no such choice. Did you mean ema"]),
     ],
 )
 def test_a_mistake_is_explained(overrides, words):
     text = message(*overrides)
     for word in words:
         assert word in text
-    assert "+" not in text.replace("'key=", "")  # never Hydra's advice to append the typo
+    assert "+" not in text  # never Hydra's advice to append the typo
 
 
 def test_all_mistakes_are_reported_together():
@@ -88,9 +112,7 @@ def test_a_directory_of_the_users_own_adds_choices(tmp_path):
 
 def test_conf_in_the_working_directory_adds_choices(tmp_path, monkeypatch):
     (tmp_path / "conf" / "optimizer").mkdir(parents=True)
-    (tmp_path / "conf" / "optimizer" / "mine.yaml").write_text(
-        "_target_: torch.optim.SGD\n_partial_: true\nlr: 0.5\n"
-    )
+    (tmp_path / "conf" / "optimizer" / "mine.yaml").write_text("_target_: torch.optim.SGD\n_partial_: true\nlr: 0.5\n")
     monkeypatch.chdir(tmp_path)
     assert compose(["optimizer=mine"]).config.optimizer.lr == 0.5
 
@@ -98,3 +120,149 @@ def test_conf_in_the_working_directory_adds_choices(tmp_path, monkeypatch):
 def test_a_missing_config_directory_is_named():
     with pytest.raises(RunnerError, match="--config-dir nowhere: there is no such directory"):
         compose([], config_dir="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("+model=cnn", "model is chosen already: write model=… without +."),
+        ("+optimizer.lr=0.1", "+optimizer.lr=0.1: the key is there already; write it without +."),
+        ("+modle.dropout=0.1", "modle: there is no such section or key. Did you mean mode, model"),
+        ("++modle.dropout=0.1", "modle: there is no such section or key. Did you mean mode, model"),
+        ("+optimzer=3", "optimzer: there is no such section or key. Did you mean optimizer"),
+    ],
+)
+def test_a_plus_does_not_hide_a_mistake(override, words):
+    assert words in message(override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "value"),
+    [
+        (["model=torchvision", "+model.dropout=0.1"], "dropout", 0.1),
+        (["model=torchvision", "++model.dropout=0.1"], "dropout", 0.1),
+        (["++model.kernel_size=3"], "kernel_size", 3),
+        (["~model.channels"], "channels", None),
+    ],
+)
+def test_a_key_may_be_added_and_taken_away(overrides, key, value):
+    assert compose(overrides).config.model.get(key) == value
+
+
+@pytest.mark.parametrize("group", ["scheduler", "augmentation", "callbacks", "logger"])
+def test_a_section_that_a_run_can_do_without_may_be_empty(group):
+    assert not compose([f"{group}=[]"]).config[group]
+
+
+def test_of_two_values_the_last_counts():
+    assert compose(["model=cnn", "model=mlp"]).chosen["model"] == "mlp"
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("age,weight,ill\n30,70,yes\n40,80,no\n")
+    (tmp_path / "empty").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data=image_folder", "data.root=nope"], "No such image folder: nope. Set data.root"),
+        (["data=image_folder", "data.root=empty"], "empty holds no folders. Make one folder for each class"),
+        (["data=csv", "data.root=nope.csv", "data.target=ill"], "No such table: nope.csv."),
+        (["data=csv", "data.root=t.csv", "data.target=il"], "t.csv has no column 'il'. Did you mean ill?"),
+        (
+            ["data=csv", "data.root=t.csv", "data.target=ill", "data.features=[age,wight]"],
+            "t.csv has no column 'wight'. Did you mean weight?",
+        ),
+        (["data=csv", "data.root=t.csv", "data.target=sick", "task=classification"], "t.csv has no column 'sick'."),
+        (["data=csv", "data.root=t.csv"], "data.target=??? is mandatory: add data.target=… to the command."),
+    ],
+)
+def test_what_the_files_lack_is_told_and_nothing_that_follows_from_it(table, overrides, words):
+    text = message(*overrides)
+    assert words in text
+    assert "\n" not in text  # not "this data has no classes", which is only its consequence
+
+
+def test_a_wrong_pair_is_told_beside_a_missing_file(table):
+    text = message("model=linear", "data=image_folder", "data.root=nope")
+    assert "No such image folder: nope" in text
+    assert "takes tabular data, not image" in text
+
+
+def test_a_table_is_read_once_for_a_command(table, monkeypatch):
+    from runner.data import discovery
+
+    read = []
+    whole = discovery.read_table
+    monkeypatch.setattr(discovery, "read_table", lambda path: read.append(path) or whole(path))
+    config = compose(["data=csv", "data.root=t.csv", "data.target=ill", "task=classification"]).config
+    assert (config.data.num_features, config.data.num_classes, config.task.num_outputs) == (2, 2, 2)
+    assert len(read) == 2  # once for the features, once for the classes
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Writes a file of the user's own config directory and returns the directory."""
+
+    def write(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("optimzer: {lr: 1}\n", "optimzer: there is no such section or key. Did you mean optimizer"),
+        ("optimizer: {lr: -1}\n", "optimizer.lr=-1: must be above 0"),
+        ("defaults:\n  - override /data: mnst\n", "Could not find 'data/mnst'. Did you mean mnist?"),
+        ("defaults:\n  - override /datta: mnist\n", "Could not override 'datta'"),
+        ("name: ${nope.key}\n", "Interpolation key 'nope.key' not found"),
+        ("seed: [1\n", "while parsing a flow sequence in"),
+        ("model: 3\n", "model=3: a run needs one"),
+        (b"\xff\xfe", "can't decode byte"),
+    ],
+)
+def test_a_mistake_in_an_experiment_of_the_users_is_explained(mine, text, words):
+    header = b"" if isinstance(text, bytes) else "# @package _global_\n"
+    directory = mine("experiment/mine.yaml", header + text)
+    with pytest.raises(RunnerError) as raised:
+        compose(["experiment=mine"], config_dir=directory)
+    assert words in str(raised.value)
+
+
+def test_a_config_directory_with_a_space_is_found(tmp_path):
+    folder = tmp_path / "my conf" / "model"
+    folder.mkdir(parents=True)
+    (folder / "tiny.yaml").write_text("_target_: torch.nn.Flatten\n")
+    assert compose(["model=tiny"], config_dir=str(folder.parent)).chosen["model"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["optimizer.lr=1,0.1,-1"], ["optimizer.lr=-1: must be above 0"]),
+        (["optimizer.lr=choice(fast,1)"], ["optimizer.lr=fast: must be a number"]),
+        (["trainer.max_epochs=range(0,3)"], ["trainer.max_epochs=0: must be at least 1"]),
+        (["model=cnn,resnt"], ["model=resnt: there is no such choice. Did you mean resnet"]),
+        (["model=cnn,linear"], ["model=linear data=digits: this network takes tabular data"]),
+        (["trainer.max_epoch=1,2"], ["trainer.max_epoch: there is no such key"]),
+        (["model=glob(*net)", "data=digits,line"], ["model=googlenet data=line: this network takes image data"]),
+        (["optimizer.lr=-1,1", "seed=1,x"], ["2 things to mend", "optimizer.lr=-1", "seed=x"]),
+    ],
+)
+def test_every_value_of_a_sweep_is_checked(overrides, words):
+    with pytest.raises(RunnerError) as raised:
+        check_sweep(overrides, config_directories())
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_a_good_sweep_passes():
+    check_sweep(["model=cnn,mlp", "seed=range(1,4)", "optimizer.lr=interval(0.1,1)"], config_directories())

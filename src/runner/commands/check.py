@@ -1,16 +1,27 @@
 """python -m runner check: would this run work?"""
 
 import argparse
-from collections.abc import Sequence
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from runner.config.compose import Composed, compose
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from runner.tasks.base import Task
+
 DESCRIPTION = (
     "Composes and validates a run, builds its network without memory for the weights, "
-    "then sends one tiny batch through the real thing. Trains nothing, writes nothing."
+    "then all of it, and sends one tiny batch through. Trains nothing, writes nothing."
 )
 EXAMPLE = "example:\n  python -m runner check model=resnet data=digits optimizer.lr=0.01"
 SAMPLES = 2
+STEPS = 100
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,7 +59,45 @@ def check(composed: Composed) -> None:
         sizes = ", ".join(f"{len(samples):,} {name}" for name, samples in datamodule.splits.items())
         print(f"data       {sizes}")
         task = build_task(config, datamodule)
-        inputs, targets = datamodule.splits["train"].head(SAMPLES)
-        batch = datamodule.training_batch((inputs, targets))
+        samples = datamodule.splits["train"].spread(SAMPLES)
+        batch = datamodule.training_batch((samples.inputs, samples.targets))
         outputs = task.network(batch[0])
-        print(f"one batch  {tuple(batch[0].shape)} in, {tuple(outputs.shape)} out, loss {task.loss_on(batch):.4g}")
+        loss = task.loss_on(batch)
+        with silence():
+            try_training(config, task)
+        print(f"one batch  {tuple(batch[0].shape)} in, {tuple(outputs.shape)} out, loss {loss:.4g}")
+
+
+def try_training(config: "DictConfig", task: "Task") -> None:
+    """Builds what training needs beside the task: trainer, callbacks, loggers, optimizer and scheduler.
+
+    Raises:
+        RunnerError: one of them refuses its values, or this machine lacks what the trainer asks for.
+    """
+    from runner.assemble import build_loggers
+    from runner.build import build
+
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = build(config, "trainer", logger=False, **quiet)
+    for name in config.callbacks or {}:
+        build(config, f"callbacks.{name}")
+    build_loggers(config)
+    # A trainer knows how many steps it would take only while it trains; any number will do to build a schedule.
+    steps = SimpleNamespace(
+        estimated_stepping_batches=STEPS,
+        max_epochs=trainer.max_epochs,
+        check_val_every_n_epoch=trainer.check_val_every_n_epoch,
+    )
+    task.optimization.configure(task.network, steps)  # type: ignore[arg-type]
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Within this context Lightning's remarks about the machine are not heard."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -2,17 +2,19 @@
 
 import argparse
 import fnmatch
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from runner.config import catalog
 from runner.errors import RunnerError, did_you_mean
 
 DESCRIPTION = "Lists the groups, or the choices of one group with the first line of each file's header."
 EXAMPLE = "example:\n  python -m runner list model '*net*'"
+
+# The second column is at least so wide, however narrow the terminal.
+MINIMUM = 20
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,11 +46,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def show(rows: list[tuple[str, str]]) -> None:
-    """Two columns, without a frame, so that the output can be piped into other tools."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    """Two columns; a line a row where the output goes to another tool, wrapped on a terminal."""
+    indent = max(len(name) for name, _ in rows) + 2
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     for name, text in rows:
-        table.add_row(Text(name), Text(text))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+        wrapped = textwrap.wrap(text, max(columns - indent, MINIMUM)) or [""]
+        print(f"{name:<{indent}}{wrapped[0]}".rstrip())
+        print("".join(f"{'':{indent}}{line}\n" for line in wrapped[1:]), end="")

@@ -10,7 +10,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import catalog, overrides, resolvers, rules, schema
@@ -21,7 +21,7 @@ from runner.errors import RunnerError, did_you_mean, join_errors
 
 # What a user's YAML can bring Hydra and OmegaConf to raise.
 REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
-# Sections that a run can do without; `scheduler=null` and `~scheduler` leave them empty.
+# Sections that a run can do without; `scheduler=[]` and `~scheduler` leave them empty.
 OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
 
 
@@ -79,6 +79,7 @@ def find_mistakes(parsed: Sequence[Override], directories: Sequence[Path], known
     good = [each for each in choices if not overrides.choice_mistakes(each, known)]
     try:
         whole = hydra_config(directories, [each.text for each in good])
+        OmegaConf.set_readonly(whole.hydra, False)
         keys = [each for each in parsed if each.key not in known]
         for each in keys:
             if wrong := overrides.key_mistakes(each, known, whole):
@@ -123,10 +124,10 @@ def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
 def check(composed: Composed, known: Known) -> list[str]:
     """All messages about a configuration that composes but cannot run."""
     config, told, unresolved = resolve(composed.config)
-    messages = [*rules.check_sections(config), *rules.unknown_keys(config, known)]
-    if messages:
-        return messages
-    messages = [*schema.check_types(config), *rules.check_stages(config), *rules.check_quantization(config), *told]
+    unknown = list(rules.unknown_keys(config, known))
+    if incomplete := list(rules.check_sections(config)):
+        return [*incomplete, *unknown]
+    messages = [*unknown, *schema.check_types(config), *rules.check_stages(config), *rules.check_quantization(config), *told]
     misfits = [*rules.check_pair(config, composed.chosen, known), *rules.check_task(config, composed.chosen)]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved
@@ -139,6 +140,8 @@ def refusal(error: Exception, known: Known) -> str:
     if twice := re.search(r"Multiple values for ([\w/]+)", text):
         group = twice.group(1)
         return f"{group} is chosen already: write {group}=… without +."
+    if listed := re.search(r"Could not delete '([\w/]+)'\. No match", text):
+        return f"~{listed.group(1)}: nothing is chosen there by that name; {listed.group(1)}=[] leaves all of it out."
     if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
         group, name = absent.groups()
         return f"{text}.{did_you_mean(name, known.get(group, ()))} See: python -m runner list {group}"

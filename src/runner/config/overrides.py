@@ -86,6 +86,8 @@ def variants(parsed: Sequence[Override], known: Known) -> Iterator[list[Override
 def choice_mistakes(override: Override, known: Known) -> list[str]:
     """A message for each choice that its group does not have."""
     group, choices = override.key, known[override.key]
+    if override.value is None and override.mark != "~":
+        return [f"{override.text}: choose one (python -m runner list {group}), or none at all with {group}=[]."]
     return [
         f"{group}={value}: there is no such choice.{did_you_mean(str(value), choices)} "
         f"See: python -m runner list {group}"

@@ -53,5 +53,5 @@ def users_mistake(error: BaseException | None) -> str | None:
 
 def dead_end(place: str, error: OmegaConfBaseException) -> str:
     """The message for an interpolation whose key does not exist."""
-    advice = f" The chosen data does not declare what {place} reads." if "data." in str(error) else ""
+    advice = f" The chosen data does not declare what {place} reads." if "key 'data." in str(error) else ""
     return f"{place}: {str(error).splitlines()[0]}.{advice}"

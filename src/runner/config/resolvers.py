@@ -1,4 +1,4 @@
-"""The interpolations that configurations may use beside OmegaConf's own: `${run_directory:}`, `${commands:}`, …"""
+"""The interpolations that configurations may use beside OmegaConf's own: `${run_directory:}`, `${csv_features:…}`, …"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,20 +26,28 @@ def run_directory(path: Path) -> Iterator[None]:
         _directory.reset(token)
 
 
-def command_names() -> list[str]:
-    """The sub-commands: one for each file of `runner/commands`."""
-    folder = Path(__file__).resolve().parents[1] / "commands"
-    return sorted(path.stem for path in folder.glob("[!_]*.py"))
-
-
 def register() -> None:
     """Makes the interpolations known to OmegaConf; calling it again changes nothing."""
     table: dict[str, Callable[..., Any]] = {
         "run_directory": _directory.get,
-        "commands": lambda: ", ".join(command_names()),
         "folder_classes": discovery.count_classes_in_folder,
-        "csv_features": discovery.count_features,
-        "csv_classes": discovery.count_classes_in_column,
+        "csv_features": remembered(discovery.count_features),
+        "csv_classes": remembered(discovery.count_classes_in_column),
     }
     for name, function in table.items():
         OmegaConf.register_new_resolver(name, function, replace=True)
+
+
+def remembered(count: Callable[..., Any]) -> Callable[..., Any]:
+    """`count(path, …)` that reads a file once: a configuration asks for the same count several times."""
+    answers: dict[Any, Any] = {}
+
+    def ask(path: str, *arguments: Any) -> Any:
+        file = Path(path)
+        state = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
+        key = (str(file.resolve()), state, str(arguments))
+        if key not in answers:
+            answers[key] = count(path, *arguments)
+        return answers[key]
+
+    return ask

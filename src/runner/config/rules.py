@@ -52,9 +52,10 @@ def check_sections(config: Config) -> Iterator[str]:
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
     """Top-level keys that nothing reads; an experiment file can bring them in unnoticed."""
     known = {*Run.__dataclass_fields__, *SECTIONS, *catalog, "expected"} - {""}
+    names = ", ".join(sorted(known))
     for key in config:
         if key not in known:
-            yield f"{key}: there is no such section or key.{did_you_mean(key, known)} Known: {', '.join(sorted(known))}."
+            yield f"{key}: there is no such section or key.{did_you_mean(key, known)} Known: {names}."
 
 
 def check_stages(config: Config) -> Iterator[str]:

@@ -22,9 +22,7 @@ class BestAndLast(ModelCheckpoint):
     Without validation (`monitor=None`) the best is the latest.
     """
 
-    def __init__(
-        self, dirpath: str, monitor: str | None = None, mode: str = "min", every_n_epochs: int = 1
-    ) -> None:
+    def __init__(self, dirpath: str, monitor: str | None = None, mode: str = "min", every_n_epochs: int = 1) -> None:
         super().__init__(
             dirpath=dirpath,
             filename=BEST,
