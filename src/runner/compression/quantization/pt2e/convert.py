@@ -14,8 +14,8 @@ from runner.errors import RunnerError
 def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     """The int8 program of `prepared`, which stays as it is.
 
-    One forward pass of `example` (N, ...) comes first: without it the weights of a dynamic recipe have no ranges, and
-    convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
+    One forward pass of `example` (N, ...) comes first: without it the weights of a dynamic recipe have no
+    ranges, and convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
     RunnerError when observers have seen no data.
     """
     graph = copy_graph(prepared)
