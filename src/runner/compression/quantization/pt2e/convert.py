@@ -29,9 +29,21 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     hide_norms(graph)
     converted = convert_pt2e(graph)
     restore_float_norms(converted)
+    prune(converted)
     for parameter in converted.parameters():
         parameter.requires_grad_(False)
     return converted
+
+
+def prune(graph: GraphModule) -> None:
+    """Deletes what `graph` no longer reads: convert_pt2e leaves the float weights beside the int8 ones, and the file
+    of the program would be larger than that of the float network."""
+    read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
+    for name in [*dict(graph.named_parameters()), *dict(graph.named_buffers())]:
+        if name not in read:
+            owner, _, attribute = name.rpartition(".")
+            delattr(graph.get_submodule(owner), attribute)
+    graph.delete_all_unused_submodules()
 
 
 def unseen(graph: GraphModule, static: bool = False) -> list[str]:

@@ -125,9 +125,9 @@ def _nothing(found: list[Operator], name: str, chosen: dict[str, str]) -> str:
     recipes = {*chosen.values()} - {FLOAT}
     if recipes == {"dynamic"}:
         return (
-            f"The recipe 'dynamic' finds nothing to quantize: it serves linear layers, and outside the "
-            f"skipped ones this network has {kinds}. (Dynamic convolutions would run in float, only slower.) Use the recipe "
-            f"'static' or 'qat'."
+            "The recipe 'dynamic' finds nothing to quantize: it serves linear layers, and outside the "
+            f"skipped ones this network has {kinds}. (Dynamic convolutions would run in float, only slower.) "
+            "Use the recipe 'static' or 'qat'."
         )
     reach = ", ".join(back_end(name).operators)
     return f"Nothing to quantize: {name} reaches {reach}; the layers not skipped have {kinds}."
