@@ -73,7 +73,7 @@ def test_a_lower_is_better_metric_is_understood() -> None:
 
 def test_an_unreachable_drop_reports_the_best_found() -> None:
     stub = Stub({"a": 0.3, "b": 0.2, "c": 0.1})
-    with pytest.raises(DropNotReachedError, match="leaves a, b in float and drops by 0.1") as caught:
+    with pytest.raises(DropNotReachedError, match=r"leaves a, b in float and drops by 0\.1") as caught:
         choose_float_layers(stub, metric, 0.01)  # type: ignore[arg-type]
     assert caught.value.best.metric == pytest.approx(0.9)
 

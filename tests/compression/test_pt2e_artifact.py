@@ -22,6 +22,7 @@ from runner.compression.quantization.pt2e.package import (
     save_onnx,
     save_onnx_dynamic,
 )
+from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
 from runner.errors import RunnerError
 
 
@@ -54,6 +55,15 @@ def test_a_new_process_answers_bit_exactly_for_any_batch(
     answers = torch.load(tmp_path / "out.pt", weights_only=True)
     for answer, inputs in zip(answers, (images, images[:1], images[:5]), strict=True):
         assert torch.equal(answer, static.program(inputs))
+
+
+def test_the_file_holds_no_float_weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 256)).eval()
+    rows = torch.randn(4, 256)
+    for recipe in (StaticRecipe(), DynamicRecipe()):
+        path = save_program(recipe.apply(network, [rows]).program, rows, tmp_path / "small.pt2")
+        assert path.stat().st_size < 0.3 * sum(4 * parameter.numel() for parameter in network.parameters())
 
 
 def test_metadata_is_read_without_loading_the_program(saved: Path) -> None:
@@ -130,8 +140,6 @@ def test_dynamic_recipes_go_through_onnx_runtime(
 def test_aot_package_runs_in_int8_because_it_is_frozen(
     perceptron: nn.Module, rows: Tensor, tmp_path: Path
 ) -> None:
-    from runner.compression.quantization.pt2e.recipes import StaticRecipe
-
     program = StaticRecipe().apply(perceptron, [rows]).program
     kernels = save_aot(program, rows, tmp_path / "aot.pt2")
     assert sum(count for name, count in kernels.items() if "qlinear" in name) == 2

@@ -1,4 +1,4 @@
-"""QAT: what must survive preparation, training under Lightning's habits, copies, checkpoints and conversion."""
+"""QAT: what must survive preparation, Lightning, copies, checkpoints and conversion."""
 
 import copy
 from dataclasses import replace
@@ -129,7 +129,7 @@ def test_frozen_batch_norm_and_observers_stay_through_training_steps(
 ) -> None:
     prepared.follow_schedule(epoch=2, observers_after=1, batch_norm_after=2)
     variance = prepared.graph.get_buffer("norm.running_var").clone()
-    before = {name: value for name, value in scales(prepared).items()}
+    before = scales(prepared)
     prepared(5 * images)
     assert torch.equal(prepared.graph.get_buffer("norm.running_var"), variance)
     assert all(torch.equal(before[name], value) for name, value in scales(prepared).items())

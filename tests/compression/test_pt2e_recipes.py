@@ -1,11 +1,13 @@
 """Static and dynamic recipes: what they reach, what they refuse, and that integers really run."""
 
+import copy
 import subprocess
 import sys
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from runner.compression.quantization.pt2e import convert as conversion
 from runner.compression.quantization.pt2e.analysis import sqnr
@@ -13,7 +15,7 @@ from runner.compression.quantization.pt2e.capture import capture
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.observers import Numerics
 from runner.compression.quantization.pt2e.operators import operators
-from runner.compression.quantization.pt2e.quantizers import SelectiveQuantizer
+from runner.compression.quantization.pt2e.quantizers import SelectiveQuantizer, build
 from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, StaticRecipe
 from runner.compression.quantization.pt2e.selection import Selection
 from runner.compression.quantization.pt2e.verify import prove
@@ -80,9 +82,27 @@ def test_dynamic_converts_exactly_because_of_one_forward_pass(
     assert conversion.unseen(dynamic.prepared) == []
 
 
+def test_upstream_still_converts_dynamic_recipes_wrongly_without_a_forward_pass(
+    perceptron: nn.Module, rows: Tensor
+) -> None:
+    """ao#4292: when this fails, upstream is mended and convert() need not run the example first."""
+    quantizer = build("x86_inductor", "dynamic", Numerics(), Selection().resolve(perceptron, "dynamic"))
+    program = convert_pt2e(prepare_pt2e(capture(perceptron, rows), quantizer))
+    assert sqnr(perceptron(rows), program(rows)) < 10
+
+
+def test_upstream_still_loses_annotations_in_deep_copies(perceptron: nn.Module, rows: Tensor) -> None:
+    """When this fails, copies.copy_graph can go."""
+    quantizer = build("x86_inductor", "dynamic", Numerics(), Selection().resolve(perceptron, "dynamic"))
+    prepared = prepare_pt2e(capture(perceptron, rows), quantizer)
+    prepared(rows)
+    with pytest.raises(Exception, match="PortNodeMetaForQDQ"):
+        convert_pt2e(copy.deepcopy(prepared))
+
+
 def test_dynamic_leaves_convolutions_alone(network: nn.Module, images: Tensor) -> None:
     assert DynamicRecipe().apply(network, [images]).reach.layers == ("fc",)
-    with pytest.raises(RunnerError, match="finds nothing to quantize.* this network has conv2d"):
+    with pytest.raises(RunnerError, match=r"finds nothing to quantize.* this network has conv2d"):
         DynamicRecipe().apply(nn.Sequential(nn.Conv2d(1, 2, 3)), [images])
 
 

@@ -17,7 +17,8 @@ _WANTED = (
 
 
 def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
-    """The vector instruction sets that matter to inference, as Linux names them; empty where it can't be told."""
+    """The vector instruction sets that matter to inference, as Linux names them; empty where it can't be
+    told."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
@@ -29,7 +30,8 @@ def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
 
 
 def has_integer_dot_product(sets: tuple[str, ...] | None = None) -> bool:
-    """Whether int8 products can't overflow: VNNI or AMX on x86, dot product on Arm. Without, use reduce_range."""
+    """Whether int8 products can't overflow: VNNI or AMX on x86, dot product on Arm. Without, use
+    reduce_range."""
     sets = instruction_sets() if sets is None else sets
     return not sets or any(
         name in sets for name in ("avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")

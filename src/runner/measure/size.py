@@ -30,6 +30,7 @@ def macs(network: nn.Module, example: Tensor) -> int:
 
 
 def peak_memory() -> int:
-    """The most bytes of memory this process has held since it started (Linux counts in KiB, macOS in bytes)."""
+    """The most bytes of memory this process has held since it started (Linux counts in KiB, macOS in
+    bytes)."""
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024

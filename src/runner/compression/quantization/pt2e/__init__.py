@@ -1,1 +1,1 @@
-"""PyTorch 2 Export quantization on torchao: capture, prepare, calibrate or fine-tune, convert, lower, verify."""
+"""PyTorch 2 Export quantization on torchao, from capture to proof."""

@@ -15,7 +15,8 @@ from runner.compression.quantization.pt2e.simulate import quantizer_of, rounded
 
 @dataclass(frozen=True)
 class TensorError:
-    """What rounding does to one tensor: SQNR in dB, mean squared error, range seen, share of values clipped (0 to 1)."""
+    """What rounding does to one tensor: SQNR in dB, mean squared error, range seen, share of values clipped
+    (0 to 1)."""
 
     sqnr_db: float
     mse: float
@@ -26,7 +27,8 @@ class TensorError:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer: its weight and its input rounded alone, and its output in the int8 program (errors add up there)."""
+    """One layer: its weight and its input rounded alone, and its output in the int8 program (errors add up
+    there)."""
 
     layer: str
     kind: str
@@ -37,7 +39,8 @@ class LayerReport:
 
 
 def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerReport]:
-    """A report per quantized layer, in the order they run, over `batches` (N, ...), all of them at once in memory.
+    """A report per quantized layer, in the order they run, over `batches` (N, ...), all of them at once in
+    memory.
 
     Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off).
     """
@@ -58,7 +61,7 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
             LayerReport(
                 layer(node), TARGETS[node.target], errors[1], errors[0], _db(output, noise), float(noise)
             )
-        )  # type: ignore[index]
+        )
     return reports
 
 
@@ -95,11 +98,13 @@ def _error(argument: Any, modules: dict[str, Any], values: dict[str, Tensor]) ->
 
 
 class _Recorder(Interpreter):
-    """Runs a graph and keeps the tensors that heavy operators read and write; observers pass values through."""
+    """Runs a graph and keeps the tensors that heavy operators read and write; observers pass values
+    through."""
 
     def __init__(self, graph: GraphModule, rounding: bool = True) -> None:
         super().__init__(graph)
-        self.rounding, self.values = rounding, {}  # type: dict[str, Tensor]
+        self.rounding = rounding
+        self.values: dict[str, Tensor] = {}
 
     def record(self, inputs: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():

@@ -41,7 +41,8 @@ _CALLS = {
 
 @dataclass(frozen=True)
 class Artifact:
-    """A program loaded from disk: `program` answers inputs (N, ...) as a module; `metadata` is what was saved with it."""
+    """A program loaded from disk: `program` answers inputs (N, ...) as a module; `metadata` is what was saved
+    with it."""
 
     program: nn.Module
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +65,8 @@ def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
 def save_program(
     program: nn.Module, example: Tensor, path: Path, metadata: dict[str, Any] | None = None
 ) -> Path:
-    """Writes `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and `metadata`."""
+    """Writes `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and
+    `metadata`."""
     details = {
         "torch": torch.__version__,
         "torchao": torchao.__version__,
@@ -80,7 +82,8 @@ def save_program(
 def load_program(path: Path) -> Artifact:
     """The artifact saved at `path`; bit-exact.
 
-    RunnerError: missing, damaged, of another torch or torchao version, or holding pickled objects, which could run code.
+    RunnerError: missing, damaged, of another torch or torchao version, or holding pickled objects, which
+    could run code.
     """
     import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401 - operators and int8 patterns
 
@@ -95,7 +98,8 @@ def load_program(path: Path) -> Artifact:
 
 
 def inspect_program(path: Path) -> dict[str, Any]:
-    """The metadata of the file at `path`, after checking all of it; loads no program. RunnerError as in load_program."""
+    """The metadata of the file at `path`, after checking all of it; loads no program. RunnerError as in
+    load_program."""
     if not path.is_file():
         raise RunnerError(f"There is no file {path}.")
     try:
@@ -127,7 +131,8 @@ def _check_versions(path: Path, metadata: dict[str, Any]) -> None:
     ]
     if differ:
         raise RunnerError(
-            f"{path} was written by {', '.join(differ)}; programs are exact only in the version that wrote them. "
+            f"{path} was written by {', '.join(differ)}; programs are exact only in the version that "
+            f"wrote them. "
             "Export it again here, or install that version."
         )
 

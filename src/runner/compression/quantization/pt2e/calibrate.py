@@ -11,8 +11,8 @@ from runner.errors import RunnerError
 def calibrate(prepared: nn.Module, batches: Iterable[Tensor], like: Tensor, limit: int | None = None) -> int:
     """Runs up to `limit` batches (all without one) through `prepared`; returns how many ran.
 
-    Each batch has the dtype and the per-sample shape of `like` (N, ...). RunnerError: no batch, a wrong shape or
-    dtype, values that aren't finite.
+    Each batch has the dtype and the per-sample shape of `like` (N, ...). RunnerError: no batch, a wrong shape
+    or dtype, values that aren't finite.
     """
     done = 0
     with torch.no_grad():
@@ -24,7 +24,8 @@ def calibrate(prepared: nn.Module, batches: Iterable[Tensor], like: Tensor, limi
             done += 1
     if not done:
         raise RunnerError(
-            "There are no calibration batches, so no activation range can be known: give at least one batch of "
+            "There are no calibration batches, so no activation range can be known: give at least one "
+            "batch of "
             "training data (calibration.batches >= 1)."
         )
     return done

@@ -1,4 +1,4 @@
-"""Capture a network as a torch.export graph with a dynamic batch, or say which line of the user's code prevents it."""
+"""Capture a network as a torch.export graph, or say which line of the user's code prevents it."""
 
 import copy
 import logging
@@ -36,10 +36,11 @@ _CAUSES = (
 def capture(network: nn.Module, example: Tensor) -> GraphModule:
     """The network in inference mode as a flat ATen graph of its own weights, for any batch size.
 
-    `example` is one input batch (N, ...); its values don't matter. Strict capture: with the non-strict one the x86
-    quantizer fails on ResNet-18 and misses half of GoogLeNet. Capturing in inference mode leaves out auxiliary heads
-    and stochastic depth, which could not be switched off again in a graph; QAT turns batch norm and dropout back on.
-    RunnerError: the network is quantized already, or cannot be captured (names the line and what to change).
+    `example` is one input batch (N, ...); its values don't matter. Strict capture: with the non-strict one
+    the x86 quantizer fails on ResNet-18 and misses half of GoogLeNet. Capturing in inference mode leaves out
+    auxiliary heads and stochastic depth, which could not be switched off again in a graph; QAT turns batch
+    norm and dropout back on. RunnerError: the network is quantized already, or cannot be captured (names the
+    line and what to change).
     """
     refuse_quantized(network)
     two = example[:1].expand(2, *example.shape[1:]).contiguous()
@@ -72,16 +73,19 @@ def is_quantized(network: nn.Module) -> bool:
 
 
 def refuse_quantized(network: nn.Module) -> None:
-    """RunnerError when `network` holds quantized layers already: quantizing twice loses accuracy and gains nothing."""
+    """RunnerError when `network` holds quantized layers already: quantizing twice loses accuracy and gains
+    nothing."""
     if is_quantized(network):
         raise RunnerError(
-            f"The network ({type(network).__name__}) is quantized already; quantize the float network it came from, "
+            f"The network ({type(network).__name__}) is quantized already; quantize the float network it "
+            f"came from, "
             "for instance with checkpoint=RUN_DIRECTORY of the training run."
         )
 
 
 def _explain(error: Exception, network: nn.Module) -> str:
-    """What capture failed on: the last frame outside installed packages, and the change that would mend it."""
+    """What capture failed on: the last frame outside installed packages, and the change that would mend
+    it."""
     text = f"{error}\n{error.__cause__ or ''}"
     own = [frame for frame in _FRAME.finditer(text) if not _installed(frame["file"])]
     where = "{file}:{line} in {function}: {code}".format(**own[-1].groupdict()) if own else ""

@@ -14,8 +14,8 @@ from runner.errors import RunnerError
 def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     """The int8 program of `prepared`, which stays as it is.
 
-    One forward pass of `example` (N, ...) comes first: without it the weights of a dynamic recipe have no ranges, and
-    convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
+    One forward pass of `example` (N, ...) comes first: without it the weights of a dynamic recipe have no
+    ranges, and convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
     RunnerError when observers have seen no data.
     """
     graph = copy_graph(prepared)
@@ -29,9 +29,21 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     hide_norms(graph)
     converted = convert_pt2e(graph)
     restore_float_norms(converted)
+    prune(converted)
     for parameter in converted.parameters():
         parameter.requires_grad_(False)
     return converted
+
+
+def prune(graph: GraphModule) -> None:
+    """Deletes what `graph` no longer reads: convert_pt2e leaves the float weights beside the int8 ones, and the file
+    of the program would be larger than that of the float network."""
+    read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
+    for name in [*dict(graph.named_parameters()), *dict(graph.named_buffers())]:
+        if name not in read:
+            owner, _, attribute = name.rpartition(".")
+            delattr(graph.get_submodule(owner), attribute)
+    graph.delete_all_unused_submodules()
 
 
 def unseen(graph: GraphModule, static: bool = False) -> list[str]:

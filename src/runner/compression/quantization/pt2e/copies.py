@@ -13,8 +13,8 @@ from runner.compression.quantization.pt2e.custom_linear import ANNOTATION
 def copy_graph(graph: GraphModule) -> GraphModule:
     """An independent copy of `graph` whose annotations speak of its own nodes.
 
-    copy.deepcopy leaves them pointing at the nodes of the original: convert_pt2e then fails on dynamic recipes
-    ("No chose qparams node found").
+    copy.deepcopy leaves them pointing at the nodes of the original: convert_pt2e then fails on dynamic
+    recipes ("No chose qparams node found").
     """
     copied = copy.deepcopy(graph)
     nodes = {node.name: node for node in copied.graph.nodes}
@@ -41,4 +41,4 @@ def _moved_spec(spec: Any, nodes: dict[str, Node]) -> Any:
         return spec
     where = spec.edge_or_node
     there = nodes[where.name] if isinstance(where, Node) else tuple(nodes[node.name] for node in where)
-    return replace(spec, edge_or_node=there)  # type: ignore[arg-type]
+    return replace(spec, edge_or_node=there)

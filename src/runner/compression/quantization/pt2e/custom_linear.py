@@ -1,9 +1,10 @@
-"""An own quantizer, written to be copied: linear layers only, int8 activations per tensor, int8 weights per channel.
+"""An own quantizer, written to be copied: linear layers only.
 
-A quantizer says where integers go; it changes no numbers. `annotate` leaves on each operator a note: which of its
-inputs are to be quantized, and by which spec. torchao then puts observers there, and the lowering turns
-`dequantize -> linear` into one integer kernel. To cover another operator, add its target and the positions of its
-activation and its weight.
+Int8 activations per tensor, int8 weights per channel.
+A quantizer says where integers go; it changes no numbers. `annotate` leaves on each operator a note: which of
+its inputs are to be quantized, and by which spec. torchao then puts observers there, and the lowering turns
+`dequantize -> linear` into one integer kernel. To cover another operator, add its target and the positions of
+its activation and its weight.
 """
 
 import torch
@@ -14,7 +15,8 @@ ANNOTATION = "quantization_annotation"
 
 
 class LinearQuantizer(Quantizer):
-    """Annotates every `aten.linear`: input by `activation`, weight by `weight`, bias and output stay float."""
+    """Annotates every `aten.linear`: input by `activation`, weight by `weight`, bias and output stay
+    float."""
 
     def __init__(self, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
         self.activation = activation
@@ -34,4 +36,4 @@ class LinearQuantizer(Quantizer):
 def annotate_weighted(node: Node, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
     """Asks for the input (argument 0) and the weight (argument 1) of `node` to be quantized."""
     inputs = {node.args[0]: activation, node.args[1]: weight}
-    node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)  # type: ignore[arg-type]
+    node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)

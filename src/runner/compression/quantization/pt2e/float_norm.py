@@ -13,15 +13,17 @@ _BATCH_NORM = torch.ops.aten.batch_norm.default
 
 
 def float_batch_norm(*arguments: Any) -> Tensor:
-    """aten.batch_norm under another name, which torchao's pattern for `convolution, batch norm` doesn't match."""
+    """aten.batch_norm under another name, which torchao's pattern for `convolution, batch norm` doesn't
+    match."""
     return _BATCH_NORM(*arguments)
 
 
 class KeepFloatNorms(Quantizer):
     """Runs `inner`, then hides the batch norms behind convolutions nobody quantizes.
 
-    prepare_qat_pt2e fuses every convolution with its batch norm, quantized or not; the ones not quantized are never
-    folded back at conversion and end as slow float arithmetic ("TODO: only fuse if conv and bn are both configured").
+    prepare_qat_pt2e fuses every convolution with its batch norm, quantized or not; the ones not quantized are
+    never folded back at conversion and end as slow float arithmetic ("TODO: only fuse if conv and bn are both
+    configured").
     """
 
     def __init__(self, inner: Quantizer) -> None:
@@ -45,7 +47,8 @@ class KeepFloatNorms(Quantizer):
 
 
 def hide_norms(graph: GraphModule) -> None:
-    """Hides every batch norm of `graph`: convert_pt2e, seeing none, skips its slow search for ones to fold."""
+    """Hides every batch norm of `graph`: convert_pt2e, seeing none, skips its slow search for ones to
+    fold."""
     for node in graph.graph.nodes:
         if node.target is _BATCH_NORM:
             node.target = float_batch_norm

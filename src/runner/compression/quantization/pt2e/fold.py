@@ -1,8 +1,10 @@
 """Fold the batch norms of a fine-tuned graph into their convolutions, before torchao would."""
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 
 from runner.compression.quantization.pt2e.modes import BatchNormConstants, fused_sums, running_variance
 
@@ -10,25 +12,26 @@ _ATEN = torch.ops.aten
 
 
 def fold_batch_norms(graph: GraphModule, constants: dict[str, BatchNormConstants]) -> None:
-    """In `graph`, in inference mode: fake-quantized scaled weight, convolution, division, batch norm -> one convolution.
+    """In `graph`, in inference mode: fake-quantized scaled weight, convolution, division, batch norm -> one
+    convolution.
 
-    convert_pt2e would do the same with epsilon 1e-5 whatever the network's own (ao#2980: 13 dB on small variances), and
-    takes 20 to 40 s, tracing 48 patterns anew each time; this takes milliseconds.
+    convert_pt2e would do the same with epsilon 1e-5 whatever the network's own (ao#2980: 13 dB on small
+    variances), and takes 20 to 40 s, tracing 48 patterns anew each time; this takes milliseconds.
     """
     fused = fused_sums(graph)
     for node in list(graph.graph.nodes):
         name = running_variance(node) if node.target == _ATEN.batch_norm.default else None
         if name in fused:
-            _fold(graph, node, constants[name].eps)  # type: ignore[index]
+            _fold(graph, node, constants[name].eps)
     graph.graph.eliminate_dead_code()
     graph.recompile()
 
 
-def _fold(graph: GraphModule, norm: Node, eps: float) -> None:
+def _fold(graph: GraphModule, norm: Any, eps: float) -> None:
     division = norm.args[0]
     bias = torch.zeros(())
-    if division.target == _ATEN.add.Tensor:  # type: ignore[union-attr]
-        division, shifted = division.args[:2]  # type: ignore[union-attr]
+    if division.target == _ATEN.add.Tensor:
+        division, shifted = division.args[:2]
         bias = _value(graph, shifted.args[0])
     convolution = division.args[0]
     quantizer = convolution.args[1]
@@ -52,8 +55,8 @@ def _fold(graph: GraphModule, norm: Node, eps: float) -> None:
     norm.replace_all_uses_with(convolution)
 
 
-def _value(graph: GraphModule, source: Node | object) -> torch.Tensor:
-    value = graph
-    for part in str(source.target).split("."):  # type: ignore[union-attr]
+def _value(graph: GraphModule, source: Any) -> torch.Tensor:
+    value: Any = graph
+    for part in str(source.target).split("."):
         value = getattr(value, part)
-    return value  # type: ignore[return-value]
+    return value

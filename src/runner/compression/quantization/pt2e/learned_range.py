@@ -10,8 +10,9 @@ from torchao.quantization.pt2e import LearnableFakeQuantize
 class LearnedRange(LearnableFakeQuantize):
     """torchao's LearnableFakeQuantize, made to survive checkpoints and optimizers.
 
-    Upstream creates its parameters in the first forward pass, so a checkpoint could not be loaded before one, and a
-    step may drive a scale below zero. Here loading creates them, and each forward pass keeps the scale positive.
+    Upstream creates its parameters in the first forward pass, so a checkpoint could not be loaded before one,
+    and a step may drive a scale below zero. Here loading creates them, and each forward pass keeps the scale
+    positive.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -21,7 +22,8 @@ class LearnedRange(LearnableFakeQuantize):
     def forward(self, X: Tensor) -> Tensor:  # noqa: N803 - the name upstream's callers use
         """Fake-quantizes X (any shape); observes it as well until ranges are learned."""
         if self._initialized:
-            # through .data: one quantizer may serve several edges, and a counted change would void their gradients
+            # through .data: one quantizer may serve several edges, and a counted change would void their
+            # gradients
             self.scale.data.clamp_(min=float(self.eps))
         return super().forward(X)
 

@@ -20,11 +20,11 @@ from runner.errors import RunnerError
 class CompiledProgram(nn.Module):
     """`network` compiled by Inductor with freezing, in inference only; answers `forward` as the network does.
 
-    One compilation serves one batch size. A smaller batch is padded to the next size compiled, by repeating its last
-    sample (which moves no dynamic range), and the padding is cut off: the last batch of an epoch costs no compilation.
-    A larger one is compiled for. `compile_for(n)` compiles ahead, for instance for batch 1. With a dynamic batch
-    instead, Inductor's integer convolutions assert a wrong memory layout (torch 2.14).
-    `kernels`: batch size -> how often each operator type was lowered to which kernel, see `verify`.
+    One compilation serves one batch size. A smaller batch is padded to the next size compiled, by repeating
+    its last sample (which moves no dynamic range), and the padding is cut off: the last batch of an epoch
+    costs no compilation. A larger one is compiled for. `compile_for(n)` compiles ahead, for instance for
+    batch 1. With a dynamic batch instead, Inductor's integer convolutions assert a wrong memory layout (torch
+    2.14). `kernels`: batch size -> how often each operator type was lowered to which kernel, see `verify`.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
@@ -54,7 +54,8 @@ class CompiledProgram(nn.Module):
         return self
 
     def train(self, mode: bool = True) -> "CompiledProgram":
-        """Stays in inference mode: a compiled program can't be trained. Never raises, so any loop can call it."""
+        """Stays in inference mode: a compiled program can't be trained. Never raises, so any loop can call
+        it."""
         return self
 
     def _run(self, inputs: Tensor, size: int) -> Any:
@@ -71,11 +72,12 @@ class CompiledProgram(nn.Module):
 
     def _compile(self, inputs: Tensor, size: int) -> Any:
         seen: Counter[str] = Counter()
-        options = {
+        options: dict[str, Any] = {
             "freezing": True,
             "post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph)),
         }
-        # its own copy of the code: torch.compile counts recompilations per code object and gives up after a few
+        # its own copy of the code: torch.compile counts recompilations per code object and gives up after a
+        # few
         compiled = torch.compile(_fresh(self.network), dynamic=False)
         # a cached kernel would skip the pass that counts
         with inductor.patch(**options, force_disable_caches=True):
@@ -88,7 +90,8 @@ class CompiledProgram(nn.Module):
 
 
 def lower(converted: nn.Module, name: str) -> CompiledProgram:
-    """The converted program of back end `name`, compiled for this machine; RunnerError where that can't be."""
+    """The converted program of back end `name`, compiled for this machine; RunnerError where that can't
+    be."""
     row = back_end(name)
     if row.lowering != "inductor":
         raise RunnerError(
@@ -107,7 +110,8 @@ def lower(converted: nn.Module, name: str) -> CompiledProgram:
 
 
 def kernel_names(graph: Graph) -> list[str]:
-    """What each call of a lowered graph is: an operator's name, or that of the integer kernel it was matched to."""
+    """What each call of a lowered graph is: an operator's name, or that of the integer kernel it was matched
+    to."""
     calls = [node.target for node in graph.nodes if node.op == "call_function"]
     return [_name(target) for target in calls]
 
@@ -136,5 +140,6 @@ def _pad(inputs: Tensor, size: int) -> Tensor:
 
 
 def _register_integer_passes() -> None:
-    """Importing the quantizer registers Inductor's int8 patterns; a program loaded from disk needs them too."""
+    """Importing the quantizer registers Inductor's int8 patterns; a program loaded from disk needs them
+    too."""
     import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401

@@ -14,7 +14,8 @@ from runner.errors import RunnerError
 
 @dataclass(frozen=True)
 class Mixture:
-    """Layers left in float, the metric reached (simulated) and its drop against float; `sensitivity` it came from."""
+    """Layers left in float, the metric reached (simulated) and its drop against float; `sensitivity` it came
+    from."""
 
     skip: tuple[str, ...]
     metric: float
@@ -35,8 +36,8 @@ def choose_float_layers(
 ) -> Mixture:
     """The smallest set of layers to leave in float with a drop of at most `max_drop` (in the metric's units).
 
-    Sets of none and of one are tried exhaustively; beyond that, layers join one at a time, the most helpful first, and
-    those that turn out not to be needed leave again: small, not provably the smallest.
+    Sets of none and of one are tried exhaustively; beyond that, layers join one at a time, the most helpful
+    first, and those that turn out not to be needed leave again: small, not provably the smallest.
     At least one layer stays quantized. DropNotReachedError, with the best found, when nothing suffices.
     """
     sensitivity = measure_sensitivity(network, evaluate)
@@ -77,7 +78,8 @@ def quantize_mixed(
     max_drop: float,
     higher_is_better: bool = True,
 ) -> tuple[QuantizedNetwork, Mixture]:
-    """The int8 network of `recipe` with as few layers in float as keep the drop within `max_drop`, and which they are.
+    """The int8 network of `recipe` with as few layers in float as keep the drop within `max_drop`, and which
+    they are.
 
     `evaluate` returns the metric of a network that answers inputs (N, ...). DropNotReachedError as above.
     """
@@ -90,6 +92,8 @@ def quantize_mixed(
 def _unreached(best: Mixture, max_drop: float) -> str:
     left = ", ".join(best.skip) or "no layer"
     return (
-        f"No selection of layers keeps the drop within max_drop={max_drop:g}: the best found leaves {left} in float and "
-        f"drops by {best.drop:g} (to {best.metric:g}). Allow more, fine-tune (quantization=qat), or stay in float."
+        f"No selection of layers keeps the drop within max_drop={max_drop:g}: the best found leaves "
+        f"{left} in float and "
+        f"drops by {best.drop:g} (to {best.metric:g}). Allow more, fine-tune (quantization=qat), or stay "
+        f"in float."
     )

@@ -1,4 +1,4 @@
-"""Training and inference mode of a captured graph, switched in place so that every literal keeps its value."""
+"""Training and inference mode of a captured graph, switched so that every literal keeps its value."""
 
 from dataclasses import dataclass
 
@@ -30,11 +30,12 @@ class BatchNormConstants:
 
 
 def set_training(graph: GraphModule, training: bool, batch_norm: bool = True) -> None:
-    """Puts `graph` into training (dropout acts; batch norm uses and updates batch statistics) or inference mode.
+    """Puts `graph` into training (dropout acts; batch norm uses and updates batch statistics) or inference
+    mode.
 
-    `batch_norm=False` leaves batch norm on its running statistics even in training. Upstream's own switch resets
-    epsilon, momentum and the dropout rate to PyTorch's defaults (ao#2980), and its BatchNorm freezing looks for
-    operators this graph does not hold; here one argument changes and nothing else.
+    `batch_norm=False` leaves batch norm on its running statistics even in training. Upstream's own switch
+    resets epsilon, momentum and the dropout rate to PyTorch's defaults (ao#2980), and its BatchNorm freezing
+    looks for operators this graph does not hold; here one argument changes and nothing else.
     """
     changed = False
     for node in graph.graph.nodes:
@@ -60,7 +61,8 @@ def batch_norm_constants(graph: GraphModule) -> dict[str, BatchNormConstants]:
 
 
 def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstants]) -> None:
-    """Writes `constants` back over the 1e-5 and 0.1 that prepare_qat_pt2e puts in (ao#2980; open: ao#4758, ao#4790)."""
+    """Writes `constants` back over the 1e-5 and 0.1 that prepare_qat_pt2e puts in (ao#2980; open: ao#4758,
+    ao#4790)."""
     for node in graph.graph.nodes:
         name = running_variance(node) if node.target is _BATCH_NORM else None
         if name is None:
@@ -76,7 +78,8 @@ def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstan
 
 
 def fused_sums(graph: GraphModule) -> dict[str, Node]:
-    """Name of the running variance -> the node `running_var + eps`, for each batch norm fused with a convolution."""
+    """Name of the running variance -> the node `running_var + eps`, for each batch norm fused with a
+    convolution."""
     sums = (node for node in graph.graph.nodes if node.target == _ATEN.add.Tensor)
     found = {}
     for node in sums:

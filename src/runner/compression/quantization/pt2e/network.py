@@ -14,8 +14,9 @@ from runner.compression.quantization.pt2e.verify import Kernels, Reach, prove
 class QuantizedNetwork(nn.Module):
     """Answers `forward` like the network it came from, in int8, in inference only.
 
-    `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was quantized; `kernels`: what runs after lowering (None before
-    `lower()`, and for back ends that are lowered elsewhere).
+    `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was
+    quantized; `kernels`: what runs after lowering (None before `lower()`, and for back ends that are lowered
+    elsewhere).
     """
 
     def __init__(
@@ -43,7 +44,8 @@ class QuantizedNetwork(nn.Module):
             return self.program(inputs)
 
     def lower(self, inputs: Tensor | None = None) -> "QuantizedNetwork":
-        """Compiles for this machine and the batch size of `inputs`, and proves that integers run (RunnerError if not)."""
+        """Compiles for this machine and the batch size of `inputs`, and proves that integers run (RunnerError
+        if not)."""
         compiled = lower(self.program, self.back_end)
         compiled.compile_for(self.example if inputs is None else inputs)
         self.kernels = prove(compiled, self.program)

@@ -48,11 +48,11 @@ class Numerics:
     """How real values become integers.
 
     `activation_observer`: minmax, moving_average, histogram, percentile, mse (and lsq in QAT);
-    `activation_scheme`: affine or symmetric; `weight_observer`: minmax or mse; `weight_granularity`: per_channel or
-    per_tensor (weights are symmetric: no back end here multiplies by weights with a zero point);
-    `percentile`: share of values, in %, kept below the upper and above the lower end of the range;
-    `averaging`: weight of the newest batch in moving averages; `reduce_range`: 7-bit activations, for x86 CPUs
-    without VNNI, where products overflow (None: as this CPU needs it).
+    `activation_scheme`: affine or symmetric; `weight_observer`: minmax or mse; `weight_granularity`:
+    per_channel or per_tensor (weights are symmetric: no back end here multiplies by weights with a zero
+    point); `percentile`: share of values, in %, kept below the upper and above the lower end of the range;
+    `averaging`: weight of the newest batch in moving averages; `reduce_range`: 7-bit activations, for x86
+    CPUs without VNNI, where products overflow (None: as this CPU needs it).
     """
 
     activation_observer: str = "histogram"
@@ -76,7 +76,8 @@ class Numerics:
 
 
 def activation_spec(numerics: Numerics, recipe: str, dtype: torch.dtype = torch.uint8) -> QuantizationSpec:
-    """The spec of an activation: `dtype` (uint8 or int8), per tensor; observed, fake-quantized or dynamic by `recipe`."""
+    """The spec of an activation: `dtype` (uint8 or int8), per tensor; observed, fake-quantized or dynamic by
+    `recipe`."""
     limits = torch.iinfo(dtype)
     reduce = numerics.reduce_range
     reduce = not has_integer_dot_product() if reduce is None and dtype == torch.uint8 else reduce
@@ -95,7 +96,8 @@ def activation_spec(numerics: Numerics, recipe: str, dtype: torch.dtype = torch.
 def weight_spec(numerics: Numerics, recipe: str, axis: int = 0) -> QuantizationSpec:
     """The spec of a weight: int8, symmetric, one scale per output channel (along `axis`).
 
-    Per-tensor weights repeat one scale for every channel, since int8 kernels of Inductor take per-channel scales only.
+    Per-tensor weights repeat one scale for every channel, since int8 kernels of Inductor take per-channel
+    scales only.
     """
     return QuantizationSpec(
         dtype=torch.int8,

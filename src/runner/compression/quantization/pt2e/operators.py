@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
 
 _ATEN = torch.ops.aten
 _LABEL = "runner_operator"
-TARGETS = {
+TARGETS: dict[Any, str] = {
     _ATEN.conv1d.default: "conv1d",
     _ATEN.conv2d.default: "conv2d",
     _ATEN.conv3d.default: "conv3d",
@@ -60,7 +61,7 @@ def label(graph: GraphModule) -> None:
 
 def _operator(node: Node) -> Operator:
     name, macs = node.meta.get(_LABEL) or (layer(node), 0)
-    return Operator(name, TARGETS[node.target], macs, node.name)  # type: ignore[index]
+    return Operator(name, TARGETS[node.target], macs, node.name)
 
 
 def _dequantized(source: object) -> bool:
@@ -68,7 +69,8 @@ def _dequantized(source: object) -> bool:
 
 
 def layer(node: Node) -> str:
-    """The dotted name of the module `node` came from: the owner of its weight, else the innermost module traced."""
+    """The dotted name of the module `node` came from: the owner of its weight, else the innermost module
+    traced."""
     if _LABEL in node.meta:
         return str(node.meta[_LABEL][0])
     weight = node.args[1] if node.target in TARGETS and len(node.args) > 1 else None
@@ -84,7 +86,8 @@ def layer(node: Node) -> str:
 
 
 def modules(node: Node) -> list[str]:
-    """The dotted names of the modules around `node`, outermost first (the network itself is the empty string)."""
+    """The dotted names of the modules around `node`, outermost first (the network itself is the empty
+    string)."""
     paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()] or [""]
     return [
         path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths
@@ -93,10 +96,11 @@ def modules(node: Node) -> list[str]:
 
 def size(value: object) -> int:
     """The number of elements of a fake tensor, symbolic sizes at their example value."""
-    return prod(_hint(length) for length in value.shape)  # type: ignore[attr-defined]
+    lengths: list[int] = [_hint(length) for length in value.shape]  # type: ignore[attr-defined]
+    return prod(lengths)
 
 
-def _hint(length: int | torch.SymInt) -> int:
+def _hint(length: Any) -> int:
     return length if isinstance(length, int) else int(length.node.hint)
 
 
@@ -110,7 +114,9 @@ def _batch(graph: GraphModule) -> int:
 def _macs(node: Node) -> int:
     """Multiply-accumulates of the whole example batch."""
     value, kind = node.meta.get("val"), TARGETS[node.target]
-    operands = [argument.meta.get("val") for argument in node.args[:2] if isinstance(argument, Node)]
+    operands: list[Any] = [
+        argument.meta.get("val") for argument in node.args[:2] if isinstance(argument, Node)
+    ]
     if not isinstance(value, torch.Tensor) or len(operands) < 2 or any(it is None for it in operands):
         return 0  # recurrent operators carry their weights in lists; they have no integer kernels here
     if kind.startswith("conv_transpose"):

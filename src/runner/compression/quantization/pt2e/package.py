@@ -18,13 +18,13 @@ from runner.errors import RunnerError
 def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
     """Compiles `program` ahead of time to `path` (.pt2, native code) for the batch size of `example`.
 
-    Returns the kernels that came out. Freezing is set here: without it the GEMMs run in float (ao#4566). One batch
-    size, for the reason given in CompiledProgram.
+    Returns the kernels that came out. Freezing is set here: without it the GEMMs run in float (ao#4566). One
+    batch size, for the reason given in CompiledProgram.
     """
     import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401 - registers the int8 patterns
 
     seen: Counter[str] = Counter()
-    counting = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
+    counting: dict[str, Any] = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), inductor.patch(**counting, force_disable_caches=True):
         exported = torch.export.export(program, (example,), strict=True)
@@ -35,7 +35,8 @@ def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
 
 
 def load_aot(path: Path) -> Callable[[Tensor], Any]:
-    """The compiled program at `path`. It is native code: load only files you trust. RunnerError when it can't be."""
+    """The compiled program at `path`. It is native code: load only files you trust. RunnerError when it can't
+    be."""
     try:
         return torch._inductor.aoti_load_package(str(path))
     except Exception as error:
@@ -49,10 +50,12 @@ def save_onnx(program: nn.Module, example: Tensor, path: Path) -> Path:
     _need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.onnx.export(export_program(program, example), dynamo=True, verbose=False).save(path)
+        exported: Any = torch.onnx.export(export_program(program, example), dynamo=True, verbose=False)
+        exported.save(path)
     except Exception as error:
         raise RunnerError(
-            f"This program cannot become ONNX ({str(error).splitlines()[0]}); dynamic recipes go through save_onnx_dynamic."
+            f"This program cannot become ONNX ({str(error).splitlines()[0]}); dynamic recipes go through "
+            f"save_onnx_dynamic."
         ) from error
     return path
 

@@ -29,10 +29,11 @@ _RECIPE = "recipe_hash"
 class FakeQuantizedNetwork(nn.Module):
     """A network whose forward pass rounds as the int8 program will; parameters stay float32 and trainable.
 
-    `train()`, `eval()` and assigning `.training` (Lightning's way back from validation) all switch the graph: batch
-    norm, dropout, and the observers, which watch in training only, so that validation data does not leak into the
-    ranges. Copies made with copy.deepcopy behave the same. `state_dict` carries a hash of the recipe; loading into a
-    network prepared in another way is refused. Checkpoints load into a network prepared again in the same way.
+    `train()`, `eval()` and assigning `.training` (Lightning's way back from validation) all switch the graph:
+    batch norm, dropout, and the observers, which watch in training only, so that validation data does not
+    leak into the ranges. Copies made with copy.deepcopy behave the same. `state_dict` carries a hash of the
+    recipe; loading into a network prepared in another way is refused. Checkpoints load into a network
+    prepared again in the same way.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FakeQuantizedNetwork(nn.Module):
         self.expected: list[Operator] = []
         self.observing = True
         self.norms_training = True
+        self.example: Tensor
         self.register_buffer("example", example[:2].clone(), persistent=False)
         self.train()
 
@@ -57,7 +59,7 @@ class FakeQuantizedNetwork(nn.Module):
         return self.graph(inputs)
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         """The mode; setting it switches the graph, because Lightning restores modes by assignment alone."""
         return self.__dict__.get("_mode", True)
 
@@ -83,13 +85,15 @@ class FakeQuantizedNetwork(nn.Module):
         self._switch()
 
     def follow_schedule(self, epoch: int, observers_after: int | None, batch_norm_after: int | None) -> None:
-        """At the start of `epoch` (from 0): freezes what is due; None never freezes. Safe to call again on resume."""
+        """At the start of `epoch` (from 0): freezes what is due; None never freezes. Safe to call again on
+        resume."""
         self.observing = observers_after is None or epoch < observers_after
         self.norms_training = batch_norm_after is None or epoch < batch_norm_after
         self._switch()
 
     def learn_ranges(self) -> None:
-        """Hands the ranges over to the optimizer (LSQ); call once they are initialised, before building it."""
+        """Hands the ranges over to the optimizer (LSQ); call once they are initialised, before building
+        it."""
         for module in learned_ranges(self.graph):
             module.enable_range_learning()
 
@@ -124,7 +128,8 @@ class FakeQuantizedNetwork(nn.Module):
         if state.get(_RECIPE) != self.recipe_hash:
             raise RunnerError(
                 "The checkpoint was fine-tuned under another quantization recipe "
-                f"({state.get(_RECIPE)}, this one is {self.recipe_hash}); resume with the settings of that run."
+                f"({state.get(_RECIPE)}, this one is {self.recipe_hash}); resume with the settings of "
+                f"that run."
             )
 
 
@@ -135,10 +140,12 @@ def prepare_qat(
     batches: Iterable[Tensor] = (),
     numerics: Numerics | None = None,
 ) -> FakeQuantizedNetwork:
-    """A captured `graph` with fake quantizers, its batch-norm epsilon, momentum and dropout rate as they were.
+    """A captured `graph` with fake quantizers, its batch-norm epsilon, momentum and dropout rate as they
+    were.
 
-    `example` is an input batch (N, ...); `batches`, if any, initialise the ranges in inference mode, so that the first
-    epoch doesn't start from ranges of a single batch (and learned ranges exist before the optimizer is built).
+    `example` is an input batch (N, ...); `batches`, if any, initialise the ranges in inference mode, so that
+    the first epoch doesn't start from ranges of a single batch (and learned ranges exist before the optimizer
+    is built).
     """
     constants = modes.batch_norm_constants(graph)
     prepared = prepare_qat_pt2e(graph, KeepFloatNorms(quantizer))

@@ -39,9 +39,9 @@ class Part:
 class SelectiveQuantizer(Quantizer):
     """Runs quantizers side by side, each only on the operators whose layer has its recipe.
 
-    Works for any back end: operators out of bounds carry a mark "annotated" while a quantizer runs, which all of them
-    respect, and lose it afterwards. Operators within reach that a quantizer overlooked (linear layers inside
-    nn.MultiheadAttention, 1-d convolutions: it looks for module types) are annotated here.
+    Works for any back end: operators out of bounds carry a mark "annotated" while a quantizer runs, which all
+    of them respect, and lose it afterwards. Operators within reach that a quantizer overlooked (linear layers
+    inside nn.MultiheadAttention, 1-d convolutions: it looks for module types) are annotated here.
     """
 
     def __init__(self, parts: list[Part], chosen: dict[str, str], reach: tuple[str, ...]) -> None:
@@ -76,7 +76,7 @@ class SelectiveQuantizer(Quantizer):
 
     def wants(self, part: Part, node: Node) -> bool:
         """Whether `part` may annotate `node`."""
-        kind = TARGETS.get(node.target)  # type: ignore[arg-type]
+        kind = TARGETS.get(node.target)
         path = layer(node) if kind else modules(node)[-1]
         if recipe_of(path, self.chosen) != part.recipe:
             return False

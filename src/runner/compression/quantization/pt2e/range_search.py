@@ -1,4 +1,4 @@
-"""Observers torchao lacks: percentile and least-squares ranges of activations, least-squares and shared ranges of weights."""
+"""Observers torchao lacks: percentile, least-squares and shared ranges."""
 
 from typing import Any
 
@@ -30,10 +30,11 @@ class PercentileObserver(HistogramObserver):
 
 
 class MSEObserver(HistogramObserver):
-    """Takes the range whose rounding and clipping together give the least squared error, by search over a histogram.
+    """Takes the range whose rounding and clipping together give the least squared error, by search over a
+    histogram.
 
-    First the upper, then the lower end is drawn in (Choukroun et al. 2019, "Low-bit quantization of neural networks",
-    with the two ends apart).
+    First the upper, then the lower end is drawn in (Choukroun et al. 2019, "Low-bit quantization of neural
+    networks", with the two ends apart).
     """
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
@@ -74,10 +75,12 @@ class PerChannelMSEObserver(PerChannelMinMaxObserver):
 
 
 class PerChannelSharedMinMaxObserver(PerChannelMinMaxObserver):
-    """One range for the whole weight, repeated for each channel: per-tensor numerics in a per-channel program."""
+    """One range for the whole weight, repeated for each channel: per-tensor numerics in a per-channel
+    program."""
 
     def forward(self, x_orig: Tensor) -> Tensor:
-        """Passes `x_orig` on; keeps the weight's minimum and maximum (no history: the weight is all there)."""
+        """Passes `x_orig` on; keeps the weight's minimum and maximum (no history: the weight is all
+        there)."""
         low, high = torch.aminmax(x_orig.detach())
         channels = x_orig.shape[self.ch_axis]
         self.min_val.resize_(channels).copy_(low.expand(channels))

@@ -39,8 +39,9 @@ class Recipe(ABC):
     ) -> QuantizedNetwork:
         """The int8 network of trained `network`, which stays as it was.
 
-        `calibration_batches`: inputs (N, ...) as the network takes them; `fine_tune` trains the fake-quantized
-        network in place (QAT only). RunnerError: back end, data or network unfit, or operators missed.
+        `calibration_batches`: inputs (N, ...) as the network takes them; `fine_tune` trains the
+        fake-quantized network in place (QAT only). RunnerError: back end, data or network unfit, or operators
+        missed.
         """
 
     def skipping(self, layers: Iterable[str]) -> "Recipe":
@@ -77,7 +78,8 @@ class DynamicRecipe(Recipe):
 
 @dataclass(frozen=True)
 class QATRecipe(Recipe):
-    """Static int8 whose weights were fine-tuned under rounding. Its observers are moving_average, minmax or lsq."""
+    """Static int8 whose weights were fine-tuned under rounding. Its observers are moving_average, minmax or
+    lsq."""
 
     numerics: Numerics = field(default_factory=lambda: Numerics(activation_observer="moving_average"))
     kind = "qat"
@@ -116,7 +118,8 @@ class QATRecipe(Recipe):
 def quantize_captured(
     recipe: Recipe, network: nn.Module, captured: GraphModule | None, batches: list[Tensor]
 ) -> QuantizedNetwork:
-    """Post-training quantization of `network`; `captured`, a fresh capture of it that will be used up, saves making one."""
+    """Post-training quantization of `network`; `captured`, a fresh capture of it that will be used up, saves
+    making one."""
     chosen = recipe.selection.resolve(network, recipe.kind)
     quantizer = build(recipe.back_end, recipe.kind, recipe.numerics, chosen)
     graph = capture(network, batches[0]) if captured is None else captured
@@ -133,7 +136,8 @@ def _take(batches: Iterable[Tensor], limit: int | None) -> list[Tensor]:
     taken = list(islice(batches, limit))
     if not taken:
         raise RunnerError(
-            "There are no calibration batches, so no activation range can be known: give at least one batch of "
+            "There are no calibration batches, so no activation range can be known: give at least one "
+            "batch of "
             "training data (calibration.batches >= 1)."
         )
     check_batch(taken[0], taken[0], 0)

@@ -15,7 +15,8 @@ FLOAT = "float"
 class Selection:
     """`skip`: modules left in float; `per_layer`: pattern -> recipe (static, dynamic, qat, float).
 
-    A pattern is a module name (`layer1`, `layer*.conv1`) or a type (`Conv2d`); it holds for all inside the module.
+    A pattern is a module name (`layer1`, `layer*.conv1`) or a type (`Conv2d`); it holds for all inside the
+    module.
     """
 
     skip: tuple[str, ...] = ()

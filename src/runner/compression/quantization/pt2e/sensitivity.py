@@ -29,7 +29,8 @@ class Sensitivity:
 
 
 def measure_sensitivity(network: SimulatedNetwork, evaluate: Evaluate) -> Sensitivity:
-    """2 n + 2 evaluations for n layers; `evaluate` returns the metric (whichever way is better) of a network."""
+    """2 n + 2 evaluations for n layers; `evaluate` returns the metric (whichever way is better) of a
+    network."""
     everything = set(network.layers)
     rows = tuple(
         LayerSensitivity(

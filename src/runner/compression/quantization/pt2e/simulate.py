@@ -1,4 +1,5 @@
-"""Run a calibrated graph with rounding switched on and off layer by layer, without converting or compiling it."""
+"""Run a calibrated graph with rounding switched on and off layer by layer, without converting or compiling
+it."""
 
 from typing import Any
 
@@ -25,7 +26,8 @@ class Rounding(nn.Module):
 
 
 class SimulatedNetwork(nn.Module):
-    """The calibrated network `prepared` with rounding at the inputs and weights of the layers in `active` only.
+    """The calibrated network `prepared` with rounding at the inputs and weights of the layers in `active`
+    only.
 
     Rounding that belongs to no layer (residual additions, pooling) is left out: it can't be chosen by layer.
     """
@@ -82,8 +84,9 @@ def quantizer_of(node: Any, modules: dict[str, Any]) -> nn.Module | None:
     return module if isinstance(module, ObserverBase | FakeQuantizeBase) else None
 
 
-def rounded(observer: nn.Module, value: Tensor) -> tuple[Tensor, Tensor]:
-    """`value` after quantizing and dequantizing as `observer` decided, and a mask of the values that were clipped."""
+def rounded(observer: Any, value: Tensor) -> tuple[Tensor, Tensor]:
+    """`value` after quantizing and dequantizing as `observer` decided, and a mask of the values that were
+    clipped."""
     low, high = int(observer.quant_min), int(observer.quant_max)
     if getattr(observer, "is_dynamic", False):
         scale = ((value.amax().clamp(min=0) - value.amin().clamp(max=0)) / (high - low)).clamp(min=2**-12)

@@ -1,4 +1,4 @@
-"""Which back end can do which recipe, and what it needs installed: a table that is read without importing torch."""
+"""Which back end can do which recipe, and what it needs installed: a table, read without torch."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,8 +13,9 @@ class BackEnd:
     """What one quantizer can do.
 
     `recipes` it supports; `modules` that must be importable; `install` is the command that brings them;
-    `activation_schemes` and `weight_granularities` it accepts; `observers` is False where the quantizer chooses
-    its own; `lowering` names who runs the result; `operators` are the ATen operators it turns to integers.
+    `activation_schemes` and `weight_granularities` it accepts; `observers` is False where the quantizer
+    chooses its own; `lowering` names who runs the result; `operators` are the ATen operators it turns to
+    integers.
     """
 
     recipes: tuple[str, ...]
@@ -89,7 +90,8 @@ def check(name: str, recipe: str) -> None:
 
 
 def check_mixture(recipe: str, per_layer: dict[str, str]) -> None:
-    """Refuse per-layer recipes that cannot live in one program (QAT beside dynamic: torchao cannot place its nodes)."""
+    """Refuse per-layer recipes that cannot live in one program (QAT beside dynamic: torchao cannot place its
+    nodes)."""
     kinds = {recipe, *per_layer.values()}
     unknown = kinds - {*RECIPES, "float"}
     if unknown:
@@ -97,6 +99,7 @@ def check_mixture(recipe: str, per_layer: dict[str, str]) -> None:
         raise RunnerError(f"No recipe {sorted(unknown)[0]!r}; a layer's recipe is one of {', '.join(known)}.")
     if "qat" in kinds and len(kinds - {"float"}) > 1:
         raise RunnerError(
-            "QAT cannot share a program with static or dynamic layers; give those layers 'float' (or skip them), "
+            "QAT cannot share a program with static or dynamic layers; give those layers 'float' (or skip "
+            "them), "
             "or use the recipe 'static' or 'dynamic' for the whole network."
         )

@@ -1,4 +1,4 @@
-"""Proof that a program runs in integers: operators expected, operators reached, kernels that came out of lowering."""
+"""Proof that a program runs in integers: operators expected, reached, and kernels that came out."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -89,9 +89,11 @@ def count_kernels(program: CompiledProgram) -> Kernels:
 
 
 def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
-    """The kernels of a lowered `converted`; RunnerError when fewer integer kernels run than operators were quantized.
+    """The kernels of a lowered `converted`; RunnerError when fewer integer kernels run than operators were
+    quantized.
 
-    Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and silently.
+    Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and
+    silently.
     """
     kernels = count_kernels(program)
     wanted = Counter(
@@ -101,7 +103,8 @@ def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
     lacking = [f"{missing} of {wanted[kind]} {kind}" for kind, missing in short.items() if missing > 0]
     if lacking:
         raise RunnerError(
-            f"After lowering, {' and '.join(lacking)} operators still run in float although they were quantized "
+            f"After lowering, {' and '.join(lacking)} operators still run in float although they were "
+            f"quantized "
             f"(kernels: {dict(program.kernels[next(iter(program.kernels))])})."
         )
     return kernels
@@ -122,7 +125,9 @@ def _nothing(found: list[Operator], name: str, chosen: dict[str, str]) -> str:
     recipes = {*chosen.values()} - {FLOAT}
     if recipes == {"dynamic"}:
         return (
-            f"The recipe 'dynamic' finds nothing to quantize: it serves linear layers, and outside the skipped ones this "
-            f"network has {kinds}. (Dynamic convolutions would run in float, only slower.) Use the recipe 'static' or 'qat'."
+            "The recipe 'dynamic' finds nothing to quantize: it serves linear layers, and outside the "
+            f"skipped ones this network has {kinds}. (Dynamic convolutions would run in float, only slower.) "
+            "Use the recipe 'static' or 'qat'."
         )
-    return f"Nothing to quantize: {name} reaches {', '.join(back_end(name).operators)}; the layers not skipped have {kinds}."
+    reach = ", ".join(back_end(name).operators)
+    return f"Nothing to quantize: {name} reaches {reach}; the layers not skipped have {kinds}."
