@@ -71,7 +71,7 @@ class Deferred(partial[Any]):
 
     place: str
 
-    def __new__(cls, made: Callable[..., Any], place: str) -> "Deferred":
+    def __new__(cls, made: Callable[..., Any], place: str = "") -> "Deferred":  # a copy restores the place itself
         deferred = super().__new__(cls, made)
         deferred.place = place
         return deferred
