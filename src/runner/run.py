@@ -42,6 +42,8 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         record.write_json("environment.json", environment())
         done = record.status.get("done", []) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
+        if "compress" in config.stages:
+            import_module("runner.stages.compress").rehearse(job)
         for position, stage in enumerate(config.stages):
             # What compress made lives in memory only, so a resumed run makes it again from its checkpoints.
             if position >= len(done) or stage == "compress":

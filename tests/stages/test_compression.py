@@ -86,6 +86,24 @@ def test_another_process_runs_the_program_bit_for_bit(static, tmp_path):
     assert torch.equal(torch.load(tmp_path / "out.pt"), load_program(program).program(inputs))
 
 
+def test_predict_takes_a_run_directory_or_any_exported_file(static, tmp_path, capsys):
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for index in range(3):
+        Image.fromarray((digits.images[index] * 15).astype("uint8")).resize((28, 28)).save(tmp_path / f"{index}.png")
+    images = [str(tmp_path / f"{index}.png") for index in range(3)]
+    directory = Path(static.run_directory)
+    answers = []
+    for name in ("", *(each.path for key, each in static.artifacts.items() if key.startswith("int8"))):
+        assert main(["predict", str(directory / name), *images]) == 0
+        rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+        answers.append([row[1] for row in rows])
+    assert len(answers) >= 3
+    assert all(each == answers[0] for each in answers)
+
+
 def test_a_finished_run_is_compressed_without_training_again(static, tmp_path):
     result = run(
         tmp_path / "again",

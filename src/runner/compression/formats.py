@@ -6,11 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from runner.compression.quantization.pt2e import artifact, package
-from runner.compression.quantization.pt2e.lower import CompiledProgram
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
+from runner.compression.quantization.pt2e.verify import prove_integers
 from runner.errors import RunnerError, did_you_mean
 
 Program = Callable[[Tensor], Any]
@@ -25,6 +26,7 @@ class Format:
         modules: packages it needs, and `install`, how to get them.
         save: float network or None, int8 network or None, example batch, path.
         load: path to a callable over input batches.
+        batch: the one batch size its programs take; None for any.
     """
 
     suffix: str
@@ -32,6 +34,7 @@ class Format:
     install: str
     save: Callable[[nn.Module, QuantizedNetwork | None, Tensor, Path], object]
     load: Callable[[Path], Program]
+    batch: int | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -45,7 +48,10 @@ def _save_program(network: nn.Module, quantized: QuantizedNetwork | None, exampl
 
 
 def _save_aot(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    return package.save_aot(quantized.program if quantized else network, example, path)
+    kernels = package.save_aot(quantized.program if quantized else network, example[:1], path)
+    if quantized is not None:
+        prove_integers(kernels, quantized.program, path.name)
+    return kernels
 
 
 def _save_onnx(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
@@ -59,13 +65,12 @@ def _save_executorch(network: nn.Module, quantized: QuantizedNetwork | None, exa
 
 
 def _load_program(path: Path) -> Program:
-    loaded = artifact.load_program(path)
-    return CompiledProgram(loaded.program) if loaded.metadata.get("lower", False) else loaded.program
+    return artifact.load_program(path).program
 
 
 FORMATS: dict[str, Format] = {
     "program": Format(".pt2", (), "", _save_program, _load_program),
-    "aot": Format(".aot.pt2", (), "", _save_aot, package.load_aot),
+    "aot": Format(".aot.pt2", (), "", _save_aot, package.load_aot, batch=1),
     "onnx": Format(
         ".onnx",
         ("onnx", "onnxscript", "onnxruntime"),
@@ -90,6 +95,13 @@ def chosen(names: str | list[str]) -> list[str]:
         if FORMATS[name].missing:
             raise RunnerError(f"export.formats: {name} needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}")
     return list(names)
+
+
+def run_in_batches(name: str, program: Program, inputs: Tensor, size: int) -> Tensor:
+    """Outputs for all `inputs` (N, …), in batches that programs of this format take."""
+    batch = (FORMATS[name].batch if name in FORMATS else None) or size
+    with torch.no_grad():
+        return torch.cat([program(part) for part in inputs.split(batch)])
 
 
 def format_of(path: Path) -> str:

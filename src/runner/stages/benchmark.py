@@ -8,7 +8,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from runner.compression.formats import FORMATS
+from runner.compression.formats import FORMATS, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.artifact import save_program
 from runner.compression.quantization.pt2e.lower import CompiledProgram
@@ -22,6 +22,8 @@ from runner.tracking.files import write_json
 
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512
+# Exported files with a runtime of their own; a torch.export file runs as the int8 program itself does.
+TIMED = ("aot", "onnx", "executorch")
 
 
 def benchmark(job: Job) -> None:
@@ -64,14 +66,15 @@ def collect(job: Job) -> Programs:
         programs["int8"] = job.quantized.compiled
     for name, artifact in job.artifacts.items():
         kind, _, format_name = name.partition("_")
-        if kind in ("int8", "float") and format_name in ("onnx", "executorch"):
+        if kind in ("int8", "float") and format_name in TIMED:
             programs[name] = FORMATS[format_name].load(job.record.path / artifact.path)
     return programs
 
 
 def fits(name: str, batch: int) -> bool:
     """Whether a program can be run at this batch size; ahead-of-time packages have one only."""
-    return not name.endswith("_aot") or batch == 2
+    only = FORMATS[name.partition("_")[2]].batch if "_" in name else None
+    return only in (None, batch)
 
 
 def some(job: Job, count: int) -> Tensor:
@@ -97,12 +100,7 @@ def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
     """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
     inputs = some(job, min(AGREEMENT_SAMPLES, max(2, len(job.datamodule.splits["test"]))))
     size = job.config.data.batch_size
-    with torch.no_grad():
-        answers = {
-            name: torch.cat([run(part).float() for part in inputs.split(size)])
-            for name, run in programs.items()
-            if fits(name, size)
-        }
+    answers = {name: run_in_batches(name.partition("_")[2], run, inputs, size) for name, run in programs.items()}
     wanted = answers["eager"]
     return {
         name: (equal_share(wanted, got), min(sqnr(wanted, got), 200.0))

@@ -8,6 +8,7 @@ from torch import nn
 
 from runner.assemble import build_task
 from runner.build import build
+from runner.compression.formats import chosen
 from runner.compression.quantization.pt2e.mixed import quantize_mixed
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork
@@ -48,6 +49,18 @@ def compress(job: Job) -> None:
     job.quantized = job.task.network = quantized.eval()
     job.calibration = calibration
     note_proof(job, quantized)
+
+
+def rehearse(job: Job) -> None:
+    """Finds, before any training, what compress and export would refuse after it.
+
+    Raises:
+        RunnerError: a layer to skip that the network does not have, or an export format that cannot be had.
+    """
+    recipe = build(job.config.quantization, "recipe")
+    recipe.selection.resolve(job.task.network, recipe.kind)
+    if "export" in job.config.stages:
+        chosen(job.config.export.formats)
 
 
 def note_proof(job: Job, quantized: QuantizedNetwork) -> None:

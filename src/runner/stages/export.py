@@ -1,9 +1,11 @@
 """Export: files that another process can load and run, each compared with the network it came from."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from runner.compression.formats import FORMATS, chosen
+from runner.compression.formats import FORMATS, chosen, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.errors import RunnerError
 from runner.job import Job
@@ -31,18 +33,16 @@ def export(job: Job) -> None:
         console.print(f"export  {path.name}  {path.stat().st_size:,} bytes, {agreement:.0f} dB against the program")
 
 
-def check(job: Job, name: str, path: object, example: Tensor) -> float:
+def check(job: Job, name: str, path: Path, example: Tensor) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
         RunnerError: the file answers differently.
     """
-    from pathlib import Path
-
     program = job.quantized.program if job.quantized is not None else job.task.network
     with torch.no_grad():
         wanted = program(example)
-        got = FORMATS[name].load(Path(str(path)))(example)
+        got = run_in_batches(name, FORMATS[name].load(path), example, len(example))
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if job.quantized is not None and job.quantized.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least:

@@ -82,30 +82,25 @@ def reached(converted: GraphModule, expected: list[Operator]) -> Reach:
     return Reach(len(expected), len(done), share, tuple(operator.layer for operator in done))
 
 
-def count_kernels(program: CompiledProgram) -> Kernels:
-    """The kernels of `program`, as compiled for its first batch size (compile first)."""
-    names = next(iter(program.kernels.values()))
-    return Kernels(_by_type(names, INTEGER), _by_type(names, FLOATING))
-
-
 def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
-    """The kernels of a lowered `converted`; RunnerError when fewer integer kernels run than operators were
-    quantized.
+    """`prove_integers` for a lowered `converted`, as compiled for its first batch size (compile first)."""
+    return prove_integers(next(iter(program.kernels.values())), converted, "After lowering")
 
-    Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and
-    silently.
+
+def prove_integers(names: Counter[str], converted: GraphModule, where: str) -> Kernels:
+    """The kernels that came out of lowering; RunnerError when fewer are integer than operators were quantized.
+
+    Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and silently.
+    `names` counts operator types (see `lower.kernel_names`); `where` begins the message.
     """
-    kernels = count_kernels(program)
-    wanted = Counter(
-        "conv" if it.kind.startswith("conv") else it.kind for it in quantized_operators(converted)
-    )
+    kernels = Kernels(_by_type(names, INTEGER), _by_type(names, FLOATING))
+    wanted = Counter("conv" if it.kind.startswith("conv") else it.kind for it in quantized_operators(converted))
     short = {kind: count - kernels.integer.get(kind, 0) for kind, count in wanted.items()}
     lacking = [f"{missing} of {wanted[kind]} {kind}" for kind, missing in short.items() if missing > 0]
     if lacking:
         raise RunnerError(
-            f"After lowering, {' and '.join(lacking)} operators still run in float although they were "
-            f"quantized "
-            f"(kernels: {dict(program.kernels[next(iter(program.kernels))])})."
+            f"{where}: {' and '.join(lacking)} operators still run in float although they were quantized "
+            f"(kernels: {dict(names)})."
         )
     return kernels
 
