@@ -109,7 +109,7 @@ def finish(job: Job) -> RunResult:
         name=job.config.name,
         identity=identity(plain),
         run_directory=str(job.record.path),
-        parameters=sum(each.numel() for each in job.task.network.parameters()),
+        parameters=sum(each.numel() for each in (job.float_network or job.task.network).parameters()),
         seconds={**job.seconds, "total": sum(job.seconds.values())},
         metrics=job.metrics,
         artifacts=job.artifacts,

@@ -14,9 +14,7 @@ class Convolutional(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
         self.conv = nn.Conv2d(8, 8, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(8, eps=1e-3, momentum=0.03)
         self.drop = nn.Dropout(0.3)

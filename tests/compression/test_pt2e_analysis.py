@@ -15,9 +15,7 @@ from runner.compression.quantization.pt2e.recipes import QATRecipe, StaticRecipe
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
 
 
-def test_reports_match_a_weight_rounded_by_hand(
-    static: QuantizedNetwork, network: nn.Module, images: Tensor
-) -> None:
+def test_reports_match_a_weight_rounded_by_hand(static: QuantizedNetwork, network: nn.Module, images: Tensor) -> None:
     reports = {report.layer: report for report in analyse(static, [images[:8], images[8:]])}
     weight = network.fc.weight.detach()
     scale = weight.abs().amax(1, keepdim=True) / 127.5

@@ -28,9 +28,7 @@ from runner.errors import RunnerError
 
 @pytest.fixture(scope="module")
 def saved(static: QuantizedNetwork, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_program(
-        static.program, images, tmp_path_factory.mktemp("artifact") / "int8.pt2", {"recipe": "static"}
-    )
+    return save_program(static.program, images, tmp_path_factory.mktemp("artifact") / "int8.pt2", {"recipe": "static"})
 
 
 def rewritten(path: Path, target: Path, change: Callable[[str, bytes], bytes]) -> Path:
@@ -94,11 +92,7 @@ def test_damaged_missing_and_foreign_files_are_refused(saved: Path, tmp_path: Pa
 
 def test_a_file_of_another_version_is_refused(saved: Path, tmp_path: Path) -> None:
     def older(name: str, data: bytes) -> bytes:
-        return (
-            json.dumps({**json.loads(data), "torch": "2.9.0"}).encode()
-            if name.endswith("runner.json")
-            else data
-        )
+        return json.dumps({**json.loads(data), "torch": "2.9.0"}).encode() if name.endswith("runner.json") else data
 
     with pytest.raises(RunnerError, match=r"written by torch 2\.9\.0 \(here 2\."):
         load_program(rewritten(saved, tmp_path / "older.pt2", older))
@@ -118,9 +112,7 @@ def test_files_that_would_be_unpickled_or_evaluated_are_refused(saved: Path, tmp
             load_program(rewritten(saved, tmp_path / f"{change.__name__}.pt2", change))
 
 
-def test_static_onnx_agrees_with_the_program(
-    static: QuantizedNetwork, images: Tensor, tmp_path: Path
-) -> None:
+def test_static_onnx_agrees_with_the_program(static: QuantizedNetwork, images: Tensor, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     run = load_onnx(save_onnx(static.program, images, tmp_path / "int8.onnx"), threads=1)
     assert sqnr(static.program(images), run(images)) > 50
@@ -137,9 +129,7 @@ def test_dynamic_recipes_go_through_onnx_runtime(
     assert sqnr(perceptron(rows), run(rows)) > 30
 
 
-def test_aot_package_runs_in_int8_because_it_is_frozen(
-    perceptron: nn.Module, rows: Tensor, tmp_path: Path
-) -> None:
+def test_aot_package_runs_in_int8_because_it_is_frozen(perceptron: nn.Module, rows: Tensor, tmp_path: Path) -> None:
     program = StaticRecipe().apply(perceptron, [rows]).program
     kernels = save_aot(program, rows, tmp_path / "aot.pt2")
     assert sum(count for name, count in kernels.items() if "qlinear" in name) == 2

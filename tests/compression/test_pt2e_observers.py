@@ -15,12 +15,8 @@ def heavy_tails() -> torch.Tensor:
     return torch.cat([values, torch.tensor([60.0, -40.0])])
 
 
-def squared_error(
-    values: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, low: int, high: int
-) -> float:
-    return float(
-        (((values / scale).round() + zero).clamp(low, high).sub(zero) * scale - values).square().sum()
-    )
+def squared_error(values: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, low: int, high: int) -> float:
+    return float((((values / scale).round() + zero).clamp(low, high).sub(zero) * scale - values).square().sum())
 
 
 def test_percentile_range_equals_the_quantiles_to_one_bin() -> None:

@@ -28,9 +28,7 @@ def nodes(graph: torch.fx.GraphModule, target: object) -> list[torch.fx.Node]:
 
 
 def scales(prepared: FakeQuantizedNetwork) -> dict[str, Tensor]:
-    return {
-        name: value.clone() for name, value in prepared.graph.state_dict().items() if name.endswith("scale")
-    }
+    return {name: value.clone() for name, value in prepared.graph.state_dict().items() if name.endswith("scale")}
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +136,7 @@ def test_frozen_batch_norm_and_observers_stay_through_training_steps(
     assert not torch.equal(prepared.graph.get_buffer("norm.running_var"), variance)
 
 
-def test_copies_switch_modes_and_convert_like_the_original(
-    prepared: FakeQuantizedNetwork, images: Tensor
-) -> None:
+def test_copies_switch_modes_and_convert_like_the_original(prepared: FakeQuantizedNetwork, images: Tensor) -> None:
     copied = copy.deepcopy(prepared)
     copied.eval()
     assert not any(node.args[5] for node in nodes(copied.graph, BATCH_NORM))
@@ -149,9 +145,7 @@ def test_copies_switch_modes_and_convert_like_the_original(
 
 
 @pytest.mark.parametrize("observer", ["moving_average", "lsq"])
-def test_checkpoints_load_into_a_network_prepared_again(
-    network: nn.Module, images: Tensor, observer: str
-) -> None:
+def test_checkpoints_load_into_a_network_prepared_again(network: nn.Module, images: Tensor, observer: str) -> None:
     recipe = QATRecipe(numerics=Numerics(activation_observer=observer))
     trained = recipe.prepare(network, [images])
     optimizer = torch.optim.SGD(trained.parameters(), lr=1e-2)

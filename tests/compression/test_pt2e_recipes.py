@@ -39,9 +39,7 @@ def test_lowered_program_runs_integer_kernels_only(
     assert sqnr(lowered.program(images), lowered(images)) > 60
 
 
-def test_any_smaller_batch_is_answered_without_compiling_again(
-    lowered: QuantizedNetwork, images: Tensor
-) -> None:
+def test_any_smaller_batch_is_answered_without_compiling_again(lowered: QuantizedNetwork, images: Tensor) -> None:
     with torch.inference_mode():  # as Lightning tests
         answers = torch.cat([lowered(images[:1]), lowered(images[1:6]), lowered(images[6:])])
     assert sqnr(lowered.program(images), answers) > 60
@@ -69,9 +67,7 @@ def test_an_operator_the_quantizer_missed_is_named(
         return "fc_weight" not in str(node.args) and wants(self, part, node)  # type: ignore[arg-type]
 
     monkeypatch.setattr(SelectiveQuantizer, "wants", forgetful)
-    with pytest.raises(
-        RunnerError, match=r"1 of 3 operators that should be int8 stayed float: fc \(linear\)"
-    ):
+    with pytest.raises(RunnerError, match=r"1 of 3 operators that should be int8 stayed float: fc \(linear\)"):
         StaticRecipe().apply(network, [images])
 
 
@@ -149,9 +145,7 @@ def test_custom_linear_touches_linear_layers_only(network: nn.Module, images: Te
 def test_every_observer_gives_a_usable_program(perceptron: nn.Module, rows: Tensor, observer: str) -> None:
     for numerics in (
         Numerics(activation_observer=observer),
-        Numerics(
-            activation_observer=observer, activation_scheme="symmetric", weight_granularity="per_tensor"
-        ),
+        Numerics(activation_observer=observer, activation_scheme="symmetric", weight_granularity="per_tensor"),
     ):
         assert sqnr(perceptron(rows), StaticRecipe(numerics=numerics).apply(perceptron, [rows])(rows)) > 25
 
@@ -214,9 +208,7 @@ def test_capture_names_the_line_that_prevents_it(images: Tensor) -> None:
         def forward(self, inputs: Tensor) -> Tensor:
             return inputs.reshape(2, 64)
 
-    with pytest.raises(
-        RunnerError, match=r"test_pt2e_recipes.py:\d+ in forward: if inputs.sum\(\) > 0.*torch.where"
-    ):
+    with pytest.raises(RunnerError, match=r"test_pt2e_recipes.py:\d+ in forward: if inputs.sum\(\) > 0.*torch.where"):
         capture(Branching(), images)
     with pytest.raises(RunnerError, match=r"reshape\(2, 64\).*batch size is fixed"):
         capture(FixedBatch(), images)

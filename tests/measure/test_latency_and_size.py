@@ -15,18 +15,14 @@ def test_programs_are_timed_in_turn_with_median_and_quartiles() -> None:
     calls: list[str] = []
     ticks = (float(tick) for tick in count())
     programs = {name: lambda inputs, name=name: calls.append(name) for name in ("a", "b")}
-    found = time_interleaved(
-        programs, torch.zeros(1), runs=6, warmup=1, seconds=1e9, clock=lambda: next(ticks)
-    )
+    found = time_interleaved(programs, torch.zeros(1), runs=6, warmup=1, seconds=1e9, clock=lambda: next(ticks))
     assert calls == ["a", "b"] + ["a", "b"] * 6
     assert (found["a"].median_ms, found["a"].lower_ms, found["a"].runs) == (1000, 1000, 6)
 
 
 def test_timing_stops_when_its_seconds_are_used_up() -> None:
     ticks = (float(tick) for tick in count())
-    found = time_interleaved(
-        {"a": lambda inputs: None}, torch.zeros(1), runs=100, seconds=3, clock=lambda: next(ticks)
-    )
+    found = time_interleaved({"a": lambda inputs: None}, torch.zeros(1), runs=100, seconds=3, clock=lambda: next(ticks))
     assert found["a"].runs == 5
 
 

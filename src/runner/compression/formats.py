@@ -91,9 +91,13 @@ def chosen(names: str | list[str]) -> list[str]:
         return [name for name, each in FORMATS.items() if not each.missing]
     for name in names:
         if name not in FORMATS:
-            raise RunnerError(f"export.formats: no format {name}.{did_you_mean(name, FORMATS)} Known: {', '.join(FORMATS)}.")
+            raise RunnerError(
+                f"export.formats: no format {name}.{did_you_mean(name, FORMATS)} Known: {', '.join(FORMATS)}."
+            )
         if FORMATS[name].missing:
-            raise RunnerError(f"export.formats: {name} needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}")
+            raise RunnerError(
+                f"export.formats: {name} needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}"
+            )
     return list(names)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.compression.quantization.pt2e import support
 from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, Config, Run, show
-from runner.compression.quantization.pt2e import support
 from runner.errors import RunnerError, did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.

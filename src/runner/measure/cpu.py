@@ -23,9 +23,7 @@ def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
         return ()
-    flags = next(
-        (set(line.split()) for line in lines if line.lower().startswith(("flags", "features"))), set()
-    )
+    flags = next((set(line.split()) for line in lines if line.lower().startswith(("flags", "features"))), set())
     return tuple(name for name in _WANTED if name in flags)
 
 
@@ -33,9 +31,7 @@ def has_integer_dot_product(sets: tuple[str, ...] | None = None) -> bool:
     """Whether int8 products can't overflow: VNNI or AMX on x86, dot product on Arm. Without, use
     reduce_range."""
     sets = instruction_sets() if sets is None else sets
-    return not sets or any(
-        name in sets for name in ("avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
-    )
+    return not sets or any(name in sets for name in ("avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"))
 
 
 def has_bfloat16(sets: tuple[str, ...] | None = None) -> bool:

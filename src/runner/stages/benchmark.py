@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.table import Table
 from torch import Tensor
 
 from runner.compression.formats import FORMATS, run_in_batches
@@ -13,11 +12,11 @@ from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.artifact import save_program
 from runner.compression.quantization.pt2e.lower import CompiledProgram
 from runner.job import Job
-from runner.measure.cpu import has_bfloat16, instruction_sets
+from runner.measure.cpu import has_bfloat16
 from runner.measure.latency import Latency, time_interleaved
-from runner.measure.size import peak_memory
+from runner.measure.memory import working_memory
 from runner.measure.verdict import verdict
-from runner.tracking.console import console
+from runner.tracking.benchmark_report import Findings, Memory, show
 from runner.tracking.files import write_json
 
 Programs = dict[str, Callable[[Tensor], Any]]
@@ -33,26 +32,31 @@ def benchmark(job: Job) -> None:
     sizes = sizes_on_disk(job)
     agreement = agree(job, programs)
     rows: dict[int, dict[str, Latency]] = {}
+    memory: Memory = {}
     for batch in settings.batch_sizes:
         inputs = some(job, batch)
         fitting = {name: each for name, each in programs.items() if fits(name, batch)}
-        for each in fitting.values():
-            if isinstance(each, CompiledProgram):
-                each.compile_for(inputs)
+        fitting = {
+            name: each.compile_for(inputs).bare(batch) if isinstance(each, CompiledProgram) else each
+            for name, each in fitting.items()
+        }
         with torch.no_grad():
             rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
+            memory[batch] = {name: working_memory(lambda run=run: run(inputs)) for name, run in fitting.items()}  # type: ignore[misc]
         for name, latency in rows[batch].items():
             job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
+            if (used := memory[batch][name]) is not None:
+                job.metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
     sentences = [
         line for batch, row in rows.items() for line in verdict({n: each.median_ms for n, each in row.items()}, batch)
     ]
-    show(rows, sizes, agreement, sentences)
+    findings = Findings(rows, memory, sizes, agreement, sentences)
+    show(findings)
     for name, (share, decibel) in agreement.items():
         job.metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
     job.metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
-    job.metrics["benchmark/peak_memory_bytes"] = float(peak_memory())
     path = job.record.path / "artifacts" / "benchmark.json"
-    write_json(path, record(rows, sizes, agreement, sentences))
+    write_json(path, findings.as_json())
     job.keep("benchmark", path)
 
 
@@ -114,52 +118,3 @@ def equal_share(wanted: Tensor, got: Tensor) -> float:
     if wanted.shape[-1] == 1:
         return float((wanted.sign() == got.sign()).float().mean())
     return float((wanted.argmax(-1) == got.argmax(-1)).float().mean())
-
-
-def show(
-    rows: dict[int, dict[str, Latency]],
-    sizes: dict[str, int],
-    agreement: dict[str, tuple[float, float]],
-    sentences: list[str],
-) -> None:
-    """One table a batch size, then the sentences."""
-    machine = f"{torch.get_num_threads()} threads, {', '.join(instruction_sets()) or 'no telling instruction set'}"
-    for batch, row in rows.items():
-        table = Table(title=f"Latency at batch {batch} ({machine})", title_justify="left")
-        for heading in ("program", "median ms", "quartiles", "vs eager", "vs compiled", "equal", "SQNR dB"):
-            table.add_column(heading, justify="left" if heading == "program" else "right")
-        for name, each in row.items():
-            share, decibel = agreement.get(name, (1.0, 200.0))
-            table.add_row(
-                name,
-                f"{each.median_ms:.3f}",
-                f"{each.lower_ms:.3f}–{each.upper_ms:.3f}",
-                f"{row['eager'].median_ms / each.median_ms:.2f}×",
-                f"{row['compiled'].median_ms / each.median_ms:.2f}×",
-                f"{share:.1%}",
-                "exact" if decibel >= 199 else f"{decibel:.1f}",
-            )
-        console.print(table)
-    base = sizes.get("float_program")
-    for name, size in sizes.items():
-        ratio = f" ({size / base:.3f} of the float program)" if base and name != "float_program" else ""
-        console.print(f"{name}: {size:,} bytes{ratio}")
-    for line in sentences:
-        console.print(line, soft_wrap=True)
-
-
-def record(
-    rows: dict[int, dict[str, Latency]],
-    sizes: dict[str, int],
-    agreement: dict[str, tuple[float, float]],
-    sentences: list[str],
-) -> dict[str, Any]:
-    """The benchmark as artifacts/benchmark.json holds it."""
-    return {
-        "threads": torch.get_num_threads(),
-        "instruction_sets": list(instruction_sets()),
-        "latency_ms": {str(batch): {name: vars(each) for name, each in row.items()} for batch, row in rows.items()},
-        "bytes": sizes,
-        "agreement": {name: {"equal": share, "sqnr_db": db} for name, (share, db) in agreement.items()},
-        "verdict": sentences,
-    }

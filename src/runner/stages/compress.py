@@ -27,7 +27,9 @@ def compress(job: Job) -> None:
         RunnerError: the network cannot be captured or quantized, or would run in float.
     """
     if job.quantized is not None:
-        raise RunnerError("This network is quantized already; give compress the float network (checkpoint=RUN_DIRECTORY).")
+        raise RunnerError(
+            "This network is quantized already; give compress the float network (checkpoint=RUN_DIRECTORY)."
+        )
     settings = job.config.quantization
     recipe = build(settings, "recipe")
     job.float_network = copy.deepcopy(job.task.network).cpu().eval()
@@ -74,7 +76,9 @@ def note_proof(job: Job, quantized: QuantizedNetwork) -> None:
     if kernels is not None:
         for name, counts in (("int8", kernels.integer), ("float", kernels.floating)):
             job.metrics |= {f"compressed/kernels/{name}/{kind}": float(count) for kind, count in counts.items()}
-        line += f"; kernels after lowering: {described(kernels.integer)} in int8, {described(kernels.floating)} in float"
+        line += (
+            f"; kernels after lowering: {described(kernels.integer)} in int8, {described(kernels.floating)} in float"
+        )
     console.print(line, soft_wrap=True)
 
 
@@ -103,9 +107,7 @@ def fine_tune(job: Job, network: FakeQuantizedNetwork) -> None:
     trainer = job.trainer(validate=validate, folder="qat", extra=[schedule], max_epochs=settings.epochs)
     last = job.record.path / "checkpoints" / "qat" / f"{checkpoints.LAST}.ckpt"
     with job.signals.deferred():
-        trainer.fit(
-            task, datamodule=job.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True
-        )
+        trainer.fit(task, datamodule=job.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
     best = last.with_name(f"{checkpoints.BEST}.ckpt")
     if best.is_file():
         content = checkpoints.read(best)

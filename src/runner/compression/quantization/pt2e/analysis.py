@@ -58,9 +58,7 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
         output, noisy = floating[node.name], integer[twin.name]
         noise = (output - noisy).square().mean()
         reports.append(
-            LayerReport(
-                layer(node), TARGETS[node.target], errors[1], errors[0], _db(output, noise), float(noise)
-            )
+            LayerReport(layer(node), TARGETS[node.target], errors[1], errors[0], _db(output, noise), float(noise))
         )
     return reports
 
@@ -92,9 +90,7 @@ def _error(argument: Any, modules: dict[str, Any], values: dict[str, Tensor]) ->
     back, clipped = rounded(observer, value)
     noise = (value - back).detach().square().mean()
     low, high = torch.aminmax(value.detach())
-    return TensorError(
-        _db(value, noise), float(noise), float(low), float(high), float(clipped.float().mean())
-    )
+    return TensorError(_db(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
 
 
 class _Recorder(Interpreter):

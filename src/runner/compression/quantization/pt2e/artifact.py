@@ -62,9 +62,7 @@ def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
     return exported
 
 
-def save_program(
-    program: nn.Module, example: Tensor, path: Path, metadata: dict[str, Any] | None = None
-) -> Path:
+def save_program(program: nn.Module, example: Tensor, path: Path, metadata: dict[str, Any] | None = None) -> Path:
     """Writes `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and
     `metadata`."""
     details = {
@@ -91,9 +89,7 @@ def load_program(path: Path) -> Artifact:
     try:
         program = torch.export.load(path).module(check_guards=False)
     except Exception as error:
-        raise RunnerError(
-            f"{path} cannot be loaded ({type(error).__name__}: {error}); export it again."
-        ) from error
+        raise RunnerError(f"{path} cannot be loaded ({type(error).__name__}: {error}); export it again.") from error
     return Artifact(program, metadata)
 
 
@@ -105,9 +101,7 @@ def inspect_program(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-            texts = {
-                name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")
-            }
+            texts = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")}
         if broken:
             raise zipfile.BadZipFile(f"checksum of {broken}")
         parsed = {name: json.loads(text) for name, text in texts.items()}
@@ -141,9 +135,7 @@ def _refuse_code(path: Path, name: str, value: Any) -> None:
     """Refuses what torch.export.load would unpickle, and sizes that aren't plain arithmetic."""
     if isinstance(value, dict):
         if value.get("use_pickle"):
-            raise RunnerError(
-                f"{path} holds pickled objects ({name}), which may run code when loaded; it is refused."
-            )
+            raise RunnerError(f"{path} holds pickled objects ({name}), which may run code when loaded; it is refused.")
         text = value.get("expr_str")
         if isinstance(text, str) and not _arithmetic(text):
             raise RunnerError(f"{path} holds a size that is no arithmetic ({text[:60]!r}); it is refused.")

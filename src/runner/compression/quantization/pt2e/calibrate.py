@@ -35,14 +35,10 @@ def check_batch(batch: Tensor, like: Tensor, index: int) -> None:
     """RunnerError unless `batch` is a non-empty batch of samples shaped and typed as those of `like`."""
     where = f"Calibration batch {index}"
     if not isinstance(batch, Tensor):
-        raise RunnerError(
-            f"{where} is a {type(batch).__name__}; give the inputs alone, as one tensor (N, ...)."
-        )
+        raise RunnerError(f"{where} is a {type(batch).__name__}; give the inputs alone, as one tensor (N, ...).")
     if batch.dim() == 0 or batch.shape[0] == 0 or batch.shape[1:] != like.shape[1:]:
         expected = ", ".join(map(str, like.shape[1:]))
-        raise RunnerError(
-            f"{where} has shape {tuple(batch.shape)}; this network takes (N, {expected}) with N >= 1."
-        )
+        raise RunnerError(f"{where} has shape {tuple(batch.shape)}; this network takes (N, {expected}) with N >= 1.")
     if batch.dtype != like.dtype:
         raise RunnerError(f"{where} is {batch.dtype}; this network takes {like.dtype}.")
     if batch.is_floating_point() and not bool(torch.isfinite(batch).all()):

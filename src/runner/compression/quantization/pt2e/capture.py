@@ -92,17 +92,11 @@ def _explain(error: Exception, network: nn.Module) -> str:
     advice = [advice for signs, advice in _CAUSES if any(sign in text for sign in signs)]
     reason = str(error).strip().splitlines()[0].rstrip(".")
     place = f" at {where}" if where else ""
-    mend = (
-        advice[0]
-        if advice
-        else "torch.export must see one straight line of tensor operations (docs: torch.export)"
-    )
+    mend = advice[0] if advice else "torch.export must see one straight line of tensor operations (docs: torch.export)"
     return f"torch.export cannot capture {type(network).__name__}{place}: {reason}. What to change: {mend}."
 
 
 def _installed(path: str) -> bool:
     return (
-        "site-packages" in path
-        or "dist-packages" in path
-        or path.startswith((str(Path(torch.__file__).parent), "<"))
+        "site-packages" in path or "dist-packages" in path or path.startswith((str(Path(torch.__file__).parent), "<"))
     )

@@ -20,9 +20,7 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     """
     graph = copy_graph(prepared)
     if unseen(graph, static=True):
-        raise RunnerError(
-            "The network was not calibrated: run at least one batch through it before converting."
-        )
+        raise RunnerError("The network was not calibrated: run at least one batch through it before converting.")
     if unseen(graph):
         with torch.no_grad():
             graph(example)

@@ -50,17 +50,13 @@ def choose_float_layers(
         return mixture(skip, evaluate(network.activate(set(network.layers) - set(skip))))
 
     best = mixture((), sensitivity.quantized)
-    tried = (
-        [mixture((row.layer,), row.all_but) for row in sensitivity.layers] if len(network.layers) > 1 else []
-    )
+    tried = [mixture((row.layer,), row.all_but) for row in sensitivity.layers] if len(network.layers) > 1 else []
     step = best
     while step.drop > max_drop and tried:
         step = min(tried, key=lambda it: it.drop)
         best = min(best, step, key=lambda it: it.drop)
         rest = [name for name in network.layers if name not in step.skip]
-        tried = (
-            [attempt((*step.skip, name)) for name in rest] if step.drop > max_drop and len(rest) > 1 else []
-        )
+        tried = [attempt((*step.skip, name)) for name in rest] if step.drop > max_drop and len(rest) > 1 else []
     if step.drop > max_drop:
         raise DropNotReachedError(_unreached(best, max_drop), best)
     for name in step.skip[:-1]:

@@ -55,9 +55,7 @@ def set_training(graph: GraphModule, training: bool, batch_norm: bool = True) ->
 def batch_norm_constants(graph: GraphModule) -> dict[str, BatchNormConstants]:
     """Name of the running variance -> constants, for each batch norm that keeps statistics."""
     norms = ((running_variance(node), node) for node in graph.graph.nodes if node.target is _BATCH_NORM)
-    return {
-        name: BatchNormConstants(float(node.args[6]), float(node.args[7])) for name, node in norms if name
-    }
+    return {name: BatchNormConstants(float(node.args[6]), float(node.args[7])) for name, node in norms if name}
 
 
 def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstants]) -> None:

@@ -70,9 +70,7 @@ class Numerics:
         fitting = [name for name, granularity in WEIGHT if granularity == self.weight_granularity]
         _choose(f"{self.weight_granularity} weight observer", self.weight_observer, fitting)
         if not 50 < self.percentile <= 100:
-            raise RunnerError(
-                f"percentile={self.percentile} must lie above 50 and at most at 100 (in %), e.g. 99.99."
-            )
+            raise RunnerError(f"percentile={self.percentile} must lie above 50 and at most at 100 (in %), e.g. 99.99.")
 
 
 def activation_spec(numerics: Numerics, recipe: str, dtype: torch.dtype = torch.uint8) -> QuantizationSpec:
@@ -116,13 +114,9 @@ def _activation_constructor(numerics: Numerics, recipe: str) -> Callable[..., An
     if recipe == "qat":
         _choose("activation observer in QAT", name, FINE_TUNE)
         if name == "moving_average":
-            return FusedMovingAvgObsFakeQuantize.with_args(
-                observer=MovingAverageMinMaxObserver, eps=_EPS, **averaging
-            )
+            return FusedMovingAvgObsFakeQuantize.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS, **averaging)
         if name == "lsq":
-            return LearnedRange.with_args(
-                observer=MovingAverageMinMaxObserver, eps=_EPS, use_grad_scaling=True
-            )
+            return LearnedRange.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS, use_grad_scaling=True)
         return FakeQuantize.with_args(observer=MinMaxObserver, eps=_EPS)
     _choose("activation observer", name, ACTIVATION)
     extra: dict[str, Any] = averaging if name == "moving_average" else {}
@@ -145,6 +139,4 @@ def _weight_constructor(numerics: Numerics, recipe: str) -> Callable[..., Any]:
 
 def _choose(what: str, name: str, known: Any) -> None:
     if name not in known:
-        raise RunnerError(
-            f"No {what} {name!r}.{did_you_mean(name, known)} Choose one of: {', '.join(known)}."
-        )
+        raise RunnerError(f"No {what} {name!r}.{did_you_mean(name, known)} Choose one of: {', '.join(known)}.")

@@ -42,9 +42,7 @@ def operators(graph: GraphModule) -> list[Operator]:
 
 def quantized_operators(converted: GraphModule) -> list[Operator]:
     """Those operators of a converted program whose input and weight both come out of dequantize nodes."""
-    return [
-        _operator(node) for node in heavy_nodes(converted) if all(_dequantized(it) for it in node.args[:2])
-    ]
+    return [_operator(node) for node in heavy_nodes(converted) if all(_dequantized(it) for it in node.args[:2])]
 
 
 def heavy_nodes(graph: GraphModule) -> list[Node]:
@@ -74,11 +72,7 @@ def layer(node: Node) -> str:
     if _LABEL in node.meta:
         return str(node.meta[_LABEL][0])
     weight = node.args[1] if node.target in TARGETS and len(node.args) > 1 else None
-    if (
-        isinstance(weight, Node)
-        and weight.op == "get_attr"
-        and str(weight.target).endswith(("weight", "_proj"))
-    ):
+    if isinstance(weight, Node) and weight.op == "get_attr" and str(weight.target).endswith(("weight", "_proj")):
         name = str(weight.target).rpartition(".")[0]
         if name:
             return name
@@ -89,9 +83,7 @@ def modules(node: Node) -> list[str]:
     """The dotted names of the modules around `node`, outermost first (the network itself is the empty
     string)."""
     paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()] or [""]
-    return [
-        path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths
-    ]
+    return [path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths]
 
 
 def size(value: object) -> int:
@@ -105,18 +97,14 @@ def _hint(length: Any) -> int:
 
 
 def _batch(graph: GraphModule) -> int:
-    inputs = [
-        node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder" and "val" in node.meta
-    ]
+    inputs = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder" and "val" in node.meta]
     return _hint(inputs[0].shape[0]) if inputs and inputs[0].dim() else 1
 
 
 def _macs(node: Node) -> int:
     """Multiply-accumulates of the whole example batch."""
     value, kind = node.meta.get("val"), TARGETS[node.target]
-    operands: list[Any] = [
-        argument.meta.get("val") for argument in node.args[:2] if isinstance(argument, Node)
-    ]
+    operands: list[Any] = [argument.meta.get("val") for argument in node.args[:2] if isinstance(argument, Node)]
     if not isinstance(value, torch.Tensor) or len(operands) < 2 or any(it is None for it in operands):
         return 0  # recurrent operators carry their weights in lists; they have no integer kernels here
     if kind.startswith("conv_transpose"):

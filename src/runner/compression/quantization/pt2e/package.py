@@ -28,9 +28,7 @@ def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), inductor.patch(**counting, force_disable_caches=True):
         exported = torch.export.export(program, (example,), strict=True)
-        torch._inductor.aoti_compile_and_package(
-            exported, package_path=str(path), inductor_configs={"freezing": True}
-        )
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs={"freezing": True})
     return seen
 
 
@@ -40,9 +38,7 @@ def load_aot(path: Path) -> Callable[[Tensor], Any]:
     try:
         return torch._inductor.aoti_load_package(str(path))
     except Exception as error:
-        raise RunnerError(
-            f"{path} is no AOTInductor package for this machine ({error}); export it again."
-        ) from error
+        raise RunnerError(f"{path} is no AOTInductor package for this machine ({error}); export it again.") from error
 
 
 def save_onnx(program: nn.Module, example: Tensor, path: Path) -> Path:

@@ -20,9 +20,7 @@ from runner.compression.quantization.pt2e.selection import recipe_of
 from runner.compression.quantization.pt2e.support import back_end, check
 from runner.errors import RunnerError
 
-DYNAMIC = (
-    "linear",
-)  # x86 annotates dynamic convolutions too, but lowers them to float ones: slower and less exact
+DYNAMIC = ("linear",)  # x86 annotates dynamic convolutions too, but lowers them to float ones: slower and less exact
 
 
 @dataclass(frozen=True)
@@ -105,9 +103,7 @@ def build(name: str, recipe: str, numerics: Numerics, chosen: dict[str, str]) ->
         ("weight granularity", numerics.weight_granularity, row.weight_granularities),
     ):
         if value not in possible:
-            raise RunnerError(
-                f"The back end {name} cannot do the {what} {value!r}; it can do: {', '.join(possible)}."
-            )
+            raise RunnerError(f"The back end {name} cannot do the {what} {value!r}; it can do: {', '.join(possible)}.")
     return SelectiveQuantizer([_FACTORIES[name](numerics, one) for one in recipes], chosen, row.operators)
 
 
@@ -124,9 +120,7 @@ def _inductor(kind: str) -> Callable[[Numerics, str], Part]:
         }
         signed = kind != "x86"
         activation = activation_spec(numerics, recipe, torch.int8 if signed else torch.uint8)
-        weight = (
-            weight_spec(numerics, recipe) if kind != "arm" else _per_tensor(weight_spec(numerics, recipe))
-        )
+        weight = weight_spec(numerics, recipe) if kind != "arm" else _per_tensor(weight_spec(numerics, recipe))
         config = QuantizationConfig(activation, activation, weight, None, recipe == "qat")
         quantizer = kinds[kind]().set_global(config)
         return Part(recipe, quantizer, x86._X86InductorQuantizationAnnotation, activation, weight)
@@ -142,9 +136,7 @@ def _per_tensor(spec: QuantizationSpec) -> QuantizationSpec:
         MovingAverageMinMaxObserver,
     )
 
-    fake = FusedMovingAvgObsFakeQuantize.with_args(
-        observer=MovingAverageMinMaxObserver, averaging_constant=1.0
-    )
+    fake = FusedMovingAvgObsFakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=1.0)
     observed = "FakeQuantize" not in repr(spec.observer_or_fake_quant_ctr)
     constructor: Any = MinMaxObserver if observed else fake
     return replace(

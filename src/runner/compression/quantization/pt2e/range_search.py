@@ -62,9 +62,7 @@ class PerChannelMSEObserver(PerChannelMinMaxObserver):
         peak = rows.abs().amax(1)
         best, error = peak.clone(), torch.full_like(peak, torch.inf)
         for factor in torch.linspace(1, 0.2, _SHRINK):
-            scale = (peak * factor / ((self.quant_max - self.quant_min) / 2)).clamp(min=float(self.eps))[
-                :, None
-            ]
+            scale = (peak * factor / ((self.quant_max - self.quant_min) / 2)).clamp(min=float(self.eps))[:, None]
             rounded = (rows / scale).round().clamp(self.quant_min, self.quant_max) * scale
             now = (rounded - rows).square().sum(1)
             best = torch.where(now < error, peak * factor, best)

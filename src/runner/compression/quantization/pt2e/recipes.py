@@ -98,18 +98,14 @@ class QATRecipe(Recipe):
         """The int8 network of a fine-tuned one, which may go on training."""
         program = fine_tuned.convert()
         reach = reached(program, fine_tuned.expected)
-        return QuantizedNetwork(
-            program, fine_tuned.frozen(), fine_tuned.example, reach, self.kind, self.back_end
-        )
+        return QuantizedNetwork(program, fine_tuned.frozen(), fine_tuned.example, reach, self.kind, self.back_end)
 
     def apply(
         self, network: nn.Module, calibration_batches: Iterable[Tensor], fine_tune: FineTune | None = None
     ) -> QuantizedNetwork:
         """See Recipe.apply."""
         if fine_tune is None:
-            raise RunnerError(
-                "QAT needs a fine-tuning stage; without one use the recipe 'static' (ptq_static)."
-            )
+            raise RunnerError("QAT needs a fine-tuning stage; without one use the recipe 'static' (ptq_static).")
         prepared = self.prepare(network, calibration_batches)
         fine_tune(prepared)
         return self.finish(prepared)
@@ -127,9 +123,7 @@ def quantize_captured(
     prepared = prepare_pt2e(graph, quantizer)
     calibrate(prepared, batches, batches[0])
     program = convert(prepared, batches[0])
-    return QuantizedNetwork(
-        program, prepared, batches[0], reached(program, expected), recipe.kind, recipe.back_end
-    )
+    return QuantizedNetwork(program, prepared, batches[0], reached(program, expected), recipe.kind, recipe.back_end)
 
 
 def _take(batches: Iterable[Tensor], limit: int | None) -> list[Tensor]:

@@ -33,9 +33,7 @@ def measure_sensitivity(network: SimulatedNetwork, evaluate: Evaluate) -> Sensit
     network."""
     everything = set(network.layers)
     rows = tuple(
-        LayerSensitivity(
-            name, evaluate(network.activate({name})), evaluate(network.activate(everything - {name}))
-        )
+        LayerSensitivity(name, evaluate(network.activate({name})), evaluate(network.activate(everything - {name})))
         for name in network.layers
     )
     return Sensitivity(evaluate(network.activate(set())), evaluate(network.activate(everything)), rows)

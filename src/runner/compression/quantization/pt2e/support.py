@@ -31,9 +31,7 @@ class BackEnd:
 
 BACK_ENDS: dict[str, BackEnd] = {
     "x86_inductor": BackEnd(RECIPES, "inductor", machines=("x86_64", "AMD64")),
-    "arm_inductor": BackEnd(
-        RECIPES, "inductor", weight_granularities=("per_tensor",), machines=("aarch64", "arm64")
-    ),
+    "arm_inductor": BackEnd(RECIPES, "inductor", weight_granularities=("per_tensor",), machines=("aarch64", "arm64")),
     "custom_linear": BackEnd(RECIPES, "inductor", operators=("linear",), machines=("x86_64", "AMD64")),
     "xnnpack": BackEnd(
         RECIPES,
@@ -60,9 +58,7 @@ def back_end(name: str) -> BackEnd:
     """The table's row for `name`; RunnerError with the nearest names when there is none."""
     if name not in BACK_ENDS:
         known = ", ".join(BACK_ENDS)
-        raise RunnerError(
-            f"No quantization back end {name!r}.{did_you_mean(name, BACK_ENDS)} There are: {known}."
-        )
+        raise RunnerError(f"No quantization back end {name!r}.{did_you_mean(name, BACK_ENDS)} There are: {known}.")
     return BACK_ENDS[name]
 
 
@@ -76,11 +72,7 @@ def check(name: str, recipe: str) -> None:
         others = [other for other, it in BACK_ENDS.items() if recipe in it.recipes]
         wrong.append(
             f"The back end {name} cannot do the recipe {recipe!r}; it can do: {', '.join(row.recipes)}."
-            + (
-                f" Back ends that do {recipe!r}: {', '.join(others)}."
-                if others
-                else f" Recipes: {', '.join(RECIPES)}."
-            )
+            + (f" Back ends that do {recipe!r}: {', '.join(others)}." if others else f" Recipes: {', '.join(RECIPES)}.")
         )
     missing = [module for module in row.modules if find_spec(module) is None]
     if missing:

@@ -56,11 +56,7 @@ def expect(captured: GraphModule, name: str, chosen: dict[str, str]) -> list[Ope
     wanted = []
     for operator in found:
         recipe = recipe_of(operator.layer, chosen)
-        if (
-            recipe != FLOAT
-            and operator.kind in (DYNAMIC if recipe == "dynamic" else reach)
-            and operator.kind in reach
-        ):
+        if recipe != FLOAT and operator.kind in (DYNAMIC if recipe == "dynamic" else reach) and operator.kind in reach:
             wanted.append(operator)
     if not wanted:
         raise RunnerError(_nothing(found, name, chosen))
@@ -114,9 +110,7 @@ def _by_type(names: Counter[str], table: dict[str, str]) -> dict[str, int]:
 
 
 def _nothing(found: list[Operator], name: str, chosen: dict[str, str]) -> str:
-    kinds = (
-        ", ".join(sorted({operator.kind for operator in found})) or "no convolution or matrix product at all"
-    )
+    kinds = ", ".join(sorted({operator.kind for operator in found})) or "no convolution or matrix product at all"
     recipes = {*chosen.values()} - {FLOAT}
     if recipes == {"dynamic"}:
         return (
