@@ -1,5 +1,6 @@
 """Memory that a call takes while it runs, as Linux accounts for it."""
 
+import contextlib
 import ctypes
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,11 @@ RESET_PEAK = "5"
 def working_memory(call: Callable[[], object]) -> int | None:
     """Bytes by which the resident memory of this process rose above its level before `call`, at the highest.
 
-    Weights and code that are loaded already do not count; call once before, so that they are. None where the system does not tell (anything but Linux).
+    Weights and code that are loaded already do not count; call once before, so that they are. None where the system
+    does not tell (anything but Linux).
     """
-    try:
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)  # hand back what the allocator kept
-    except (OSError, AttributeError):  # another C library has no such call
-        pass
     try:
         before = resident("VmRSS")
         CLEAR.write_text(RESET_PEAK)

@@ -1,6 +1,7 @@
 """Benchmark: what compression gained, against honest baselines, on the same inputs call after call in turn."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def benchmark(job: Job) -> None:
         }
         with torch.no_grad():
             rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
-            memory[batch] = {name: working_memory(lambda run=run: run(inputs)) for name, run in fitting.items()}  # type: ignore[misc]
+            memory[batch] = {name: working_memory(partial(run, inputs)) for name, run in fitting.items()}
         for name, latency in rows[batch].items():
             job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
             if (used := memory[batch][name]) is not None:
