@@ -44,13 +44,11 @@ class Artifact:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def export_program(program: nn.Module, example: Tensor, largest: int | None = None) -> ExportedProgram:
-    """`program` as a torch.export program with a dynamic batch of up to `largest`; `example` is a batch (N, ...)."""
+def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
+    """`program` as a torch.export program, with a dynamic batch; `example` is one batch (N, ...)."""
     two = example[:1].expand(2, *example.shape[1:]).contiguous()
     with torch.no_grad():
-        return torch.export.export(
-            program, (two,), dynamic_shapes=({0: Dim("batch", min=1, max=largest)},), strict=True
-        )
+        return torch.export.export(program, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
 
 
 def save_program(
