@@ -49,7 +49,7 @@ class Artifact:
 
 
 def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
-    """`program` as a torch.export program with a dynamic batch; `example` is an input batch (N, ...)."""
+    """`program` as a torch.export program, with a dynamic batch; `example` is one batch (N, ...)."""
     two = example[:1].expand(2, *example.shape[1:]).contiguous()
     if isinstance(program, GraphModule):  # a copy keeps what the graph uses: not the float weights it replaced
         program = GraphModule(program, copy.deepcopy(program.graph))

@@ -34,8 +34,11 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
 
 
 def prune(graph: GraphModule) -> None:
-    """Deletes what `graph` no longer reads: convert_pt2e leaves the float weights beside the int8 ones, and the file
-    of the program would be larger than that of the float network."""
+    """Deletes what `graph` no longer reads.
+
+    convert_pt2e leaves the float weights beside the int8 ones; the program's file would be as large as the
+    float one.
+    """
     read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
     for name in [*dict(graph.named_parameters()), *dict(graph.named_buffers())]:
         if name not in read:
