@@ -61,7 +61,7 @@ def _save_onnx(network: nn.Module, quantized: QuantizedNetwork | None, example: 
 
 
 def _save_executorch(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    return package.save_executorch(quantized.program if quantized else network, example, path)
+    return package.save_executorch(quantized.program if quantized else network, example[:1], path)
 
 
 def _load_program(path: Path) -> Program:
@@ -71,6 +71,14 @@ def _load_program(path: Path) -> Program:
 FORMATS: dict[str, Format] = {
     "program": Format(".pt2", (), "", _save_program, _load_program),
     "aot": Format(".aot.pt2", (), "", _save_aot, package.load_aot, batch=1),
+    "executorch": Format(
+        ".pte",
+        ("executorch",),
+        "pip install 'runner[executorch]'",
+        _save_executorch,
+        package.load_executorch,
+        batch=1,
+    ),
     "onnx": Format(
         ".onnx",
         ("onnx", "onnxscript", "onnxruntime"),
@@ -81,14 +89,20 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def chosen(names: str | list[str]) -> list[str]:
-    """The formats of `export.formats`: a list of names, or `auto` for all whose packages are installed.
+def chosen(names: str | list[str], lowering: str | None = None) -> list[str]:
+    """The formats of `export.formats`: a list of names, or `auto` for all that can be had here.
+
+    Args:
+        names: as configured.
+        lowering: who runs programs of the back end (inductor, executorch, openvino); None for a float network.
 
     Raises:
         RunnerError: an unknown name, or one whose packages are missing.
     """
     if names == "auto":
-        return [name for name, each in FORMATS.items() if not each.missing]
+        others = {"aot": "inductor", "executorch": "executorch"}
+        fitting = [name for name in FORMATS if others.get(name) in (None, lowering or "inductor")]
+        return [name for name in fitting if not FORMATS[name].missing]
     for name in names:
         if name not in FORMATS:
             raise RunnerError(

@@ -12,6 +12,7 @@ from runner.compression.formats import chosen
 from runner.compression.quantization.pt2e.mixed import quantize_mixed
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork
+from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
@@ -62,7 +63,7 @@ def rehearse(job: Job) -> None:
     recipe = build(job.config.quantization, "recipe")
     recipe.selection.resolve(job.task.network, recipe.kind)
     if "export" in job.config.stages:
-        chosen(job.config.export.formats)
+        chosen(job.config.export.formats, back_end(job.config.quantization.backend.name).lowering)
 
 
 def note_proof(job: Job, quantized: QuantizedNetwork) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from runner.compression.formats import FORMATS, chosen, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
+from runner.compression.quantization.pt2e.support import back_end
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.tracking.console import console
@@ -24,13 +25,20 @@ def export(job: Job) -> None:
     example = job.datamodule.example(2).cpu()
     network = job.float_network or job.task.network.cpu().eval()
     name = "int8" if job.quantized is not None else "float"
-    for each in chosen(job.config.export.formats):
+    for each in chosen(job.config.export.formats, lowering(job)):
         path = job.record.path / "artifacts" / f"{name}{FORMATS[each].suffix}"
         FORMATS[each].save(network, job.quantized, example, path)
         agreement = check(job, each, path, example)
         job.keep(f"{name}_{each}", path)
         job.metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {path.stat().st_size:,} bytes, {agreement:.0f} dB against the program")
+
+
+def lowering(job: Job) -> str | None:
+    """Who runs this run's int8 program; None where the network is float. A program for another machine runs nowhere."""
+    if job.quantized is None:
+        return None
+    return "inductor" if job.quantized.compiled is not None else back_end(job.quantized.back_end).lowering
 
 
 def check(job: Job, name: str, path: Path, example: Tensor) -> float:

@@ -106,6 +106,18 @@ def save_executorch(program: nn.Module, example: Tensor, path: Path) -> Path:
     return path
 
 
+def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
+    """The ExecuTorch program at `path` in its runtime on the CPU: inputs of its one batch size to its first output."""
+    _need(("executorch",), "running ExecuTorch programs", "pip install 'runner[executorch]'")
+    from executorch.runtime import Runtime
+
+    try:
+        method = Runtime.get().load_program(str(path)).load_method("forward")
+    except Exception as error:
+        raise RunnerError(f"{path} is no ExecuTorch program that can run here ({error}).") from error
+    return lambda inputs: method.execute([inputs.contiguous()])[0]  # type: ignore[no-any-return]
+
+
 def _need(modules: tuple[str, ...], what: str, install: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
