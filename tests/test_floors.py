@@ -20,7 +20,7 @@ FLOORS = [
     ["job"],
     ["assemble"],
     ["tasks", "report"],
-    ["models", "data", "compression", "config", "build", "tracking", "command_line"],
+    ["models", "data", "compression", "config", "build", "tracking", "command_line", "columns"],
     ["measure"],
     ["errors"],
 ]

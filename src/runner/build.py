@@ -128,6 +128,16 @@ def check_call(where: str, node: dict[str, Any], extra: set[str]) -> None:
         )
 
 
+def absence(dotted: str, error: Exception) -> str:
+    """Why there is no such class or function: its module is fine and lacks the name, or cannot be imported."""
+    module, _, name = dotted.rpartition(".")
+    try:
+        names = dir(get_object(module))
+    except Exception:
+        return f"cannot be imported ({' '.join(str(error).split())})."
+    return f"does not exist in that module.{did_you_mean(name, names)}"
+
+
 def locate(where: str, dotted: str) -> Callable[..., Any]:
     """The class or function of this name; it must lie in an allowed package, and so must where it was defined."""
     allowed = list(_plugins.get())
@@ -135,10 +145,8 @@ def locate(where: str, dotted: str) -> Callable[..., Any]:
         raise RunnerError(f"{where}._target_={dotted}: not in an allowed package. Add runner.plugins=[PACKAGE].")
     try:
         found = get_object(dotted)
-    except ImportError as error:
-        raise RunnerError(f"{where}._target_={dotted}: cannot be imported ({error}).") from error
-    except InstantiationException as error:
-        raise RunnerError(f"{where}._target_={dotted}: does not exist in that module.") from error
+    except (ImportError, InstantiationException) as error:
+        raise RunnerError(f"{where}._target_={dotted}: {absence(dotted, error)}") from error
     home = f"{getattr(found, '__module__', '')}."
     roots = ("torch.", "torchvision.", "lightning_fabric.", "timm.", "torch_geometric.")
     # A dotted name can wander: torch.nn.functional.os.system begins well and ends in the shell.

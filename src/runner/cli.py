@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
 from runner.tracking.signals import Interrupted
@@ -27,7 +28,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Interrupted as signal:
-        print(f"{signal}; continue with: python -m runner resume RUN_DIRECTORY", file=sys.stderr)
+        if signal.run_directory is not None:
+            print(
+                f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}", file=sys.stderr
+            )
         return signal.exit_status
     except KeyboardInterrupt:
         return 130

@@ -25,6 +25,7 @@ from runner.tracking.progress import progress
 from runner.tracking.result import Artifact
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
+from runner.tracking.training_state import TrainingState
 
 if TYPE_CHECKING:  # torchao takes seconds to import, and most runs do not compress
     from runner.compression.quantization.pt2e.network import QuantizedNetwork
@@ -82,7 +83,7 @@ class Job:
             "logger": loggers or False,
             "callbacks": callbacks,
             "default_root_dir": str(self.record.path),
-            "enable_checkpointing": any(isinstance(each, checkpoints.BestAndLast) for each in callbacks),
+            "enable_checkpointing": any(isinstance(each, pl.callbacks.Checkpoint) for each in callbacks),
             "enable_model_summary": False,
             "enable_progress_bar": any(isinstance(each, pl.callbacks.ProgressBar) for each in callbacks),
             **overrides,
@@ -101,8 +102,8 @@ class Job:
                 each.dirpath = str(Path(each.dirpath or "") / folder)
         own: list[Callback] = [progress()]
         if recording:
-            stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / folder / "last.ckpt")
-            own += [checkpoints.TrainingState(), Pictures(), stop]
+            stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / folder / f"{checkpoints.LAST}.ckpt")
+            own += [TrainingState(), Pictures(), stop]
         return [*chosen, *own]
 
     @contextmanager
@@ -114,6 +115,7 @@ class Job:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+            self.record.update_status(seconds=self.seconds)
 
     def collect(self, metrics: dict[str, Any], *prefixes: str) -> None:
         """Takes over the metrics whose names begin with one of the prefixes."""

@@ -54,7 +54,7 @@ def through_hydra(line: CommandLine) -> int:
     resolvers.register()
     directories = catalog.config_directories(line.config_dir)
     known = catalog.choices(directories)
-    if not SILENT & set(line.flags):
+    if not SILENT & set(line.flags) and (line.overrides or "--multirun" in line.flags):
         check_sweep(line.overrides, directories)
     sys.argv = [sys.argv[0], *line.for_hydra(), *line.overrides, *search_path(directories)]
     refused: list[str] = []

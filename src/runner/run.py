@@ -40,7 +40,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
     """
     with surroundings(config, record) as signals, record.running():
         record.write_json("environment.json", environment())
-        done = record.status.get("done", []) if resume else []
+        done = stages_done(record) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
         if "compress" in config.stages:
             import_module("runner.stages.compress").rehearse(job)
@@ -51,6 +51,12 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
                 done = done if position < len(done) else [*done, stage]
                 record.update_status(done=done, metrics=job.metrics, seconds=job.seconds)
         return finish(job)
+
+
+def stages_done(record: RunDirectory) -> list[str]:
+    """The stages that need not be repeated; training must be where no checkpoint kept its weights."""
+    done: list[str] = record.status.get("done", [])
+    return done if "fit" not in done or checkpoints.kept(record.path) else []
 
 
 @contextmanager
@@ -71,20 +77,31 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_data(config)
     job = Job(config, record, signals, datamodule, build_task(config, datamodule), build_loggers(config))
-    start = (
-        checkpoints.find(record.path) if fitted else checkpoints.find(config.checkpoint) if config.checkpoint else None
-    )
-    if start is not None:
-        checkpoints.load_weights(job.task, checkpoints.read(start), start)
-        job.checkpoint = start
+    last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if resume:
         job.metrics |= record.status.get("metrics", {})
         job.seconds |= record.status.get("seconds", {})
-        last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
-        if last.is_file() and not fitted:
-            job.resume_from = last
-            continue_loggers(job, checkpoints.read(last)["global_step"])
+    if fitted:
+        start_from(job, record.path, trained=True)
+    elif resume and last.is_file():
+        job.resume_from = last
+        continue_loggers(job, checkpoints.read(last)["global_step"])
+    elif config.checkpoint:
+        start_from(job, config.checkpoint, trained="fit" not in config.stages)
+    if resume and not fitted and job.resume_from is None:
+        continue_loggers(job, 0)
     return job
+
+
+def start_from(job: Job, place: str | Path, *, trained: bool) -> None:
+    """Loads the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
+    path = checkpoints.find(place)
+    content = checkpoints.read(path)
+    checkpoints.load_weights(job.task, content, path)
+    state = content.get(type(job.datamodule).__qualname__)
+    if trained and state is not None:
+        job.datamodule.load_state_dict(state)
+    job.checkpoint = path
 
 
 def continue_loggers(job: Job, step: int) -> None:

@@ -37,6 +37,9 @@ def start(*arguments):
         (["model=linear", "data=digits"], 2),
         (["optimizer.lr=-1"], 2),
         (["lst"], 2),
+        (["data=image_folder", "data.root=nowhere"], 2),
+        (["predict", "nowhere", "nothing.png"], 2),
+        (["-sc", "install=bash"], 0),
         (["-m", "modl=cnn,mlp"], 2),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_data_brings_its_task_and_network():
 
 def test_hydra_places_the_run_directory():
     assert str(compose(["hydra.run.dir=elsewhere/run"]).run_directory) == "elsewhere/run"
-    assert compose([]).run_directory.name.endswith("-cnn-digits")
+    assert compose([]).run_directory.name.endswith("-resnet-digits")
 
 
 def test_a_directory_of_the_users_own_adds_choices(tmp_path):

@@ -1,9 +1,8 @@
 """Runs in this process: one that goes through, one that a signal stops, one that dies, and what they leave behind."""
 
 import csv
+import itertools
 import json
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from runner.tasks.base import Task
 
 # Six batches in each of three epochs, and no more evaluation than it takes to see a difference.
 SMALL = (
+    "data=digits",
     "trainer=cpu",
     "logger=csv",
     "data.batch_size=32",
@@ -75,7 +75,9 @@ def assert_same_run(one: Run, other: Run) -> None:
     """Two runs left the same weights, optimizer, schedule, generators, metrics and curves, bit for bit."""
     assert differences(one.metrics, other.metrics) == []
     assert one.rows == other.rows
-    for name in ("best", "last"):
+    names = sorted(path.stem for path in (one.path / "checkpoints").glob("*"))
+    assert names == sorted(path.stem for path in (other.path / "checkpoints").glob("*"))
+    for name in names:
         a, b = one.checkpoint(name), other.checkpoint(name)
         assert a.keys() == b.keys()
         kept = [key for key in a if key not in ("callbacks", "loops")]
@@ -83,37 +85,42 @@ def assert_same_run(one: Run, other: Run) -> None:
         assert (a["epoch"], a["global_step"]) == (b["epoch"], b["global_step"])
 
 
-@pytest.fixture
-def train(tmp_path, monkeypatch) -> Callable[..., Run]:
-    """`train("model=mlp")` is `python -m runner model=mlp` with the small settings; returns its directory."""
-    monkeypatch.chdir(tmp_path)
-    count = 0
+@pytest.fixture(scope="session")
+def run_once() -> Callable[..., Run]:
+    """`run_once(path, "model=mlp")` is `python -m runner model=mlp` with the small settings, into `path`."""
 
-    def call(*overrides: str, status: int = 0, small: bool = True) -> Run:
-        nonlocal count
-        count += 1
-        path = tmp_path / f"run{count}"
-        assert main([*(SMALL if small else ()), *overrides, f"hydra.run.dir={path}"]) == status
+    def call(path: Path, *overrides: str, status: int = 0) -> Run:
+        assert main([*SMALL, *overrides, f"hydra.run.dir={path}"]) == status
         return Run(path)
 
     return call
 
 
 @pytest.fixture
+def train(tmp_path, monkeypatch, run_once) -> Callable[..., Run]:
+    """`train("model=mlp")` is `run_once` into a new directory of this test; relative paths lie in this test's."""
+    monkeypatch.chdir(tmp_path)
+    numbers = itertools.count(1)
+    return lambda *overrides, status=0: run_once(tmp_path / f"run{next(numbers)}", *overrides, status=status)
+
+
+@pytest.fixture
 def at_step(monkeypatch) -> Callable[..., None]:
-    """`at_step(k, action)` calls `action` in the middle of the k-th training step (counted from 1) of what follows."""
+    """`at_step(k, action)`: the k-th training step from now (counted from 1) calls `action` in its middle."""
     original = Task.training_step
 
     def install(step: int, action: Callable[[], None]) -> None:
-        seen = 0
+        steps = itertools.count(1)
+        last = [-1, -1]
 
-        def training_step(task: Task, *args: Any, **kwargs: Any) -> torch.Tensor:
-            nonlocal seen
-            seen += 1
-            loss = original(task, *args, **kwargs)
-            if seen == step:
-                action()
-            return loss
+        def training_step(task: Task, batch: Any, index: int) -> torch.Tensor:
+            # LBFGS evaluates a batch several times.
+            now = [task.current_epoch, index]
+            if now != last:
+                last[:] = now
+                if next(steps) == step:
+                    action()
+            return original(task, batch, index)
 
         monkeypatch.setattr(Task, "training_step", training_step)
 
@@ -121,14 +128,30 @@ def at_step(monkeypatch) -> Callable[..., None]:
 
 
 @pytest.fixture
-def interrupted(train, at_step, monkeypatch) -> Callable[..., Run]:
-    """A run that Ctrl-C (or another signal) stops in training step `step`."""
+def train_until_death(train, at_step, tmp_path) -> Callable[..., Run]:
+    """A run whose process is killed in training step `step`: nothing more is saved, status.json says running."""
 
-    def call(*overrides: str, step: int, number: signal.Signals = signal.SIGINT) -> Run:
-        with monkeypatch.context():
-            at_step(step, lambda: os.kill(os.getpid(), number))
-            run = train(*overrides, status=128 + number)
-        monkeypatch.undo()
+    def die() -> None:
+        raise Died
+
+    def call(step: int, *overrides: str) -> Run:
+        at_step(step, die)
+        with pytest.raises(Died):
+            train(*overrides)
+        run = Run(max(tmp_path.glob("run*"), key=lambda path: path.stat().st_mtime_ns))
+        run.declare_dead()
         return run
 
     return call
+
+
+@pytest.fixture
+def curves() -> Callable[[Run], dict[str, list[tuple[int, float]]]]:
+    """The scalar curves of a run as TensorBoard shows them: (step, value) by name."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def read(run: Run) -> dict[str, list[tuple[int, float]]]:
+        events = EventAccumulator(str(run.path / "tensorboard"), {"scalars": 0}).Reload()
+        return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+    return read

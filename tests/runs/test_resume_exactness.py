@@ -4,46 +4,137 @@ import os
 import signal
 
 import pytest
+from conftest import Run, assert_same_run
 
 from runner.cli import main
-from conftest import Died, Run, assert_same_run
+from runner.tasks.base import Task
 
+# Six steps in each of three epochs; the early one stops after the second.
 RECIPES = {
-    "one_cycle": ("data=digits", "model=resnet", "augmentation=standard", "scheduler=one_cycle"),
-    "ema": ("data=digits", "model=mlp", "callbacks=[checkpoint,learning_rate,ema]"),
-    "plateau": ("data=digits", "model=mlp", "scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=0.5"),
-    "step": ("data=digits", "model=mlp", "scheduler=step", "scheduler.step_size=1", "scheduler.gamma=0.5"),
-    "lbfgs": ("data=line", "optimizer=lbfgs", "optimizer.lr=0.01", "optimizer.max_iter=2", "scheduler=none"),
+    "resnet": ("model=resnet", "augmentation=standard", "scheduler=one_cycle"),
+    "ema": ("model=mlp", "callbacks=[checkpoint,learning_rate,ema]"),
+    "plateau": ("model=mlp", "scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=0.5"),
+    "staircase": ("model=mlp", "scheduler=step", "scheduler.step_size=1", "scheduler.gamma=0.5"),
     "early": (
-        "data=digits",
         "model=mlp",
-        "trainer.max_epochs=8",
+        "scheduler=none",
         "optimizer.lr=0.1",
-        "callbacks=[checkpoint,learning_rate,early_stopping]",
+        "callbacks=[checkpoint,early_stopping]",
         "callbacks.early_stopping.patience=1",
     ),
-    "accum": ("data=digits", "model=mlp", "trainer.accumulate_grad_batches=4"),
+    "accumulated": ("model=mlp", "trainer.accumulate_grad_batches=4"),
+    "best_only_once": ("model=mlp", "optimizer.lr=0.1", "scheduler=none"),
+    # One step an epoch, on all three points.
+    "lbfgs": ("data=line", "optimizer=lbfgs", "optimizer.lr=0.01", "optimizer.max_iter=2", "scheduler=none"),
+    "no_checkpoints": ("model=mlp", "callbacks=[learning_rate]"),
 }
 
 
-@pytest.mark.parametrize("how", ["int", "die"])
-@pytest.mark.parametrize("step", [1, 4, 6, 7, 9, 12, 18])
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_resume(recipe, step, how, train, at_step, monkeypatch):
-    whole = train(*RECIPES[recipe])
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, run_once):
+    """`whole(recipe)` is the run that nothing stops; made once."""
+    made: dict[str, Run] = {}
 
-    def die():
-        raise Died
+    def get(recipe: str) -> Run:
+        if recipe not in made:
+            made[recipe] = run_once(tmp_path_factory.mktemp(recipe) / "whole", *RECIPES[recipe])
+        return made[recipe]
 
-    at_step(step, die if how == "die" else lambda: os.kill(os.getpid(), signal.SIGINT))
-    if how == "die":
-        with pytest.raises(Died):
-            train(*RECIPES[recipe])
-        run = Run(whole.path.with_name("run2"))
-        run.declare_dead()
-    else:
-        if recipe == "lbfgs" and step > 3:
-            pytest.skip()
-        run = train(*RECIPES[recipe], status=130)
+    return get
+
+
+def test_the_recipes_are_what_they_are_here_for(whole):
+    assert whole("early").checkpoint()["epoch"] == 1
+    assert whole("best_only_once").checkpoint("best")["epoch"] < whole("best_only_once").checkpoint()["epoch"] == 2
+    rates = {row[3] for row in whole("plateau").rows if row[2].startswith("lr-AdamW")}
+    assert len(rates) > 1
+    assert whole("accumulated").checkpoint()["global_step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("recipe", "step"),
+    [
+        ("resnet", 1),
+        ("resnet", 9),
+        ("resnet", 12),  # the last step of an epoch: stops between epochs
+        ("resnet", 18),  # the last step of all: trained to the end, not yet tested
+        ("ema", 9),
+        ("plateau", 3),
+        ("plateau", 6),
+        ("staircase", 9),
+        ("early", 9),
+        ("early", 12),  # the step after which early stopping ends the training
+        ("accumulated", 2),  # gradients of two batches wait for two more
+        ("best_only_once", 15),
+        ("lbfgs", 1),
+        ("no_checkpoints", 9),
+    ],
+)
+def test_interrupted_and_resumed(recipe, step, whole, train, at_step):
+    at_step(step, lambda: os.kill(os.getpid(), signal.SIGINT))
+    run = train(*RECIPES[recipe], status=130)
+    assert run.json("status")["state"] == "interrupted"
     assert main(["resume", str(run.path)]) == 0
-    assert_same_run(whole, run)
+    assert_same_run(whole(recipe), run)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "step"),
+    [
+        ("resnet", 4),  # before the first checkpoint
+        ("resnet", 9),
+        ("ema", 15),
+        ("plateau", 7),
+        ("staircase", 9),
+        ("early", 9),
+        ("best_only_once", 15),
+        ("lbfgs", 3),
+    ],
+)
+def test_killed_and_resumed(recipe, step, whole, train_until_death):
+    run = train_until_death(step, *RECIPES[recipe])
+    assert main(["resume", str(run.path)]) == 0
+    assert_same_run(whole(recipe), run)
+
+
+def test_stopped_twice(whole, train, at_step):
+    at_step(8, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    run = train(*RECIPES["resnet"], status=143)
+    at_step(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["resume", str(run.path)]) == 130
+    assert run.checkpoint()["global_step"] == 10
+    assert main(["resume", str(run.path)]) == 0
+    assert_same_run(whole("resnet"), run)
+
+
+def test_resumed_where_it_was_moved_to(whole, train, at_step, tmp_path):
+    at_step(15, lambda: os.kill(os.getpid(), signal.SIGINT))
+    run = train(*RECIPES["best_only_once"], status=130)
+    moved = Run(run.path.rename(tmp_path / "elsewhere"))
+    assert main(["resume", str(moved.path)]) == 0
+    assert_same_run(whole("best_only_once"), moved)
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize("recipe", ["resnet", "no_checkpoints"])
+def test_interrupted_while_testing(recipe, whole, train, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Task, "test_step", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        run = train(*RECIPES[recipe], status=130)
+    assert run.json("status")["done"] == ["fit"]
+    assert main(["resume", str(run.path)]) == 0
+    assert_same_run(whole(recipe), run)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(whole, train):
+    assert_same_run(whole("resnet"), train(*RECIPES["resnet"]))
+    assert train(*RECIPES["resnet"], "seed=2").metrics != whole("resnet").metrics
+
+
+def test_the_curves_in_tensorboard_go_on_without_a_gap_or_a_double(train, train_until_death, curves):
+    settings = ("model=mlp", "logger=tensorboard")
+    expected = curves(train(*settings))
+    assert len(expected["train/loss"]) == 3
+    run = train_until_death(9, *settings)
+    assert main(["resume", str(run.path)]) == 0
+    assert curves(run) == expected

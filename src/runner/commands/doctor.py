@@ -6,15 +6,14 @@ import shutil
 from collections.abc import Sequence
 from importlib import metadata
 
-from rich.console import Console
-from rich.table import Table
+from runner.columns import print_columns
 
 DESCRIPTION = "Shows versions, processor, threads, GPUs, compiler and optional extras with their install hints."
 EXAMPLE = "example:\n  python -m runner doctor"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints one table."""
+    """Prints one table; nothing on the machine is changed."""
     parser = argparse.ArgumentParser(
         "python -m runner doctor",
         description=DESCRIPTION,
@@ -26,22 +25,20 @@ def main(arguments: Sequence[str]) -> int:
     from runner.tracking.environment import environment
 
     found = environment()
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    table.add_row("python", f"{found['python']} on {found['platform']}")
-    for package, version in found["versions"].items():
-        table.add_row(package, version)
     cpu = found["cpu"]
-    table.add_row("processor", f"{cpu['model']}, {cpu['cores']} cores, {found['threads']} threads used")
-    table.add_row("instruction sets", ", ".join(cpu["flags"]) or "none that matter")
-    table.add_row("GPUs", ", ".join(found["gpus"]) or "none")
     compiler = next((path for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
-    table.add_row("C++ compiler", compiler or "none: install g++ to use compile=true")
+    rows = [
+        ("python", f"{found['python']} on {found['platform']}"),
+        *found["versions"].items(),
+        ("processor", f"{cpu['model']}, {cpu['cores']} cores, {found['threads']} threads used"),
+        ("instruction sets", ", ".join(cpu["flags"]) or "none that matter"),
+        ("GPUs", ", ".join(found["gpus"]) or "none"),
+        ("C++ compiler", compiler or "none: install g++ to use compile=true"),
+    ]
     for extra, missing in extras().items():
         hint = f"missing {', '.join(missing)}: pip install 'runner[{extra}]'"
-        table.add_row(f"extra {extra}", hint if missing else "installed")
-    Console().print(table)
+        rows.append((f"extra {extra}", hint if missing else "installed"))
+    print_columns(rows)
     return 0
 
 

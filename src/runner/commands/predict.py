@@ -5,9 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from runner.config import resolvers
 from runner.errors import RunnerError
 from runner.tracking.run_directory import RunDirectory
@@ -31,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
         raise RunnerError(f"{', '.join(missing)}: there is no such file.")
+    if options.output is not None and not options.output.parent.is_dir():
+        raise RunnerError(f"--output {options.output}: there is no directory {options.output.parent}.")
     rows = predict(options.run, options.inputs)
     if options.output is None:
         show(rows)
@@ -39,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     from runner.tracking.tables import write_csv
 
     write_csv(options.output, rows)
+    print(f"{len(rows)} predictions: {options.output}")
     return 0
 
 
@@ -106,10 +106,9 @@ def exported_network(path: Path) -> Callable[[Any], Any]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """A plain table."""
-    table = Table(box=None, pad_edge=False)
-    for heading in rows[0]:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*(f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()))
-    Console().print(table)
+    """A plain table, a line a row."""
+    values = [[f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()] for row in rows]
+    lines = [list(rows[0]), *values]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())

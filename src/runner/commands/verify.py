@@ -61,8 +61,9 @@ def main(arguments: Sequence[str]) -> int:
 def expected(config: DictConfig) -> Expectation:
     """The promise of the composed experiment."""
     node = config.expected
-    if node is None or node.metric is None:
+    if missing := [key for key in ("metric", "value", "tolerance") if node.get(key) is None]:
         raise RunnerError(
-            "This configuration expects nothing: choose an experiment (python -m runner list experiment)."
+            f"This configuration does not say what it expects (expected.{', expected.'.join(missing)}): "
+            "choose an experiment (python -m runner list experiment)."
         )
     return Expectation(node.metric, node.value, node.tolerance, node.mode)

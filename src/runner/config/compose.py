@@ -1,8 +1,10 @@
 """From a command line to one checked configuration; every mistake in it is reported at once."""
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -46,7 +48,7 @@ def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
     known = catalog.choices(directories)
     parsed, mistakes = overrides.parse(texts)
     mistakes += [f"{each.text}: several values are a sweep; add -m." for each in parsed if each.sweeps]
-    mistakes += find_mistakes([each for each in parsed if not each.sweeps], directories, known)
+    mistakes += find_mistakes([each for each in parsed if not each.sweeps], known, composer(directories))
     raise_all(mistakes)
     try:
         return split(hydra_config(directories, texts), texts)
@@ -58,9 +60,15 @@ def check_sweep(texts: Sequence[str], directories: Sequence[Path]) -> None:
     """Raises RunnerError with the mistakes of a sweep: all first values together, then every other value by itself."""
     known = catalog.choices(directories)
     parsed, mistakes = overrides.parse(texts)
+    make = composer(directories)
     for variant in overrides.variants(parsed, known):
-        mistakes += find_mistakes(variant, directories, known)
+        mistakes += find_mistakes(variant, known, make)
     raise_all(mistakes)
+
+
+def composer(directories: Sequence[Path]) -> Callable[[tuple[str, ...]], DictConfig]:
+    """A function from choices to what Hydra composes of them, which composes the same choices once."""
+    return cache(lambda texts: hydra_config(directories, texts))
 
 
 def raise_all(mistakes: Sequence[str]) -> None:
@@ -69,7 +77,7 @@ def raise_all(mistakes: Sequence[str]) -> None:
         raise join_errors(list(dict.fromkeys(mistakes)))
 
 
-def find_mistakes(parsed: Sequence[Override], directories: Sequence[Path], known: Known) -> list[str]:
+def find_mistakes(parsed: Sequence[Override], known: Known, make: Callable[[tuple[str, ...]], DictConfig]) -> list[str]:
     """What is wrong with these overrides and with the configuration they make.
 
     Hydra stops at the first mistake. So it composes the choices only, and the keys are looked at one by one.
@@ -78,7 +86,7 @@ def find_mistakes(parsed: Sequence[Override], directories: Sequence[Path], known
     messages = [message for each in choices for message in overrides.choice_mistakes(each, known)]
     good = [each for each in choices if not overrides.choice_mistakes(each, known)]
     try:
-        whole = hydra_config(directories, [each.text for each in good])
+        whole = copy.deepcopy(make(tuple(each.text for each in good)))
         OmegaConf.set_readonly(whole.hydra, False)
         keys = [each for each in parsed if each.key not in known]
         for each in keys:

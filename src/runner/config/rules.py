@@ -51,7 +51,7 @@ def check_sections(config: Config) -> Iterator[str]:
 
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
     """Top-level keys that nothing reads; an experiment file can bring them in unnoticed."""
-    known = {*Run.__dataclass_fields__, *SECTIONS, *catalog, "expected"} - {""}
+    known = {*Run.__dataclass_fields__, *SECTIONS, *catalog} - {""}
     names = ", ".join(sorted(known))
     for key in config:
         if key not in known:

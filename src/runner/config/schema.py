@@ -139,6 +139,14 @@ class Benchmark:
     bf16: bool
 
 
+@dataclass
+class Expected:
+    metric: str | None
+    value: float | None
+    tolerance: Annotated[float, at_least(0)] | None
+    mode: Annotated[str, one_of("min", "max")]
+
+
 SECTIONS: dict[str, type] = {
     "": Run,
     "cross_validation": CrossValidation,
@@ -151,6 +159,7 @@ SECTIONS: dict[str, type] = {
     "benchmark": Benchmark,
     "trainer": Trainer,
     "task": Task,
+    "expected": Expected,
 }
 
 

@@ -22,7 +22,8 @@ def cross_validate(job: Job) -> None:
         done.append(run_fold(job, index, folds))
         job.record.write_json(FILE, done)
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(done[-1].items()))
-        console.print(f"fold {index + 1}/{folds}  {metrics}", soft_wrap=True)
+        if job.record.primary:
+            console.print(f"fold {index + 1}/{folds}  {metrics}", soft_wrap=True)
     for name in done[0]:
         values = [fold[name] for fold in done]
         job.metrics[f"cross_validation/{name}/mean"] = statistics.fmean(values)

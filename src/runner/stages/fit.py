@@ -56,6 +56,9 @@ def keep_best(job: Job) -> None:
     folder = job.record.path / "checkpoints"
     best = folder / f"{checkpoints.BEST}.ckpt"
     if not best.is_file():
+        # What a signal left in mid-training would pass for the result.
+        (folder / f"{checkpoints.LAST}.ckpt").unlink(missing_ok=True)
+        job.checkpoint = None
         return
     content = checkpoints.read(best)
     checkpoints.load_weights(job.task, content, best)

@@ -1,14 +1,12 @@
-"""Checkpoints: the best and the last epoch, with everything an exact continuation needs, loaded without pickle."""
+"""Checkpoints: the best and the last epoch, written in one place and loaded without pickle."""
 
 import pickle
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from runner.errors import RunnerError
@@ -19,7 +17,8 @@ BEST, LAST = "best", "last"
 class BestAndLast(ModelCheckpoint):
     """Keeps `best.ckpt` by one metric and `last.ckpt`, each written at the end of a training epoch.
 
-    Without validation (`monitor=None`) the best is the latest.
+    Without validation (`monitor=None`) the best is the latest. Lightning's own `save_last` writes only after epochs
+    that were among the best.
     """
 
     def __init__(self, dirpath: str, monitor: str | None = None, mode: str = "min", every_n_epochs: int = 1) -> None:
@@ -30,50 +29,29 @@ class BestAndLast(ModelCheckpoint):
             mode=mode,
             save_top_k=1,
             every_n_epochs=every_n_epochs,
-            save_last=True,
             # After validation and at the same point of every epoch, so that schedulers continue exactly.
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
+        self.period = every_n_epochs
 
-
-class TrainingState(Callback):
-    """Puts into each checkpoint the metrics of that moment and the state of every random generator."""
-
-    def __init__(self) -> None:
-        self.restored: dict[str, Any] | None = None
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint["metrics"] = {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The generators' states as tensors and plain numbers, so that `weights_only` loads them."""
-        version, words, gauss = random.getstate()
-        kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-        return {
-            "python": [version, list(words), gauss],
-            "numpy": [kind, [int(key) for key in keys], int(position), int(has_gauss), float(cached)],
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if (trainer.current_epoch + 1) % self.period == 0:
+            trainer.save_checkpoint(Path(str(self.dirpath)) / f"{LAST}.ckpt")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.restored = state_dict
+        """As always, also where the run directory has moved: which epoch was best is known all the same."""
+        before, now = str(state_dict["dirpath"]), str(self.dirpath)
+        super().load_state_dict(moved(state_dict, before, now))
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restores the generators as late as possible: building and loading draw random numbers too."""
-        if self.restored is None:
-            return
-        version, words, gauss = self.restored["python"]
-        random.setstate((version, tuple(words), gauss))
-        kind, keys, *rest = self.restored["numpy"]
-        np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
-        torch.set_rng_state(self.restored["torch"])
-        if self.restored["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(self.restored["cuda"])
-        self.restored = None
+
+def moved(value: Any, before: str, now: str) -> Any:
+    """The same nested value with every path below the directory `before` put below `now`."""
+    if isinstance(value, dict):
+        return {moved(key, before, now): moved(each, before, now) for key, each in value.items()}
+    inside = isinstance(value, str) and (value == before or value.startswith(f"{before}/"))
+    return now + value[len(before) :] if inside else value
 
 
 def find(checkpoint: str | Path) -> Path:
@@ -85,13 +63,17 @@ def find(checkpoint: str | Path) -> Path:
     path = Path(checkpoint)
     if path.is_file():
         return path
-    places = [path / "checkpoints" / f"{name}.ckpt" for name in (BEST, LAST)]
-    for place in places:
-        if place.is_file():
-            return place
+    if place := kept(path):
+        return place
     if path.is_dir():
         raise RunnerError(f"checkpoint={checkpoint}: holds neither checkpoints/best.ckpt nor checkpoints/last.ckpt.")
     raise RunnerError(f"checkpoint={checkpoint}: there is no such file or run directory.")
+
+
+def kept(directory: Path) -> Path | None:
+    """The best checkpoint of a run directory, else the last, else None."""
+    places = [directory / "checkpoints" / f"{name}.ckpt" for name in (BEST, LAST)]
+    return next((place for place in places if place.is_file()), None)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,22 +1,57 @@
-"""After a signal: the batch is finished, a checkpoint written, the run left ready to be resumed."""
+"""After a signal: the step is finished, a checkpoint written, the run left ready to be resumed."""
 
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+import torch
+from pytorch_lightning.callbacks import Checkpoint
 
-from runner.tracking.signals import Signals
+from runner.tracking.signals import Interrupted, Signals
 
 
-class StopOnSignal(Callback):
-    """Writes `last.ckpt` after the batch in which a signal arrived, then raises Interrupted."""
+class StopOnSignal(Checkpoint):
+    """Writes `last.ckpt` after the training step in which a signal arrived, then raises Interrupted.
+
+    A signal in the last step of an epoch waits for the epoch's end: Lightning would not validate that epoch when it
+    continues from a checkpoint written in between. The last epoch's end is the training's, after which the caller
+    looks at the signals.
+
+    Lightning calls a `Checkpoint` after all other callbacks, so what they hold is of the same moment.
+    """
 
     def __init__(self, signals: Signals, path: Path) -> None:
-        self.signals = signals
-        self.path = path
+        self.signals, self.path = signals, path
+        self.stopping: int | None = None
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        if self.signals.received is not None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes SIGTERM back from Lightning, which has its own plans for it."""
+        self.signals.install()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Gradients that were accumulated for the next step are in no checkpoint.
+        between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        number = self.arrived(trainer)
+        if number is not None and between_steps and not trainer.is_last_batch:
             trainer.save_checkpoint(self.path)
-            self.signals.check()
+            raise Interrupted(number)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stopping = self.arrived(trainer)
+        if self.stopping is not None:
+            trainer.save_checkpoint(self.path)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stops between epochs: by now the loggers have the metrics of the one that ended."""
+        if self.stopping is not None:
+            raise Interrupted(self.stopping)
+
+    def arrived(self, trainer: pl.Trainer) -> int | None:
+        """The signal that any process of the run received; all of them answer alike, at the same step."""
+        own = self.signals.received or 0
+        if trainer.world_size == 1:
+            return own or None
+        number = torch.tensor(float(own), device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(number, reduce_op="max")) or None

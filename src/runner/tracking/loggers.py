@@ -25,14 +25,24 @@ class TensorBoard(TensorBoardLogger):
         """Lightning calls this before training, when there are no metrics yet; see `log_result`."""
 
     @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """As always, and an epoch's metrics reach the disk at once: a run that is killed continues behind them."""
+        super().log_metrics(metrics, step)
+        if not {"train/loss", "val/loss"}.isdisjoint(metrics):
+            self.experiment.flush()
+
+    @rank_zero_only
     def log_result(self, parameters: dict[str, Any], metrics: dict[str, float]) -> None:
-        """The HParams tab's row: what was chosen and what came of it."""
-        super().log_hyperparams(parameters, metrics)
+        """The HParams tab's row: what was chosen and what came of it.
+
+        It writes its metrics as scalars, too; under names of their own, so that no curve ends at step 0.
+        """
+        super().log_hyperparams(parameters, {f"final/{name}": value for name, value in metrics.items()})
 
     @rank_zero_only
     def continue_from(self, step: int) -> None:
-        """TensorBoard drops what an interrupted run wrote after `step`."""
-        self._kwargs["purge_step"] = step + 1
+        """TensorBoard drops what an interrupted run wrote in step `step` (counted from 0) and later."""
+        self._kwargs["purge_step"] = step
 
 
 class MetricsFile(Logger):
@@ -72,11 +82,11 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def continue_from(self, step: int) -> None:
-        """Drops rows after `step`, and a last line that was cut off; the continued run writes them again."""
+        """Drops rows of step `step` and later, and a last line that was cut off: the continued run writes them."""
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines[1:] if line.count(",") == 3 and step_of(line) <= step]
+        kept = [line for line in lines[1:] if line.count(",") == 3 and step_of(line) < step]
         write_text(self.path, "\n".join([",".join(COLUMNS), *kept]) + "\n")
 
 

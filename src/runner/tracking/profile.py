@@ -24,6 +24,7 @@ class ProfileSteps(Callback):
         self.directory = Path(directory)
         self.schedule = schedule(wait=wait, warmup=warmup, active=active, repeat=1)
         self.profiler: profile | None = None
+        self.written = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         activities = [ProfilerActivity.CPU]
@@ -42,9 +43,16 @@ class ProfileSteps(Callback):
         if self.profiler is not None:
             self.profiler.stop()
             self.profiler = None
+        if not self.written and trainer.is_global_zero:
+            console.print(
+                f"No profile: training ended after {trainer.global_step} steps, before any was recorded. "
+                "Raise trainer.max_epochs, or lower callbacks.profile.wait and callbacks.profile.warmup.",
+                soft_wrap=True,
+            )
 
     def write(self, finished: profile) -> None:
         """Saves the trace and prints the operators that took longest."""
+        self.written = True
         self.directory.mkdir(parents=True, exist_ok=True)
         finished.export_chrome_trace(str(self.directory / "trace.json"))
         averages = finished.key_averages()

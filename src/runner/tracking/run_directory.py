@@ -81,6 +81,7 @@ class RunDirectory:
         try:
             yield
         except Interrupted as signal:
+            signal.run_directory = self.path if self.primary else None
             self.update_status(state="interrupted", ended=time.time(), error=str(signal))
             raise
         except BaseException as error:

@@ -13,11 +13,10 @@ TALKATIVE = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "ligh
 
 @contextmanager
 def run_log(record: RunDirectory) -> Iterator[None]:
-    """Within this context log records and warnings go to `run.log` and nowhere else."""
-    if not record.primary:
-        yield
-        return
-    handler = logging.FileHandler(record.path / "run.log", encoding="utf-8")
+    """Within this context log records and warnings go to `run.log` and nowhere else; those of other ranks nowhere."""
+    handler: logging.Handler = logging.NullHandler()
+    if record.primary:
+        handler = logging.FileHandler(record.path / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     talkative = [logging.getLogger(name) for name in TALKATIVE]

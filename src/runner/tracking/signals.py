@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
@@ -14,11 +15,13 @@ class Interrupted(BaseException):
 
     Attributes:
         exit_status: what a shell expects after this signal (130 for SIGINT, 143 for SIGTERM).
+        run_directory: the run that can be resumed; its record fills it in, in the process that speaks for the run.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.exit_status = 128 + number
+        self.run_directory: Path | None = None
 
 
 class Signals:
@@ -27,6 +30,12 @@ class Signals:
     def __init__(self) -> None:
         self.received: int | None = None
         self.promised = False
+
+    def install(self) -> None:
+        """Makes this object the handler of both signals, where handlers can be installed."""
+        if threading.current_thread() is threading.main_thread():
+            for number in HANDLED:
+                signal.signal(number, self.handle)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The first signal waits for `check` where that was promised; a second one does not."""
@@ -58,7 +67,8 @@ def handled() -> Iterator[Signals]:
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return
-    before = {number: signal.signal(number, signals.handle) for number in HANDLED}
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    signals.install()
     try:
         yield signals
     finally:
