@@ -131,7 +131,7 @@ def check_quantization(config: Config) -> Iterator[str]:
     quantization = config["quantization"]
     kind = quantization["kind"]
     if kind == "none":
-        if "compress" in config["stages"]:
+        if "compress" in (config["stages"] or []):
             yield "The stage compress needs a recipe: add quantization=ptq_static (see: runner list quantization)."
         return
     if config["compile"]:

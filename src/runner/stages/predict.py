@@ -1,5 +1,7 @@
 """Prediction: one row for every test sample, in the user's terms."""
 
+from typing import Any
+
 import torch
 
 from runner.errors import RunnerError
@@ -17,11 +19,11 @@ def predict(job: Job) -> None:
     if not len(samples):
         raise RunnerError("The stage predict needs test data, and data.test_fraction leaves none.")
     job.task.eval()
-    rows = []
+    rows: list[dict[str, Any]] = []
     with torch.inference_mode():
-        for inputs, targets in job.datamodule.test_dataloader():
-            outputs = job.task.network(job.datamodule.transform(inputs).to(job.task.device))
-            rows += job.task.rows(outputs.cpu(), targets)
+        for part in samples.indices.split(job.config.data.batch_size):
+            outputs = job.task.network(job.datamodule.transform(samples.rows[part]).to(job.task.device))
+            rows += job.task.rows(outputs.cpu(), samples.row_targets[part])
     path = job.record.path / "artifacts" / "predictions.csv"
     if job.record.primary:
         write_csv(path, [{"index": index, **row} for index, row in enumerate(rows)])

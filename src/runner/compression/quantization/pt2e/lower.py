@@ -61,7 +61,7 @@ class CompiledProgram(nn.Module):
         """
         compiled, dtype = self._compiled[size], self.dtype
         if dtype == torch.float32:
-            return compiled  # type: ignore[no-any-return]
+            return compiled
         return lambda inputs: compiled(inputs.to(dtype) if inputs.is_floating_point() else inputs)
 
     def train(self, mode: bool = True) -> "CompiledProgram":

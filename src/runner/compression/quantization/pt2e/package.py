@@ -115,7 +115,7 @@ def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
         method = Runtime.get().load_program(str(path)).load_method("forward")
     except Exception as error:
         raise RunnerError(f"{path} is no ExecuTorch program that can run here ({error}).") from error
-    return lambda inputs: method.execute([inputs.contiguous()])[0]  # type: ignore[no-any-return]
+    return lambda inputs: method.execute([inputs.contiguous()])[0]
 
 
 def _need(modules: tuple[str, ...], what: str, install: str) -> None:
