@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
+from torch import nn
 
 from runner.build import build
 from runner.data.module import DataModule
@@ -23,11 +24,12 @@ def build_data(config: DictConfig) -> DataModule:
     return datamodule
 
 
-def build_task(config: DictConfig, datamodule: DataModule) -> Task:
-    """The network, its optimizer and scheduler in the task that trains it."""
-    network = build(config, "model")
-    if config.channels_last:
-        network = network.to(memory_format=torch.channels_last)
+def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module | None = None) -> Task:
+    """The network (a fresh one unless given), its optimizer and scheduler in the task that trains it."""
+    if network is None:
+        network = build(config, "model")
+        if config.channels_last:
+            network = network.to(memory_format=torch.channels_last)
     scheduler = build(config, "scheduler") if (config.scheduler or {}).get("_target_") else None
     task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
     task.describe(datamodule)

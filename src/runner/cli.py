@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_USER_ERROR
     except Interrupted as signal:
         if signal.run_directory is not None:
-            print(f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}", file=sys.stderr)
+            print(
+                f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}", file=sys.stderr
+            )
         return signal.exit_status
     except KeyboardInterrupt:
         return 130

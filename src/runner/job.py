@@ -2,16 +2,17 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
+from torch import Tensor, nn
 
 from runner.assemble import build_task
 from runner.build import build
@@ -25,6 +26,9 @@ from runner.tracking.result import Artifact
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
 from runner.tracking.training_state import TrainingState
+
+if TYPE_CHECKING:  # torchao takes seconds to import, and most runs do not compress
+    from runner.compression.quantization.pt2e.network import QuantizedNetwork
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +54,31 @@ class Job:
     seconds: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     checkpoint: Path | None = None
+    float_network: nn.Module | None = None
+    quantized: "QuantizedNetwork | None" = None
+    calibration: list[Tensor] = field(default_factory=list)
 
-    def trainer(self, *, validate: bool = True, recording: bool = True) -> pl.Trainer:
+    def trainer(
+        self,
+        *,
+        validate: bool = True,
+        recording: bool = True,
+        folder: str = "",
+        extra: Sequence[Callback] = (),
+        **overrides: Any,
+    ) -> pl.Trainer:
         """A fresh trainer; without validation it keeps the latest weights, without recording it writes nothing.
+
+        Args:
+            folder: below `checkpoints/`, for a second training of the same run.
+            extra: further callbacks.
+            overrides: settings of the trainer other than the configured ones.
 
         Raises:
             RunnerError: this machine or this network cannot do what the trainer was asked.
         """
         loggers = self.loggers if recording else []
-        callbacks = self.callbacks(validate=validate, recording=recording)
+        callbacks = [*extra, *self.callbacks(validate=validate, recording=recording, folder=folder)]
         settings: dict[str, Any] = {
             "logger": loggers or False,
             "callbacks": callbacks,
@@ -66,21 +86,23 @@ class Job:
             "enable_checkpointing": any(isinstance(each, pl.callbacks.Checkpoint) for each in callbacks),
             "enable_model_summary": False,
             "enable_progress_bar": any(isinstance(each, pl.callbacks.ProgressBar) for each in callbacks),
+            **overrides,
         }
         trainer = build(self.config, "trainer", **settings)
         assert isinstance(trainer, pl.Trainer)
         return trainer
 
-    def callbacks(self, *, validate: bool = True, recording: bool = True) -> list[Callback]:
+    def callbacks(self, *, validate: bool = True, recording: bool = True, folder: str = "") -> list[Callback]:
         """The configured callbacks and those every run has."""
         configured = {name: build(self.config, f"callbacks.{name}") for name in self.config.callbacks or {}}
         chosen = [each for name, each in configured.items() if suits(name, each, validate, recording)]
         for each in chosen:
-            if isinstance(each, checkpoints.BestAndLast) and not validate:
-                each.monitor = None
+            if isinstance(each, checkpoints.BestAndLast):
+                each.monitor = each.monitor if validate else None
+                each.dirpath = str(Path(each.dirpath or "") / folder)
         own: list[Callback] = [progress()]
         if recording:
-            stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt")
+            stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / folder / f"{checkpoints.LAST}.ckpt")
             own += [TrainingState(), Pictures(), stop]
         return [*chosen, *own]
 

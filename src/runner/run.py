@@ -43,10 +43,13 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         record.write_json("environment.json", environment())
         done = stages_done(record) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
-        for stage in config.stages:
-            if stage not in done:
+        if "compress" in config.stages:
+            import_module("runner.stages.compress").rehearse(job)
+        for position, stage in enumerate(config.stages):
+            # What compress made lives in memory only, so a resumed run makes it again from its checkpoints.
+            if position >= len(done) or stage == "compress":
                 do(job, stage)
-                done = [*done, stage]
+                done = done if position < len(done) else [*done, stage]
                 record.update_status(done=done, metrics=job.metrics, seconds=job.seconds)
         return finish(job)
 
@@ -126,7 +129,7 @@ def finish(job: Job) -> RunResult:
         name=job.config.name,
         identity=identity(plain),
         run_directory=str(job.record.path),
-        parameters=sum(each.numel() for each in job.task.network.parameters()),
+        parameters=sum(each.numel() for each in (job.float_network or job.task.network).parameters()),
         seconds={**job.seconds, "total": sum(job.seconds.values())},
         metrics=job.metrics,
         artifacts=job.artifacts,

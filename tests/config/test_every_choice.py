@@ -48,9 +48,14 @@ def test_three_header_lines(path):
 
 
 def test_its_command_composes_and_everything_builds(path, users_files):
-    composed = compose(overrides_of(path, users_files))
+    try:
+        composed = compose(overrides_of(path, users_files))
+    except RunnerError as error:
+        if "not installed here" not in str(error):
+            raise
+        pytest.skip(str(error))
     config, group = composed.config, path.parent.relative_to(CONF).as_posix()
-    if group != ".":
+    if group != "." and not path.stem.startswith("_"):  # those are shared by the choices of their group
         assert composed.chosen.get(group) == path.stem or path.stem in (config.get(group) or {}), "not chosen"
     network = build_network(config)
     data = build(config, "data")
@@ -58,6 +63,8 @@ def test_its_command_composes_and_everything_builds(path, users_files):
     assert not data.splits, "the data was read"
     build_training(config, network)
     build_trainer(config)
+    if config.quantization.kind != "none":
+        assert build(config, "quantization.recipe").kind == config.quantization.kind
 
 
 def overrides_of(path, users_files):

@@ -1,11 +1,9 @@
 """The real command, and real signals: exit status, message, record; and a run of two processes."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch

@@ -36,7 +36,7 @@ def test_runs_of_the_same_second_get_different_directories(tmp_path):
 
 def test_a_named_directory_that_holds_a_run_is_refused(tmp_path):
     create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], exactly=True)
-    with pytest.raises(RunnerError, match="holds a run already.*resume"):
+    with pytest.raises(RunnerError, match=r"holds a run already.*resume"):
         create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], exactly=True)
 
 

@@ -1,7 +1,7 @@
 """python -m runner predict: what a trained network says about files of your own."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run_directory", type=Path)
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files, or CSV files")
     parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
     options = parser.parse_args(arguments)
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         raise RunnerError(f"{', '.join(missing)}: there is no such file.")
     if options.output is not None and not options.output.parent.is_dir():
         raise RunnerError(f"--output {options.output}: there is no directory {options.output.parent}.")
-    rows = predict(RunDirectory(options.run_directory), options.inputs)
+    rows = predict(options.run, options.inputs)
     if options.output is None:
         show(rows)
         return 0
@@ -42,11 +42,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def predict(record: RunDirectory, paths: Sequence[Path]) -> list[dict[str, Any]]:
+def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """One row for every input: the file (or its row), and the prediction in the task's terms.
 
     Raises:
-        RunnerError: not a run directory, no checkpoint, or an input that cannot be read.
+        RunnerError: not a run directory or artifact, no checkpoint, or an input that cannot be read.
     """
     import torch
 
@@ -54,16 +54,55 @@ def predict(record: RunDirectory, paths: Sequence[Path]) -> list[dict[str, Any]]
     from runner.build import plugins
 
     resolvers.register()
+    record, exported = RunDirectory(run), None
+    if not run.is_dir():
+        record, exported = owner(run), run
     config = record.config()
     rows: list[dict[str, Any]] = []
     with plugins(list(config.runner.plugins)), torch.inference_mode():
         datamodule, task = restore(config, record.path)
+        answer = exported_network(exported) if exported is not None else whole(task.network)
         for path in paths:
             inputs = datamodule.read([path])
-            outputs = torch.cat([task.network(datamodule.transform(part)) for part in inputs.split(BATCH)])
+            outputs = answer(datamodule.transform(inputs))
             named = [str(path)] if len(inputs) == 1 else [f"{path}:{number}" for number in range(1, len(inputs) + 1)]
             rows += [{"input": name, **row} for name, row in zip(named, task.rows(outputs), strict=True)]
     return rows
+
+
+def owner(artifact: Path) -> RunDirectory:
+    """The run directory that an exported file lies in: it knows how inputs are read and what outputs mean.
+
+    Raises:
+        RunnerError: there is no such file, or it was moved away from its run.
+    """
+    if not artifact.exists():
+        raise RunnerError(f"{artifact}: there is no such run directory or artifact.")
+    for folder in artifact.resolve().parents:
+        if (folder / "config.yaml").is_file() and (folder / "status.json").is_file():
+            return RunDirectory(folder)
+    raise RunnerError(
+        f"{artifact}: lies in no run directory. Predicting needs the run's config.yaml and checkpoint beside it, "
+        "which say how inputs are read; copy the whole run directory."
+    )
+
+
+def whole(network: Any) -> Callable[[Any], Any]:
+    """A network over any number of inputs, batch by batch."""
+    import torch
+
+    return lambda inputs: torch.cat([network(part) for part in inputs.split(BATCH)])
+
+
+def exported_network(path: Path) -> Callable[[Any], Any]:
+    """An exported file over any number of inputs; raises RunnerError where it cannot be run here."""
+    from runner.compression.formats import FORMATS, format_of, run_in_batches
+
+    name = format_of(path)
+    if FORMATS[name].missing:
+        raise RunnerError(f"{path}: running it needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}")
+    program = FORMATS[name].load(path)
+    return lambda inputs: run_in_batches(name, program, inputs, BATCH)
 
 
 def show(rows: list[dict[str, Any]]) -> None:

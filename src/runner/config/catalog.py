@@ -63,7 +63,7 @@ def choices(directories: Sequence[Path]) -> dict[str, dict[str, Choice]]:
     """All groups and their choices: `{"model": {"cnn": Choice(…), …}, "quantization/backend": …}`, sorted."""
     found: dict[str, dict[str, Choice]] = {}
     for directory in directories:
-        for path in sorted(directory.rglob("*.yaml")):
+        for path in sorted(directory.rglob("[!_]*.yaml")):
             group = path.parent.relative_to(directory).as_posix()
             if group == "." or group.split("/")[0] in HYDRA_GROUPS:
                 continue

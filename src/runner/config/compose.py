@@ -135,7 +135,13 @@ def check(composed: Composed, known: Known) -> list[str]:
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):
         return [*incomplete, *unknown]
-    messages = [*unknown, *schema.check_types(config), *rules.check_stages(config), *told]
+    messages = [
+        *unknown,
+        *schema.check_types(config),
+        *rules.check_stages(config),
+        *rules.check_quantization(config),
+        *told,
+    ]
     misfits = [*rules.check_pair(config, composed.chosen, known), *rules.check_task(config, composed.chosen)]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.compression.quantization.pt2e import support
 from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, Config, Run, show
-from runner.errors import did_you_mean
+from runner.errors import RunnerError, did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
 ALLOWED_TARGETS = (
@@ -123,6 +124,23 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         yield f"task=classification data={name}: this data has no classes; use task=regression."
     if task == "regression" and not data.get("num_targets"):
         yield f"task=regression data={name}: this data has no numbers to predict; use task=classification."
+
+
+def check_quantization(config: Config) -> Iterator[str]:
+    """The back end is installed and can do the recipe; stages that need a recipe have one."""
+    quantization = config["quantization"]
+    kind = quantization["kind"]
+    if kind == "none":
+        if "compress" in (config["stages"] or []):
+            yield "The stage compress needs a recipe: add quantization=ptq_static (see: runner list quantization)."
+        return
+    if config["compile"]:
+        yield "compile=true trains a compiled network, which cannot be captured again: leave it out with quantization."
+    try:
+        support.check(quantization["backend"]["name"], kind)
+        support.check_mixture(kind, quantization["per_layer"] or {})
+    except RunnerError as error:
+        yield f"quantization: {error}"
 
 
 def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:

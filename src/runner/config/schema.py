@@ -110,6 +110,36 @@ class Task:
 
 
 @dataclass
+class Quantization:
+    kind: Annotated[str, one_of("none", "static", "dynamic", "qat")]
+    skip: list[str]
+    max_drop: Annotated[float, at_least(0)]
+
+
+@dataclass
+class Calibration:
+    batches: Annotated[int, at_least(1)]
+    batch_size: Annotated[int, at_least(1)]
+    seed: Annotated[int, at_least(0)]
+
+
+@dataclass
+class FineTune:
+    epochs: Annotated[int, at_least(1)]
+    lr: Annotated[float, above(0)]
+    observers_after: Annotated[int, at_least(0)] | None
+    batch_norm_after: Annotated[int, at_least(0)] | None
+
+
+@dataclass
+class Benchmark:
+    batch_sizes: list[int]
+    runs: Annotated[int, at_least(1)]
+    seconds: Annotated[float, above(0)]
+    bf16: bool
+
+
+@dataclass
 class Expected:
     metric: str | None
     value: float | None
@@ -123,6 +153,10 @@ SECTIONS: dict[str, type] = {
     "runner": Runner,
     "data": Data,
     "optimizer": Optimizer,
+    "quantization": Quantization,
+    "quantization.calibration": Calibration,
+    "quantization.fine_tune": FineTune,
+    "benchmark": Benchmark,
     "trainer": Trainer,
     "task": Task,
     "expected": Expected,
@@ -133,7 +167,9 @@ def check_types(config: Config) -> list[str]:
     """One message for every present key whose value has the wrong type or is out of range."""
     messages = []
     for section, schema in SECTIONS.items():
-        values = config if not section else config.get(section)
+        values: Any = config
+        for part in filter(None, section.split(".")):
+            values = values.get(part) if isinstance(values, dict) else None
         if not isinstance(values, dict):
             continue
         hints = get_type_hints(schema, include_extras=True)

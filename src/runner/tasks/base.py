@@ -1,7 +1,7 @@
 """Task: one network, its loss, metrics and pictures, trained by Lightning without paying for the record."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -111,6 +111,14 @@ class Task(pl.LightningModule, ABC):
         loss = self.loss(self(batch[0].to(device)), batch[1].to(device))
         self.train(training)
         return float(loss)
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Loss and metrics (`val/…`) of any network that answers like this task's, outside a trainer."""
+        for inputs, targets in batches:
+            outputs = network(inputs)
+            self.validation.add(self.loss(outputs, targets), outputs, targets)
+        return self.validation.results()
 
     def setup(self, stage: str) -> None:
         """Training begins with an empty log; Lightning restores a checkpoint's after this."""

@@ -108,7 +108,7 @@ def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None
     differences += [
         f"{key} has shape {tuple(given[key].shape)}, this network {tuple(wanted[key].shape)}"
         for key in wanted
-        if key in given and given[key].shape != wanted[key].shape
+        if key in given and isinstance(wanted[key], torch.Tensor) and given[key].shape != wanted[key].shape
     ]
     if differences:
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""

@@ -12,6 +12,8 @@ from runner.tracking.result import RunResult
 
 console = Console(highlight=False)
 
+# Metrics that stages show in tables of their own; result.json holds them all.
+DETAILS = ("benchmark/", "export/", "compressed/kernels/", "qat/")
 SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", "quantization", "mode")
 
 
@@ -39,7 +41,8 @@ def show_result(result: RunResult) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in sorted(result.metrics.items(), key=lambda item: by_stage(item[0])):
-        table.add_row(name, f"{value:.4f}")
+        if not name.startswith(DETAILS):
+            table.add_row(name, f"{value:.4f}")
     table.add_section()
     for stage, seconds in result.seconds.items():
         table.add_row(f"{stage} seconds", f"{seconds:.1f}")
@@ -53,7 +56,7 @@ def show_result(result: RunResult) -> None:
 
 def by_stage(name: str) -> tuple[int, str]:
     """Sorts metrics by stage: training, validation, test, then the rest."""
-    stages = ("train/", "val/", "cross_validation/", "test/")
+    stages = ("train/", "val/", "cross_validation/", "test/", "compressed/")
     position = next((index for index, stage in enumerate(stages) if name.startswith(stage)), len(stages))
     return position, name
 

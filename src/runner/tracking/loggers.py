@@ -2,6 +2,7 @@
 
 import csv
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class TensorBoard(TensorBoardLogger):
         """Lightning calls this before training, when there are no metrics yet; see `log_result`."""
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """As always, and an epoch's metrics reach the disk at once: a run that is killed continues behind them."""
         super().log_metrics(metrics, step)
         if not {"train/loss", "val/loss"}.isdisjoint(metrics):
@@ -65,7 +66,7 @@ class MetricsFile(Logger):
         """Hyper-parameters are in config.yaml."""
 
     @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Appends one row for every metric; Lightning's own `epoch` metric becomes the column."""
         epoch = metrics.get("epoch", "")
         rows = [

@@ -1,0 +1,135 @@
+"""Files that another process can run: how each format is written, loaded again, and when it can be had."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runner.compression.quantization.pt2e import artifact, package
+from runner.compression.quantization.pt2e.network import QuantizedNetwork
+from runner.compression.quantization.pt2e.verify import prove_integers
+from runner.errors import RunnerError, did_you_mean
+
+Program = Callable[[Tensor], Any]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        suffix: how its files end.
+        modules: packages it needs, and `install`, how to get them.
+        save: float network or None, int8 network or None, example batch, path.
+        load: path to a callable over input batches.
+        batch: the one batch size its programs take; None for any.
+    """
+
+    suffix: str
+    modules: tuple[str, ...]
+    install: str
+    save: Callable[[nn.Module, QuantizedNetwork | None, Tensor, Path], object]
+    load: Callable[[Path], Program]
+    batch: int | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """Packages that are not installed."""
+        return [module for module in self.modules if find_spec(module) is None]
+
+
+def _save_program(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
+    details = {"recipe": quantized.recipe, "back_end": quantized.back_end} if quantized else {"recipe": "none"}
+    return artifact.save_program(quantized.program if quantized else network, example, path, details)
+
+
+def _save_aot(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
+    kernels = package.save_aot(quantized.program if quantized else network, example[:1], path)
+    if quantized is not None:
+        prove_integers(kernels, quantized.program, path.name)
+    return kernels
+
+
+def _save_onnx(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
+    if quantized is not None and quantized.recipe == "dynamic":
+        return package.save_onnx_dynamic(network, example, path)
+    return package.save_onnx(quantized.program if quantized else network, example, path)
+
+
+def _save_executorch(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
+    return package.save_executorch(quantized.program if quantized else network, example[:1], path)
+
+
+def _load_program(path: Path) -> Program:
+    return artifact.load_program(path).program
+
+
+FORMATS: dict[str, Format] = {
+    "program": Format(".pt2", (), "", _save_program, _load_program),
+    "aot": Format(".aot.pt2", (), "", _save_aot, package.load_aot, batch=1),
+    "executorch": Format(
+        ".pte",
+        ("executorch",),
+        "pip install 'runner[executorch]'",
+        _save_executorch,
+        package.load_executorch,
+        batch=1,
+    ),
+    "onnx": Format(
+        ".onnx",
+        ("onnx", "onnxscript", "onnxruntime"),
+        "pip install 'runner[onnx]'",
+        _save_onnx,
+        package.load_onnx,
+    ),
+}
+
+
+def chosen(names: str | list[str], lowering: str | None = None) -> list[str]:
+    """The formats of `export.formats`: a list of names, or `auto` for all that can be had here.
+
+    Args:
+        names: as configured.
+        lowering: who runs programs of the back end (inductor, executorch, openvino); None for a float network.
+
+    Raises:
+        RunnerError: an unknown name, or one whose packages are missing.
+    """
+    if names == "auto":
+        others = {"aot": "inductor", "executorch": "executorch"}
+        fitting = [name for name in FORMATS if others.get(name) in (None, lowering or "inductor")]
+        return [name for name in fitting if not FORMATS[name].missing]
+    for name in names:
+        if name not in FORMATS:
+            raise RunnerError(
+                f"export.formats: no format {name}.{did_you_mean(name, FORMATS)} Known: {', '.join(FORMATS)}."
+            )
+        if FORMATS[name].missing:
+            raise RunnerError(
+                f"export.formats: {name} needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}"
+            )
+    return list(names)
+
+
+def run_in_batches(name: str, program: Program, inputs: Tensor, size: int) -> Tensor:
+    """Outputs for all `inputs` (N, …), in batches that programs of this format take."""
+    batch = (FORMATS[name].batch if name in FORMATS else None) or size
+    with torch.no_grad():
+        return torch.cat([program(part) for part in inputs.split(batch)])
+
+
+def format_of(path: Path) -> str:
+    """The format a file's name ends in.
+
+    Raises:
+        RunnerError: none of them.
+    """
+    fitting = [name for name, each in FORMATS.items() if path.name.endswith(each.suffix)]
+    if not fitting:
+        endings = ", ".join(each.suffix for each in FORMATS.values())
+        raise RunnerError(f"{path}: not a file that can be run; known endings: {endings}.")
+    return max(fitting, key=lambda name: len(FORMATS[name].suffix))

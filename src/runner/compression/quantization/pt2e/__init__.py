@@ -1,0 +1,1 @@
+"""PyTorch 2 Export quantization on torchao, from capture to proof."""

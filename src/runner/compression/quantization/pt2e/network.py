@@ -1,0 +1,67 @@
+"""What a recipe returns: an int8 network that stands in for the float one."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+
+from runner.compression.quantization.pt2e.lower import CompiledProgram, lower
+from runner.compression.quantization.pt2e.support import back_end
+from runner.compression.quantization.pt2e.verify import Kernels, Reach, prove
+
+
+class QuantizedNetwork(nn.Module):
+    """Answers `forward` like the network it came from, in int8, in inference only.
+
+    `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was
+    quantized; `kernels`: what runs after lowering (None before `lower()`, and for back ends that are lowered
+    elsewhere).
+    """
+
+    def __init__(
+        self,
+        program: GraphModule,
+        prepared: GraphModule,
+        example: Tensor,
+        reach: Reach,
+        recipe: str,
+        back_end: str,
+    ) -> None:
+        super().__init__()
+        self.program, self.example = program, example
+        self._prepared = (prepared,)  # in a tuple: its observers are not part of the network
+        self.reach, self.recipe, self.back_end = reach, recipe, back_end
+        self.compiled: CompiledProgram | None = None
+        self.kernels: Kernels | None = None
+        self.training = False
+
+    def forward(self, inputs: Tensor) -> Any:
+        """The outputs for `inputs` (N, ...), any N, without gradients."""
+        if self.compiled is not None:
+            return self.compiled(inputs)
+        with torch.no_grad():
+            return self.program(inputs)
+
+    def lower(self, inputs: Tensor | None = None) -> "QuantizedNetwork":
+        """Compiles for this machine and the batch size of `inputs`, and proves that integers run (RunnerError
+        if not)."""
+        compiled = lower(self.program, self.back_end)
+        compiled.compile_for(self.example if inputs is None else inputs)
+        self.kernels = prove(compiled, self.program)
+        self.compiled = compiled
+        return self
+
+    @property
+    def prepared(self) -> GraphModule:
+        """The calibrated (or fine-tuned) graph with its observers, float inside."""
+        return self._prepared[0]
+
+    @property
+    def can_lower(self) -> bool:
+        """Whether Inductor is who lowers this back end's programs."""
+        return back_end(self.back_end).lowering == "inductor"
+
+    def train(self, mode: bool = True) -> "QuantizedNetwork":
+        """Stays in inference mode."""
+        return self

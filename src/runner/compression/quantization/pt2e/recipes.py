@@ -1,0 +1,138 @@
+"""The recipes: a trained network and some of its data in, an int8 network out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+from runner.compression.quantization.pt2e.calibrate import calibrate, check_batch
+from runner.compression.quantization.pt2e.capture import capture
+from runner.compression.quantization.pt2e.convert import convert
+from runner.compression.quantization.pt2e.network import QuantizedNetwork
+from runner.compression.quantization.pt2e.observers import Numerics
+from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork, prepare_qat
+from runner.compression.quantization.pt2e.quantizers import build
+from runner.compression.quantization.pt2e.selection import Selection
+from runner.compression.quantization.pt2e.verify import expect, reached
+from runner.errors import RunnerError
+
+FineTune = Callable[[FakeQuantizedNetwork], object]
+
+
+@dataclass(frozen=True)
+class Recipe(ABC):
+    """One way to quantize. `batches` limits how much of the calibration data is used (None: all)."""
+
+    back_end: str = "x86_inductor"
+    numerics: Numerics = field(default_factory=Numerics)
+    selection: Selection = field(default_factory=Selection)
+    batches: int | None = None
+    kind = ""
+
+    @abstractmethod
+    def apply(
+        self, network: nn.Module, calibration_batches: Iterable[Tensor], fine_tune: FineTune | None = None
+    ) -> QuantizedNetwork:
+        """The int8 network of trained `network`, which stays as it was.
+
+        `calibration_batches`: inputs (N, ...) as the network takes them; `fine_tune` trains the
+        fake-quantized network in place (QAT only). RunnerError: back end, data or network unfit, or operators
+        missed.
+        """
+
+    def skipping(self, layers: Iterable[str]) -> "Recipe":
+        """The same recipe with `layers` left in float as well."""
+        selection = replace(self.selection, skip=(*self.selection.skip, *layers))
+        return replace(self, selection=selection)
+
+
+@dataclass(frozen=True)
+class StaticRecipe(Recipe):
+    """Weights and activations in int8, ranges of activations from calibration data."""
+
+    kind = "static"
+
+    def apply(
+        self, network: nn.Module, calibration_batches: Iterable[Tensor], fine_tune: FineTune | None = None
+    ) -> QuantizedNetwork:
+        """See Recipe.apply."""
+        return quantize_captured(self, network, None, _take(calibration_batches, self.batches))
+
+
+@dataclass(frozen=True)
+class DynamicRecipe(Recipe):
+    """Linear layers in int8, ranges of activations measured as they come; nothing else changes."""
+
+    kind = "dynamic"
+
+    def apply(
+        self, network: nn.Module, calibration_batches: Iterable[Tensor], fine_tune: FineTune | None = None
+    ) -> QuantizedNetwork:
+        """See Recipe.apply; one batch is enough. RunnerError when the network has no linear layer."""
+        return quantize_captured(self, network, None, _take(calibration_batches, 1))
+
+
+@dataclass(frozen=True)
+class QATRecipe(Recipe):
+    """Static int8 whose weights were fine-tuned under rounding. Its observers are moving_average, minmax or
+    lsq."""
+
+    numerics: Numerics = field(default_factory=lambda: Numerics(activation_observer="moving_average"))
+    kind = "qat"
+
+    def prepare(self, network: nn.Module, calibration_batches: Iterable[Tensor]) -> FakeQuantizedNetwork:
+        """The fake-quantized network to fine-tune, its ranges initialised from the calibration batches."""
+        batches = _take(calibration_batches, self.batches)
+        chosen = self.selection.resolve(network, self.kind)
+        quantizer = build(self.back_end, self.kind, self.numerics, chosen)
+        graph = capture(network, batches[0])
+        prepared = prepare_qat(graph, quantizer, batches[0], batches, self.numerics)
+        prepared.expected = expect(graph, self.back_end, chosen)
+        return prepared
+
+    def finish(self, fine_tuned: FakeQuantizedNetwork) -> QuantizedNetwork:
+        """The int8 network of a fine-tuned one, which may go on training."""
+        program = fine_tuned.convert()
+        reach = reached(program, fine_tuned.expected)
+        return QuantizedNetwork(program, fine_tuned.frozen(), fine_tuned.example, reach, self.kind, self.back_end)
+
+    def apply(
+        self, network: nn.Module, calibration_batches: Iterable[Tensor], fine_tune: FineTune | None = None
+    ) -> QuantizedNetwork:
+        """See Recipe.apply."""
+        if fine_tune is None:
+            raise RunnerError("QAT needs a fine-tuning stage; without one use the recipe 'static' (ptq_static).")
+        prepared = self.prepare(network, calibration_batches)
+        fine_tune(prepared)
+        return self.finish(prepared)
+
+
+def quantize_captured(
+    recipe: Recipe, network: nn.Module, captured: GraphModule | None, batches: list[Tensor]
+) -> QuantizedNetwork:
+    """Post-training quantization of `network`; `captured`, a fresh capture of it that will be used up, saves
+    making one."""
+    chosen = recipe.selection.resolve(network, recipe.kind)
+    quantizer = build(recipe.back_end, recipe.kind, recipe.numerics, chosen)
+    graph = capture(network, batches[0]) if captured is None else captured
+    expected = expect(graph, recipe.back_end, chosen)
+    prepared = prepare_pt2e(graph, quantizer)
+    calibrate(prepared, batches, batches[0])
+    program = convert(prepared, batches[0])
+    return QuantizedNetwork(program, prepared, batches[0], reached(program, expected), recipe.kind, recipe.back_end)
+
+
+def _take(batches: Iterable[Tensor], limit: int | None) -> list[Tensor]:
+    taken = list(islice(batches, limit))
+    if not taken:
+        raise RunnerError(
+            "There are no calibration batches, so no activation range can be known: give at least one "
+            "batch of "
+            "training data (calibration.batches >= 1)."
+        )
+    check_batch(taken[0], taken[0], 0)
+    return taken

@@ -1,0 +1,97 @@
+"""Which back end can do which recipe, and what it needs installed: a table, read without torch."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from runner.errors import RunnerError, did_you_mean, join_errors
+
+RECIPES = ("static", "dynamic", "qat")
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """What one quantizer can do.
+
+    `recipes` it supports; `modules` that must be importable; `install` is the command that brings them;
+    `activation_schemes` and `weight_granularities` it accepts; `observers` is False where the quantizer
+    chooses its own; `lowering` names who runs the result; `operators` are the ATen operators it turns to
+    integers.
+    """
+
+    recipes: tuple[str, ...]
+    lowering: str
+    modules: tuple[str, ...] = ("torchao",)
+    install: str = "pip install torchao"
+    activation_schemes: tuple[str, ...] = ("affine", "symmetric")
+    weight_granularities: tuple[str, ...] = ("per_channel", "per_tensor")
+    observers: bool = True
+    operators: tuple[str, ...] = ("conv1d", "conv2d", "linear")
+    machines: tuple[str, ...] = ()
+
+
+BACK_ENDS: dict[str, BackEnd] = {
+    "x86_inductor": BackEnd(RECIPES, "inductor", machines=("x86_64", "AMD64")),
+    "arm_inductor": BackEnd(RECIPES, "inductor", weight_granularities=("per_tensor",), machines=("aarch64", "arm64")),
+    "custom_linear": BackEnd(RECIPES, "inductor", operators=("linear",), machines=("x86_64", "AMD64")),
+    "xnnpack": BackEnd(
+        RECIPES,
+        "executorch",
+        ("torchao", "executorch"),
+        "pip install 'runner[executorch]'",
+        ("affine",),
+        operators=("conv2d", "linear"),
+    ),
+    "openvino": BackEnd(
+        ("static",),
+        "openvino",
+        ("torchao", "executorch", "openvino", "nncf"),
+        "pip install 'runner[openvino]'",
+        weight_granularities=("per_channel",),
+        observers=False,
+        operators=("conv1d", "conv2d", "conv3d", "linear", "matmul"),
+    ),
+    "xpu": BackEnd(("static",), "inductor", weight_granularities=("per_channel",)),
+}
+
+
+def back_end(name: str) -> BackEnd:
+    """The table's row for `name`; RunnerError with the nearest names when there is none."""
+    if name not in BACK_ENDS:
+        known = ", ".join(BACK_ENDS)
+        raise RunnerError(f"No quantization back end {name!r}.{did_you_mean(name, BACK_ENDS)} There are: {known}.")
+    return BACK_ENDS[name]
+
+
+def check(name: str, recipe: str) -> None:
+    """Refuse, before any training, a back end that lacks its packages or cannot do `recipe`.
+
+    All that is wrong is said at once: RunnerError with the recipes that work and the command that installs.
+    """
+    row, wrong = back_end(name), []
+    if recipe not in row.recipes:
+        others = [other for other, it in BACK_ENDS.items() if recipe in it.recipes]
+        wrong.append(
+            f"The back end {name} cannot do the recipe {recipe!r}; it can do: {', '.join(row.recipes)}."
+            + (f" Back ends that do {recipe!r}: {', '.join(others)}." if others else f" Recipes: {', '.join(RECIPES)}.")
+        )
+    missing = [module for module in row.modules if find_spec(module) is None]
+    if missing:
+        wrong.append(f"The back end {name} needs {', '.join(missing)}, not installed here: {row.install}")
+    if wrong:
+        raise join_errors(wrong)
+
+
+def check_mixture(recipe: str, per_layer: dict[str, str]) -> None:
+    """Refuse per-layer recipes that cannot live in one program (QAT beside dynamic: torchao cannot place its
+    nodes)."""
+    kinds = {recipe, *per_layer.values()}
+    unknown = kinds - {*RECIPES, "float"}
+    if unknown:
+        known = [*RECIPES, "float"]
+        raise RunnerError(f"No recipe {sorted(unknown)[0]!r}; a layer's recipe is one of {', '.join(known)}.")
+    if "qat" in kinds and len(kinds - {"float"}) > 1:
+        raise RunnerError(
+            "QAT cannot share a program with static or dynamic layers; give those layers 'float' (or skip "
+            "them), "
+            "or use the recipe 'static' or 'dynamic' for the whole network."
+        )

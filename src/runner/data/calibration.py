@@ -1,0 +1,32 @@
+"""Calibration samples: a seeded, stratified part of the training data, as the network takes it."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from runner.data.module import DataModule
+from runner.data.split import set_aside
+from runner.errors import RunnerError
+
+
+def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+    """Transformed, unaugmented inputs (batch_size, …) of training samples; classes in their proportions.
+
+    Raises:
+        RunnerError: fewer than one batch is asked for, or there is no training data.
+    """
+    samples = datamodule.splits["train"]
+    if batches < 1 or batch_size < 1 or not len(samples):
+        raise RunnerError(
+            "There is no calibration data: quantization.calibration.batches and .batch_size must be at least 1, "
+            "and the training split must not be empty."
+        )
+    count = min(batches * batch_size, len(samples))
+    labels = samples.targets if datamodule.class_names else None
+    chosen = samples.indices
+    if count < len(samples):
+        _, chosen = set_aside(samples.indices, count, seed=seed, labels=labels)
+    order = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(seed))
+    for part in chosen[order].split(batch_size):
+        yield datamodule.transform(samples.rows[part])

@@ -1,0 +1,80 @@
+"""Analysis of an int8 program: what rounding does to each layer, as a table and a figure."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from runner.compression.quantization.pt2e.analysis import LayerReport, TensorError
+from runner.compression.quantization.pt2e.analysis import analyse as analyse_layers
+from runner.compression.quantization.pt2e.sensitivity import measure_sensitivity
+from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.errors import RunnerError
+from runner.job import Job
+from runner.tracking.console import console
+from runner.tracking.figures import layer_errors, render
+from runner.tracking.loggers import TensorBoard
+from runner.tracking.tables import write_csv
+
+
+def analyse(job: Job) -> None:
+    """Writes `artifacts/quantization_layers.csv` and draws the same for TensorBoard.
+
+    Raises:
+        RunnerError: nothing was compressed in this run.
+    """
+    if job.quantized is None:
+        raise RunnerError("The stage analyse looks at an int8 program: put compress before it.")
+    rows = [flat(report) for report in analyse_layers(job.quantized, job.calibration[:1])]
+    if job.config.quantization.sensitivity:
+        add_sensitivity(job, rows)
+    show(rows)
+    path = job.record.path / "artifacts" / "quantization_layers.csv"
+    write_csv(path, rows)
+    job.keep("quantization_layers", path)
+    figure = layer_errors([row["layer"] for row in rows], [float(row["output_sqnr_db"]) for row in rows])
+    for logger in job.loggers:
+        if isinstance(logger, TensorBoard):
+            logger.experiment.add_image("compressed/layers", render(figure), dataformats="HWC")
+
+
+def flat(report: LayerReport) -> dict[str, Any]:
+    """A layer's report as one row."""
+    row: dict[str, Any] = {"layer": report.layer, "kind": report.kind}
+    for name in ("weight", "input"):
+        error: TensorError | None = getattr(report, name)
+        values = asdict(error) if error is not None else dict.fromkeys(TensorError.__dataclass_fields__)
+        row |= {f"{name}_{key}": value for key, value in values.items()}
+    return row | {"output_sqnr_db": report.output_sqnr_db, "output_mse": report.output_mse}
+
+
+def add_sensitivity(job: Job, rows: list[dict[str, Any]]) -> None:
+    """The monitored metric with only this layer rounded, and with all but this one, for every row."""
+    from runner.stages.compress import monitored
+
+    assert job.quantized is not None
+    simulated = SimulatedNetwork(job.quantized.prepared)
+    found = measure_sensitivity(simulated, lambda network: monitored(job, network))
+    by_layer = {each.layer: each for each in found.layers}
+    for row in rows:
+        layer = by_layer.get(row["layer"])
+        row |= {"metric_only_this": layer and layer.only, "metric_all_but_this": layer and layer.all_but}
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """The columns that matter most."""
+    table = Table(title="Rounding, layer by layer (SQNR in dB)", title_justify="left")
+    columns = {
+        "layer": "layer",
+        "kind": "kind",
+        "weight_sqnr_db": "weight",
+        "input_sqnr_db": "input",
+        "output_sqnr_db": "output",
+        "input_clipped": "input clipped",
+    }
+    columns |= {key: key.replace("_", " ") for key in ("metric_only_this", "metric_all_but_this") if key in rows[0]}
+    for heading in columns.values():
+        table.add_column(heading, justify="left" if heading in ("layer", "kind") else "right")
+    for row in rows:
+        table.add_row(*(f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key] or "–") for key in columns))
+    console.print(table)

@@ -1,0 +1,121 @@
+"""Benchmark: what compression gained, against honest baselines, on the same inputs call after call in turn."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner.compression.formats import FORMATS, run_in_batches
+from runner.compression.quantization.pt2e.analysis import sqnr
+from runner.compression.quantization.pt2e.artifact import save_program
+from runner.compression.quantization.pt2e.lower import CompiledProgram
+from runner.job import Job
+from runner.measure.cpu import has_bfloat16
+from runner.measure.latency import Latency, time_interleaved
+from runner.measure.memory import working_memory
+from runner.measure.verdict import verdict
+from runner.tracking.benchmark_report import Findings, Memory, show
+from runner.tracking.files import write_json
+
+Programs = dict[str, Callable[[Tensor], Any]]
+AGREEMENT_SAMPLES = 512
+# Exported files with a runtime of their own; a torch.export file runs as the int8 program itself does.
+TIMED = ("aot", "onnx", "executorch")
+
+
+def benchmark(job: Job) -> None:
+    """Times every program at each batch size; prints the table and what it means; records both."""
+    settings = job.config.benchmark
+    programs = collect(job)
+    sizes = sizes_on_disk(job)
+    agreement = agree(job, programs)
+    rows: dict[int, dict[str, Latency]] = {}
+    memory: Memory = {}
+    for batch in settings.batch_sizes:
+        inputs = some(job, batch)
+        fitting = {name: each for name, each in programs.items() if fits(name, batch)}
+        fitting = {
+            name: each.compile_for(inputs).bare(batch) if isinstance(each, CompiledProgram) else each
+            for name, each in fitting.items()
+        }
+        with torch.no_grad():
+            rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
+            memory[batch] = {name: working_memory(partial(run, inputs)) for name, run in fitting.items()}
+        for name, latency in rows[batch].items():
+            job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
+            if (used := memory[batch][name]) is not None:
+                job.metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
+    sentences = [
+        line for batch, row in rows.items() for line in verdict({n: each.median_ms for n, each in row.items()}, batch)
+    ]
+    findings = Findings(rows, memory, sizes, agreement, sentences)
+    show(findings)
+    for name, (share, decibel) in agreement.items():
+        job.metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
+    job.metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
+    path = job.record.path / "artifacts" / "benchmark.json"
+    write_json(path, findings.as_json())
+    job.keep("benchmark", path)
+
+
+def collect(job: Job) -> Programs:
+    """The programs of this run by name: float in three ways, int8, and every exported file that can be run."""
+    network = (job.float_network or job.task.network).cpu().eval()
+    programs: Programs = {"eager": network, "compiled": CompiledProgram(network)}
+    if job.config.benchmark.bf16 and has_bfloat16():
+        programs["bf16"] = CompiledProgram(network, torch.bfloat16)
+    if job.quantized is not None and job.quantized.compiled is not None:
+        programs["int8"] = job.quantized.compiled
+    for name, artifact in job.artifacts.items():
+        kind, _, format_name = name.partition("_")
+        if kind in ("int8", "float") and format_name in TIMED:
+            programs[name] = FORMATS[format_name].load(job.record.path / artifact.path)
+    return programs
+
+
+def fits(name: str, batch: int) -> bool:
+    """Whether a program can be run at this batch size; ahead-of-time packages have one only."""
+    only = FORMATS[name.partition("_")[2]].batch if "_" in name else None
+    return only in (None, batch)
+
+
+def some(job: Job, count: int) -> Tensor:
+    """`count` transformed test inputs, repeated where there are fewer."""
+    inputs = job.datamodule.example(count).cpu()
+    times = -(-count // len(inputs))
+    return inputs.repeat(times, *[1] * (inputs.dim() - 1))[:count].contiguous()
+
+
+def sizes_on_disk(job: Job) -> dict[str, int]:
+    """Bytes of the files of this run; the float network is saved in the same format as the int8 program."""
+    path = job.record.path / "artifacts" / "float.pt2"
+    if not path.is_file():
+        network = (job.float_network or job.task.network).cpu().eval()
+        save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
+        job.keep("float_program", path)
+    return {
+        name: each.bytes for name, each in job.artifacts.items() if Path(each.path).name.startswith(("int8", "float"))
+    }
+
+
+def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
+    """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
+    inputs = some(job, min(AGREEMENT_SAMPLES, max(2, len(job.datamodule.splits["test"]))))
+    size = job.config.data.batch_size
+    answers = {name: run_in_batches(name.partition("_")[2], run, inputs, size) for name, run in programs.items()}
+    wanted = answers["eager"]
+    return {
+        name: (equal_share(wanted, got), min(sqnr(wanted, got), 200.0))
+        for name, got in answers.items()
+        if name != "eager"
+    }
+
+
+def equal_share(wanted: Tensor, got: Tensor) -> float:
+    """Share of samples with the same class; for one output, the same sign."""
+    if wanted.shape[-1] == 1:
+        return float((wanted.sign() == got.sign()).float().mean())
+    return float((wanted.argmax(-1) == got.argmax(-1)).float().mean())
