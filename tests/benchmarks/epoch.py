@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, Dataset
 
 from runner.config.compose import compose

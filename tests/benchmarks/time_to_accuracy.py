@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader
 
 from runner.config.compose import compose
