@@ -60,7 +60,8 @@ def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
     Raises:
         RunnerError: there is no checkpoint, or it is damaged or of another network.
     """
-    path = checkpoints.find(directory)
+    trained_elsewhere = config.checkpoint and "fit" not in config.stages
+    path = checkpoints.find(config.checkpoint if trained_elsewhere else directory)
     content = checkpoints.read(path)
     datamodule: DataModule = build(config, "data")
     datamodule.load_state_dict(content[type(datamodule).__qualname__])
