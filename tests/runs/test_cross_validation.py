@@ -69,7 +69,7 @@ def test_no_fold_sees_the_test_and_the_last_training_sees_all_the_rest(train, mo
 @pytest.mark.parametrize(
     ("step", "folds"), [(5, 0), (STEPS_A_FOLD + 5, 1), (3 * STEPS_A_FOLD + 5, 3)], ids=["first", "second", "last"]
 )
-def test_an_interrupted_cross_validation_goes_on_with_the_fold_it_was_in(step, folds, whole, train, at_step, monkeypatch):
+def test_an_interrupted_run_goes_on_with_the_fold_it_was_in(step, folds, whole, train, at_step, monkeypatch):
     at_step(step, lambda: os.kill(os.getpid(), signal.SIGINT))
     run = train(*THREE_FOLDS, status=130)
     path = run.path / "cross_validation.json"

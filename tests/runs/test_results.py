@@ -1,16 +1,18 @@
 """What a run leaves: checkpoints of plain data, the same test metrics again, predictions; and what it can be told."""
 
+import copy
 import csv
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
-from conftest import SMALL, Run, assert_same_run
+from conftest import SMALL, Run, assert_same_run, differences
 
 from runner import launch
 from runner.cli import main
 from runner.config.compose import compose
+from runner.tasks.base import Task
 
 FULL_TEST = "trainer.limit_test_batches=1.0"
 PLAIN = (int, float, str, bool, type(None), torch.Tensor)
@@ -93,9 +95,12 @@ def test_weights_of_another_network_are_refused(classified, train, capsys):
     assert "checkpoint=nowhere: there is no such file or run directory" in capsys.readouterr().err
 
 
-def test_training_can_start_from_weights(classified, train):
+def test_training_can_start_from_weights(classified, train, monkeypatch):
+    began = {}
+    monkeypatch.setattr(Task, "on_train_start", lambda task: began.update(copy.deepcopy(task.state_dict())))
     run = train("model=mlp", f"checkpoint={classified.path}", "trainer.max_epochs=1")
-    assert run.metrics["train/loss"] < classified.metrics["train/loss"]
+    assert differences(began, classified.checkpoint("best")["state_dict"]) == []
+    assert differences(began, run.checkpoint("best")["state_dict"]) != []
     assert run.json("result")["checkpoint"] == "checkpoints/best.ckpt"
 
 

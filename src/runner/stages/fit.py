@@ -1,5 +1,6 @@
 """Training: from a task with fresh or given weights to one with the best weights it found."""
 
+import pytorch_lightning as pl
 import torch
 
 from runner.errors import RunnerError
@@ -37,6 +38,13 @@ def train(job: Job, *, validate: bool) -> None:
     trainer = job.trainer(validate=validate)
     if job.config.compile:
         job.task.network.compile()
+    go(job, trainer)
+    job.collect(trainer.callback_metrics, "train/", "val/")
+    keep_best(job)
+
+
+def go(job: Job, trainer: pl.Trainer) -> None:
+    """Lightning's part of a training."""
     try:
         with job.signals.deferred():
             trainer.fit(job.task, datamodule=job.datamodule, ckpt_path=job.resume_from, weights_only=True)
@@ -47,8 +55,6 @@ def train(job: Job, *, validate: bool) -> None:
         raise RunnerError(
             f"Out of memory on the GPU: lower data.batch_size (now {job.config.data.batch_size})."
         ) from error
-    job.collect(trainer.callback_metrics, "train/", "val/")
-    keep_best(job)
 
 
 def keep_best(job: Job) -> None:
@@ -71,8 +77,7 @@ def overfit(job: Job) -> None:
     job.datamodule.keep_one_batch()
     trainer = job.trainer(validate=False)
     first = job.task.loss_on(job.datamodule.training_example())
-    with job.signals.deferred():
-        trainer.fit(job.task, datamodule=job.datamodule)
+    go(job, trainer)
     last = job.task.loss_on(job.datamodule.training_example())
     job.metrics |= {"overfit/first_loss": first, "overfit/last_loss": last}
     if last <= first * MEMORISED_SHARE_OF_LOSS:
