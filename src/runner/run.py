@@ -81,17 +81,19 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
     datamodule = build_data(config)
     job = Job(config, record, signals, datamodule, build_task(config, datamodule), build_loggers(config))
     last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
+    job.resumed = resume
     if resume:
         job.metrics |= record.status.get("metrics", {})
         job.seconds |= record.status.get("seconds", {})
     if fitted:
         start_from(job, record.path, trained=True)
+        job.steps = checkpoints.read(last)["global_step"] if last.is_file() else 0
     elif resume and last.is_file():
         job.resume_from = last
         continue_loggers(job, checkpoints.read(last)["global_step"])
     elif config.checkpoint:
         start_from(job, config.checkpoint, trained="fit" not in config.stages)
-    if resume and not fitted and job.resume_from is None:
+    if resume and "fit" in config.stages and not fitted and job.resume_from is None:
         continue_loggers(job, 0)
     return job
 

@@ -47,6 +47,7 @@ def train(job: Job, *, validate: bool) -> None:
         raise RunnerError(
             f"Out of memory on the GPU: lower data.batch_size (now {job.config.data.batch_size})."
         ) from error
+    job.steps = trainer.global_step
     job.collect(trainer.callback_metrics, "train/", "val/")
     keep_best(job)
 

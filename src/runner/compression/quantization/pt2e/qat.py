@@ -114,6 +114,8 @@ class FakeQuantizedNetwork(nn.Module):
         for module in self.graph.modules():
             if isinstance(module, FakeQuantizeBase) and not getattr(module, "learning_enabled", [0])[0]:
                 module.enable_observer(watching)
+                if not self.training:
+                    settle_range(module)
         for module in learned_ranges(self.graph):
             if module.scale is not None and module.learning_enabled[0]:
                 module.scale.requires_grad_(self.observing)
@@ -158,6 +160,24 @@ def prepare_qat(
     network = FakeQuantizedNetwork(prepared, constants, example, recipe)
     network.learn_ranges()
     return network
+
+
+def settle_range(quantizer: FakeQuantizeBase) -> None:
+    """Rounds from now on as conversion will, by the observer's range.
+
+    The scale kept beside it need not agree: averaged weights bring an averaged scale and the newest zero point.
+    """
+    observer = getattr(quantizer, "activation_post_process", None)
+    if observer is None or not hasattr(observer, "min_val") or unseen_range(observer.min_val):
+        return
+    scale, zero_point = quantizer.calculate_qparams()
+    quantizer.scale.data.resize_(scale.shape).copy_(scale)
+    quantizer.zero_point.data.resize_(zero_point.shape).copy_(zero_point)
+
+
+def unseen_range(low: Tensor) -> bool:
+    """Whether an observer has seen no data yet."""
+    return low.numel() == 0 or bool(low.isinf().any())
 
 
 def hash_recipe(recipe: dict[str, Any]) -> str:
