@@ -15,7 +15,7 @@ from runner.tasks.freeze_schedule import FreezeSchedule
 from runner.tracking import checkpoints
 from runner.tracking.loggers import MetricsFile, TensorBoard, renaming
 
-FOLDER = "qat"
+FOLDER = checkpoints.FINE_TUNED
 
 
 def fine_tune(job: Job, network: FakeQuantizedNetwork) -> None:

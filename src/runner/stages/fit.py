@@ -1,5 +1,7 @@
 """Training: from a task with fresh or given weights to one with the best weights it found."""
 
+import shutil
+
 import torch
 
 from runner.errors import RunnerError
@@ -48,6 +50,8 @@ def train(job: Job, *, validate: bool) -> None:
             f"Out of memory on the GPU: lower data.batch_size (now {job.config.data.batch_size})."
         ) from error
     job.steps = trainer.global_step
+    # What an interrupted run fine-tuned began from weights that nobody kept.
+    shutil.rmtree(job.record.path / "checkpoints" / checkpoints.FINE_TUNED, ignore_errors=True)
     job.collect(trainer.callback_metrics, "train/", "val/")
     keep_best(job)
 

@@ -19,10 +19,10 @@ class WeightAverage(EMAWeightAveraging):
 
     def __init__(self, decay: float = 0.99, update_every_n_steps: int = 1) -> None:
         super().__init__(decay=decay, update_every_n_steps=update_every_n_steps)
-        smooth = self._kwargs["avg_fn"]
 
         def average(past: Tensor, present: Tensor, count: Tensor | int) -> Tensor:
-            return smooth(past, present, count) if present.is_floating_point() else present
+            # lerp leaves constants as they are; decay * past + (1 - decay) * present lets them drift.
+            return past.lerp(present, 1 - decay) if present.is_floating_point() else present
 
         self._kwargs["avg_fn"] = average
 

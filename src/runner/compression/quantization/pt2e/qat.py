@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.fx import GraphModule
-from torchao.quantization.pt2e import FakeQuantizeBase
+from torchao.quantization.pt2e import FakeQuantizeBase, FusedMovingAvgObsFakeQuantize
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
 from runner.compression.quantization.pt2e import modes
@@ -166,9 +166,12 @@ def settle_range(quantizer: FakeQuantizeBase) -> None:
     """Rounds from now on as conversion will, by the observer's range.
 
     The scale kept beside it need not agree: averaged weights bring an averaged scale and the newest zero point.
+    Fused quantizers work it out in every forward pass.
     """
     observer = getattr(quantizer, "activation_post_process", None)
-    if observer is None or not hasattr(observer, "min_val") or unseen_range(observer.min_val):
+    if isinstance(quantizer, FusedMovingAvgObsFakeQuantize) or not hasattr(observer, "min_val"):
+        return
+    if unseen_range(observer.min_val):
         return
     scale, zero_point = quantizer.calculate_qparams()
     quantizer.scale.data.resize_(scale.shape).copy_(scale)
