@@ -176,7 +176,7 @@ def test_averaged_weights_keep_their_switches_and_validation_moves_none_of_their
     averaged = run.checkpoint("qat/last")["state_dict"]
     assert all(value.all() for name, value in averaged.items() if name.endswith("fake_quant_enabled"))
     current = run.checkpoint("qat/last")["current_model_state"]
-    assert differences(averaged["network.graph.6.weight"], current["network.graph.6.weight"])
+    assert differences(averaged["network.graph.8.weight"], current["network.graph.8.weight"])
 
 
 def test_early_stopping_stops_it(whole):
