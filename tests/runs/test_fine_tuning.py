@@ -1,4 +1,4 @@
-"""Fine-tuning under rounding, in the real trainer: its schedule, its ranges, and that a stopped one continues exactly."""
+"""Fine-tuning under rounding in the real trainer: its schedule and ranges, and that a stopped one goes on exactly."""
 
 import os
 import signal

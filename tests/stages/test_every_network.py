@@ -1,4 +1,4 @@
-"""Every recipe on every choice of model=: it works, close to float and everywhere it should, or is refused with a way out.
+"""Every recipe on every choice of model=: works, close to float and wherever it should, or is refused with a way out.
 
 Tiny random inputs; random weights of a size that deep networks don't answer 1e-10 with. The converted program runs as
 it is: nothing is trained or compiled here.
@@ -94,6 +94,5 @@ def test_works_or_is_refused(choice, index, recipe, built):
     types = (nn.Linear,) if recipe == "dynamic" else (nn.Linear, nn.Conv2d)
     assert quantized.reach.reached == quantized.reach.expected == heavy(network, *types)
     assert heavy(network, *types) == 0 or quantized.reach.macs_share > 0
-    print("SQNR", choice, index, recipe, quantized.reach.reached, sqnr(network(inputs).detach(), quantized(inputs)))
     assert sqnr(network(inputs).detach(), quantized(inputs)) > 32 - 10 * math.log10(quantized.reach.reached)
     assert quantized(inputs[:3]).shape == network(inputs[:3]).shape

@@ -175,7 +175,7 @@ def keep_least_scales(network: nn.Module, *rest: Any) -> None:
     weights lacks, they take their smallest scale for an older one and set it to 1.2e-7."""
     assert isinstance(network, FakeQuantizedNetwork)
     for name, value in network.least_scales.items():
-        network.graph.get_submodule(name).eps.fill_(value)  # type: ignore[union-attr, operator]
+        network.graph.get_submodule(name).eps.fill_(value)  # type: ignore[operator]
 
 
 def settle_range(quantizer: FakeQuantizeBase) -> None:
@@ -184,7 +184,7 @@ def settle_range(quantizer: FakeQuantizeBase) -> None:
     The scale kept beside it need not agree: averaged weights bring an averaged scale and the newest zero point.
     Fused quantizers work it out in every forward pass.
     """
-    observer = getattr(quantizer, "activation_post_process", None)
+    observer: Any = getattr(quantizer, "activation_post_process", None)
     if isinstance(quantizer, FusedMovingAvgObsFakeQuantize) or not hasattr(observer, "min_val"):
         return
     if unseen_range(observer.min_val):
