@@ -21,6 +21,9 @@ COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.star
 # What makes a run short: a tiny pass through every stage. Modes of their own are kept, with fewer epochs.
 SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=2"]
 SHORT += ["trainer.limit_test_batches=2"]
+# Compression is tested whole in tests/stages; here its commands are only kept from compiling for minutes.
+SHORT_INT8 = ["benchmark.batch_sizes=[1]", "benchmark.runs=3", "benchmark.bf16=false", "export.formats=[program]"]
+SHORT_INT8 += ["quantization.calibration.batches=1"]
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +75,21 @@ def run_directory(place):
     return place / "trained"
 
 
+@pytest.fixture(scope="module")
+def quantized_directory(place, run_directory):
+    """The same network in int8, exported."""
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        stages = ["stages=[compress,export]", "quantization=ptq_static", *SHORT_INT8]
+        assert main(["hydra.run.dir=quantized", f"checkpoint={run_directory}", *stages]) == 0
+    finally:
+        os.chdir(before)
+    return place / "quantized"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_runs(command, place, run_directory, monkeypatch):
+def test_every_command_runs(command, place, run_directory, quantized_directory, monkeypatch):
     monkeypatch.chdir(place)
     shared = REPOSITORY.parent / "shared" / "data"
     if "mnist" in command and "fashion" not in command:
@@ -83,6 +99,7 @@ def test_every_command_runs(command, place, run_directory, monkeypatch):
     if "fashion" in command and not Path("/usr/share/datasets/fashion-mnist").is_dir():
         pytest.skip("Fashion-MNIST is not here and tests do not download")
     arguments = shlex.split(command)[3:]
+    arguments = [each.replace("RUN_DIRECTORY/artifacts", f"{quantized_directory}/artifacts") for each in arguments]
     arguments = [each.replace("RUN_DIRECTORY", str(run_directory)) for each in arguments]
     if arguments[:1] == ["resume"]:
         with pytest.raises(RunnerError, match="finished"):
@@ -94,6 +111,8 @@ def test_every_command_runs(command, place, run_directory, monkeypatch):
     unlike_itself = "verify" in arguments or "mode=overfit" in arguments or "mode=profile" in arguments
     kept = [each.split("=")[0] for each in arguments]
     short = [each for each in SHORT if each.split("=")[0] not in kept] if is_run and not unlike_itself else []
+    short += SHORT_INT8 if "quantization=" in command else []
+    short += ["quantization.fine_tune.epochs=1"] if "quantization=qat" in command else []
     assert main([*arguments, *short]) == 0
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
@@ -11,6 +12,18 @@ from runner.build import build
 from runner.data.module import DataModule
 from runner.tasks.base import Task
 from runner.tracking import checkpoints
+
+
+def try_trainer(config: DictConfig) -> pl.Trainer:
+    """A trainer that nobody hears or sees: what this machine cannot do is told before any data is read.
+
+    Raises:
+        RunnerError: this machine lacks what the trainer asks for.
+    """
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = build(config, "trainer", logger=False, **quiet)
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
 
 
 def build_data(config: DictConfig) -> DataModule:
@@ -47,7 +60,8 @@ def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
     Raises:
         RunnerError: there is no checkpoint, or it is damaged or of another network.
     """
-    path = checkpoints.find(directory)
+    trained_elsewhere = config.checkpoint and "fit" not in config.stages
+    path = checkpoints.find(config.checkpoint if trained_elsewhere else directory)
     content = checkpoints.read(path)
     datamodule: DataModule = build(config, "data")
     datamodule.load_state_dict(content[type(datamodule).__qualname__])

@@ -11,9 +11,10 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from runner.assemble import build_data, build_loggers, build_task
+from runner.assemble import build_data, build_loggers, build_task, try_trainer
 from runner.build import plugins
 from runner.config import resolvers
+from runner.errors import RunnerError
 from runner.job import Job
 from runner.tracking import checkpoints
 from runner.tracking.environment import environment
@@ -77,20 +78,20 @@ def surroundings(config: DictConfig, record: RunDirectory) -> Iterator[Signals]:
 
 def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resume: bool, fitted: bool) -> Job:
     """Seeds, reads the data, builds the task, and loads weights where there are some to start from."""
+    try_trainer(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_data(config)
     job = Job(config, record, signals, datamodule, build_task(config, datamodule), build_loggers(config))
-    last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     job.resumed = resume
     if resume:
         job.metrics |= record.status.get("metrics", {})
         job.seconds |= record.status.get("seconds", {})
+    last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if fitted:
         start_from(job, record.path, trained=True)
         job.steps = checkpoints.read(last)["global_step"] if last.is_file() else 0
     elif resume and last.is_file():
-        job.resume_from = last
-        continue_loggers(job, checkpoints.read(last)["global_step"])
+        go_on_from(job, last)
     elif config.checkpoint:
         start_from(job, config.checkpoint, trained="fit" not in config.stages)
     if resume and "fit" in config.stages and not fitted and job.resume_from is None:
@@ -107,6 +108,20 @@ def start_from(job: Job, place: str | Path, *, trained: bool) -> None:
     if trained and state is not None:
         job.datamodule.load_state_dict(state)
     job.checkpoint = path
+
+
+def go_on_from(job: Job, last: Path) -> None:
+    """Makes training go on from a checkpoint in its middle.
+
+    Raises:
+        RunnerError: the checkpoint is damaged, of another network, or holds weights only.
+    """
+    content = checkpoints.read(last)
+    checkpoints.check_same_network(job.task, content, last)
+    if "training" not in content:
+        raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")
+    job.resume_from = last
+    continue_loggers(job, content["global_step"])
 
 
 def continue_loggers(job: Job, step: int) -> None:

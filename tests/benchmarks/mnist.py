@@ -26,8 +26,8 @@ def training_images() -> tuple[Tensor, Tensor]:
         return images, torch.randint(0, 10, (60_000,), generator=generator)
     raw = Path(place) / "MNIST" / "raw"
     try:
-        images = read_idx(raw / "train-images-idx3-ubyte")
-        labels = read_idx(raw / "train-labels-idx1-ubyte")
+        images = read_idx(raw / "train-images-idx3-ubyte", dimensions=3)
+        labels = read_idx(raw / "train-labels-idx1-ubyte", dimensions=1)
     except RunnerError as error:
         raise SystemExit(str(error)) from None
     return images.unsqueeze(1), labels.long()

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader
 
 from runner.config.compose import compose
@@ -35,8 +35,8 @@ def usual(place: str) -> tuple[float, float]:
 
     images, labels = training_images()
     raw = Path(place) / "MNIST" / "raw"
-    test = normalise(read_idx(raw / "t10k-images-idx3-ubyte").unsqueeze(1))
-    answers = read_idx(raw / "t10k-labels-idx1-ubyte").long()
+    test = normalise(read_idx(raw / "t10k-images-idx3-ubyte", dimensions=3).unsqueeze(1))
+    answers = read_idx(raw / "t10k-labels-idx1-ubyte", dimensions=1).long()
     torch.manual_seed(1)
     network = ResidualNet(in_channels=1, image_size=28, num_outputs=10)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.5)

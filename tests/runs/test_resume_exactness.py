@@ -12,6 +12,7 @@ from runner.tasks.base import Task
 # Six steps in each of three epochs; the early one stops after the second.
 RECIPES = {
     "resnet": ("model=resnet", "augmentation=standard", "scheduler=one_cycle"),
+    "mixup": ("model=cnn", "augmentation=mixup", "scheduler=warmup_cosine"),
     "ema": ("model=mlp", "callbacks=[checkpoint,learning_rate,ema]"),
     "plateau": ("model=mlp", "scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=0.5"),
     "staircase": ("model=mlp", "scheduler=step", "scheduler.step_size=1", "scheduler.gamma=0.5"),
@@ -58,6 +59,7 @@ def test_the_recipes_are_what_they_are_here_for(whole):
         ("resnet", 9),
         ("resnet", 12),  # the last step of an epoch: stops between epochs
         ("resnet", 18),  # the last step of all: trained to the end, not yet tested
+        ("mixup", 9),
         ("ema", 9),
         ("plateau", 3),
         ("plateau", 6),
@@ -105,6 +107,28 @@ def test_stopped_twice(whole, train, at_step):
     assert run.checkpoint()["global_step"] == 10
     assert main(["resume", str(run.path)]) == 0
     assert_same_run(whole("resnet"), run)
+
+
+def test_a_second_signal_stops_in_the_middle_of_a_step(whole, train, at_step):
+    def twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at_step(9, twice)
+    run = train(*RECIPES["resnet"], status=130)
+    assert run.json("status")["state"] == "interrupted"
+    assert run.checkpoint()["global_step"] == 6
+    assert main(["resume", str(run.path)]) == 0
+    assert_same_run(whole("resnet"), run)
+
+
+def test_memorizing_one_batch_goes_on_where_it_was(train, at_step):
+    settings = ("model=mlp", "mode=overfit", "trainer.max_epochs=9")
+    expected = train(*settings)
+    at_step(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    run = train(*settings, status=130)
+    assert main(["resume", str(run.path)]) == 0
+    assert_same_run(expected, run)
 
 
 def test_resumed_where_it_was_moved_to(whole, train, at_step, tmp_path):

@@ -23,7 +23,7 @@ def test_a_continued_run_drops_what_came_after_its_checkpoint(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("step,epoch,metric,value\n10,0,a,1.0\n20,1,a,2.0\n30,2,a,3.0\n40,3")
     logger = MetricsFile(str(path))
-    logger.continue_from(20)
+    logger.continue_from(21)
     logger.log_metrics({"a": 4.0, "epoch": 2}, step=30)
     assert rows(path)[1:] == [["10", "0", "a", "1.0"], ["20", "1", "a", "2.0"], ["30", "2", "a", "4.0"]]
 

@@ -6,9 +6,10 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from runner.config import resolvers
+from runner.config import resolvers, rules, schema
+from runner.config.resolve import resolve
 from runner.errors import RunnerError
 from runner.tracking.run_directory import ENVIRONMENT_VARIABLE, RunDirectory
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     resolvers.register()
     config = record.config()
     if record.primary:
+        refuse_unless_complete(config, record)
         refuse_unless_stopped(record)
     os.environ[ENVIRONMENT_VARIABLE] = str(record.path)
     # Left unresolved so that ${run_directory:} means where the directory lies now.
@@ -45,6 +47,14 @@ def main(arguments: Sequence[str]) -> int:
     if record.primary:
         show_result(result)
     return 0
+
+
+def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
+    """Raises RunnerError where config.yaml lacks what a run needs, or somebody's change made it wrong."""
+    plain = resolve(config)[0]
+    messages = list(rules.check_sections(plain)) or schema.check_types(plain)
+    if messages:
+        raise RunnerError(f"{record.path / 'config.yaml'}: cannot be resumed. {' '.join(messages)}")
 
 
 def refuse_unless_stopped(record: RunDirectory) -> None:

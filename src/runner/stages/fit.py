@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytorch_lightning as pl
 import torch
 
 from runner.errors import RunnerError
@@ -39,6 +40,16 @@ def train(job: Job, *, validate: bool) -> None:
     trainer = job.trainer(validate=validate)
     if job.config.compile:
         job.task.network.compile()
+    go(job, trainer)
+    job.steps = trainer.global_step
+    # What an interrupted run fine-tuned began from weights that nobody kept.
+    shutil.rmtree(job.record.path / "checkpoints" / checkpoints.FINE_TUNED, ignore_errors=True)
+    job.collect(trainer.callback_metrics, "train/", "val/")
+    keep_best(job)
+
+
+def go(job: Job, trainer: pl.Trainer) -> None:
+    """Lightning's part of a training."""
     try:
         with job.signals.deferred():
             trainer.fit(job.task, datamodule=job.datamodule, ckpt_path=job.resume_from, weights_only=True)
@@ -49,11 +60,6 @@ def train(job: Job, *, validate: bool) -> None:
         raise RunnerError(
             f"Out of memory on the GPU: lower data.batch_size (now {job.config.data.batch_size})."
         ) from error
-    job.steps = trainer.global_step
-    # What an interrupted run fine-tuned began from weights that nobody kept.
-    shutil.rmtree(job.record.path / "checkpoints" / checkpoints.FINE_TUNED, ignore_errors=True)
-    job.collect(trainer.callback_metrics, "train/", "val/")
-    keep_best(job)
 
 
 def keep_best(job: Job) -> None:
@@ -76,8 +82,7 @@ def overfit(job: Job) -> None:
     job.datamodule.keep_one_batch()
     trainer = job.trainer(validate=False)
     first = job.task.loss_on(job.datamodule.training_example())
-    with job.signals.deferred():
-        trainer.fit(job.task, datamodule=job.datamodule)
+    go(job, trainer)
     last = job.task.loss_on(job.datamodule.training_example())
     job.metrics |= {"overfit/first_loss": first, "overfit/last_loss": last}
     if last <= first * MEMORISED_SHARE_OF_LOSS:

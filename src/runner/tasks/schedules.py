@@ -35,18 +35,19 @@ def one_cycle(
     warmup_fraction: float = 0.3,
     start_fraction: float = 0.04,
     final_fraction: float = 4e-6,
+    cycle_momentum: bool = True,
 ) -> OneCycleLR:
     """Up to the optimizer's rate and down again along cosines, momentum the other way (Smith & Topin 2018).
 
     Fractions are of the optimizer's rate; the defaults are torch's. Momentum (or Adam's first beta) moves between
-    0.95 and 0.85 where the optimizer has one.
+    0.95 and 0.85 where the optimizer has one, unless `cycle_momentum` is false.
     """
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=total_steps,
         pct_start=warmup_fraction,
-        cycle_momentum=bool(optimizer.defaults.get("momentum") or optimizer.defaults.get("betas")),
+        cycle_momentum=cycle_momentum and bool(optimizer.defaults.get("momentum") or optimizer.defaults.get("betas")),
         div_factor=1 / start_fraction,
         final_div_factor=start_fraction / final_fraction,
     )

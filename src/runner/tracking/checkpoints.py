@@ -92,7 +92,8 @@ def read(path: Path) -> dict[str, Any]:
         reason = str(error).splitlines()[0]
         raise RunnerError(f"{path}: damaged, or holds more than plain data and is not loaded ({reason}).") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise RunnerError(f"{path}: the checkpoint is damaged ({str(error).splitlines()[0]}).") from None
+        reason = next(iter(str(error).splitlines()), "the file ends too early")
+        raise RunnerError(f"{path}: the checkpoint is damaged ({reason}).") from None
     if not isinstance(content, dict) or "state_dict" not in content:
         raise RunnerError(f"{path}: not a checkpoint of this runner (it has no state_dict).")
     return content
@@ -104,6 +105,12 @@ def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None
     Raises:
         RunnerError: the checkpoint is of another network; the first differences are named.
     """
+    check_same_network(module, content, path)
+    module.load_state_dict(content["state_dict"])
+
+
+def check_same_network(module: nn.Module, content: dict[str, Any], path: Path) -> None:
+    """Raises RunnerError where a checkpoint's weights are not this task's; names the first differences."""
     wanted, given = module.state_dict(), content["state_dict"]
     differences = [f"{key} is missing" for key in wanted if key not in given]
     differences += [f"{key} is not in this network" for key in given if key not in wanted]
@@ -118,4 +125,3 @@ def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None
             f"{path}: the checkpoint is of another network: {'; '.join(differences[:3])}{more}. "
             "Choose the model and data it was trained with (its run directory's config.yaml says which)."
         )
-    module.load_state_dict(given)

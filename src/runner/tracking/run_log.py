@@ -32,6 +32,9 @@ def run_log(record: RunDirectory) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             yield
+    except Exception:
+        logging.getLogger(__name__).exception("The run failed.")
+        raise
     finally:
         logging.captureWarnings(False)
         for logger, handlers, propagate, old in before:

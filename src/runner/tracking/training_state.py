@@ -26,7 +26,7 @@ class TrainingState(Callback):
     ) -> None:
         metrics = trainer.callback_metrics.items()
         checkpoint["metrics"] = {name: float(value) for name, value in metrics if name.startswith(("train/", "val/"))}
-        loader = trainer.train_dataloader
+        loader: Any = trainer.train_dataloader
         checkpoint["training"] = {
             "should_stop": bool(trainer.should_stop),
             "loader": loader.state_dict() if hasattr(loader, "state_dict") else None,
@@ -56,7 +56,7 @@ class TrainingState(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restores as late as possible: building and loading draw random numbers too."""
         if self.checkpoint is not None:
-            loader = trainer.train_dataloader
+            loader: Any = trainer.train_dataloader
             if self.checkpoint["loader"] is not None and hasattr(loader, "load_state_dict"):
                 loader.load_state_dict(self.checkpoint["loader"])
             trainer.should_stop = self.checkpoint["should_stop"]
@@ -75,7 +75,7 @@ def step_plateaus(trainer: pl.Trainer, metrics: dict[str, float]) -> None:
     for config in trainer.lr_scheduler_configs:
         due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
         if config.reduce_on_plateau and due and config.monitor in metrics:
-            config.scheduler.step(metrics[config.monitor])  # type: ignore[call-arg, arg-type]
+            config.scheduler.step(metrics[config.monitor])  # type: ignore[arg-type]
 
 
 def set_generators(state: dict[str, Any]) -> None:
