@@ -48,6 +48,8 @@ class Job:
         metrics: what the stages measured so far, by full name (`test/accuracy`).
         seconds: wall time of each stage.
         resume_from: the checkpoint from which training goes on, where a run is continued.
+        resumed: whether the run is continued.
+        steps: optimizer steps that the stage fit took in this run.
     """
 
     config: DictConfig
@@ -57,6 +59,8 @@ class Job:
     task: Task
     loggers: list[Logger]
     resume_from: Path | None = None
+    resumed: bool = False
+    steps: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
@@ -110,7 +114,7 @@ class Job:
         own: list[Callback] = [progress()]
         if recording:
             stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / folder / f"{checkpoints.LAST}.ckpt")
-            own += [TrainingState(), Pictures(), stop]
+            own += [TrainingState(), *([] if folder else [Pictures()]), stop]
         return [*chosen, *own]
 
     @contextmanager

@@ -82,17 +82,19 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_data(config)
     job = Job(config, record, signals, datamodule, build_task(config, datamodule), build_loggers(config))
+    job.resumed = resume
     if resume:
         job.metrics |= record.status.get("metrics", {})
         job.seconds |= record.status.get("seconds", {})
     last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if fitted:
         start_from(job, record.path, trained=True)
+        job.steps = checkpoints.read(last)["global_step"] if last.is_file() else 0
     elif resume and last.is_file():
         go_on_from(job, last)
     elif config.checkpoint:
         start_from(job, config.checkpoint, trained="fit" not in config.stages)
-    if resume and not fitted and job.resume_from is None:
+    if resume and "fit" in config.stages and not fitted and job.resume_from is None:
         continue_loggers(job, 0)
     return job
 

@@ -136,6 +136,15 @@ def test_aot_package_runs_in_int8_because_it_is_frozen(perceptron: nn.Module, ro
     assert sqnr(program(rows), load_aot(tmp_path / "aot.pt2")(rows)) > 60
 
 
+def test_single_rows_run_in_int8_although_inductor_takes_small_products_apart(
+    perceptron: nn.Module, rows: Tensor, tmp_path: Path
+) -> None:
+    program = StaticRecipe().apply(perceptron, [rows]).program
+    kernels = save_aot(program, rows[:1], tmp_path / "one.pt2")
+    assert sum(count for name, count in kernels.items() if "qlinear" in name) == 2
+    assert sqnr(program(rows[:1]), load_aot(tmp_path / "one.pt2")(rows[:1])) > 60
+
+
 def test_executorch_needs_its_extra(
     static: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

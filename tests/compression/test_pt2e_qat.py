@@ -158,6 +158,14 @@ def test_checkpoints_load_into_a_network_prepared_again(network: nn.Module, imag
     assert torch.equal(again.eval()(images), trained.eval()(images))
 
 
+def test_loading_plain_weights_keeps_the_smallest_scale(prepared: FakeQuantizedNetwork) -> None:
+    """torchao's observers would set it to 1.2e-7 where version numbers are lacking, as after averaging."""
+    expected = {name: value.clone() for name, value in prepared.state_dict().items() if name.endswith("process.eps")}
+    prepared.load_state_dict(dict(prepared.state_dict()))
+    assert expected
+    assert all(torch.equal(prepared.state_dict()[name], value) for name, value in expected.items())
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(prepared: FakeQuantizedNetwork) -> None:
     state = prepared.state_dict()
     state["_extra_state"] = {"recipe_hash": "000000000000"}

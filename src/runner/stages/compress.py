@@ -1,23 +1,18 @@
 """Compression: from the trained network to the int8 program that takes its place."""
 
 import copy
-from typing import Any
 
-from omegaconf import OmegaConf
 from torch import nn
 
-from runner.assemble import build_task
 from runner.build import build
 from runner.compression.formats import chosen
-from runner.compression.quantization.pt2e.mixed import quantize_mixed
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
-from runner.tasks.freeze_schedule import FreezeSchedule
-from runner.tracking import checkpoints
+from runner.stages.fine_tune import fine_tune
+from runner.stages.mixed_precision import confirm, mix
 from runner.tracking.console import console
 
 
@@ -35,16 +30,9 @@ def compress(job: Job) -> None:
     recipe = build(settings, "recipe")
     job.float_network = copy.deepcopy(job.task.network).cpu().eval()
     calibration = list(calibration_batches(job.datamodule, **settings.calibration))
+    mixture = None
     if "max_drop" in settings:
-        quantized, mixture = quantize_mixed(
-            recipe,
-            job.float_network,
-            calibration,
-            lambda network: monitored(job, network),
-            settings.max_drop,
-            job.config.task.monitor_mode == "max",
-        )
-        console.print(f"Left in float: {', '.join(mixture.skip) or 'no layer'} (drop {mixture.drop:.4g} in simulation)")
+        quantized, mixture = mix(job, recipe, job.float_network, calibration)
     else:
         quantized = recipe.apply(job.float_network, calibration, fine_tune=lambda network: fine_tune(job, network))
     if quantized.can_lower:
@@ -52,6 +40,8 @@ def compress(job: Job) -> None:
     job.quantized = job.task.network = quantized.eval()
     job.calibration = calibration
     note_proof(job, quantized)
+    if mixture is not None:
+        confirm(job, quantized, mixture)
 
 
 def rehearse(job: Job) -> None:
@@ -97,29 +87,3 @@ def monitored(job: Job, network: nn.Module) -> float:
     parts = samples.indices.split(size)
     batches = ((module.transform(samples.rows[part]), samples.row_targets[part]) for part in parts)
     return job.task.measure(network, batches)[job.config.task.monitor]
-
-
-def fine_tune(job: Job, network: FakeQuantizedNetwork) -> None:
-    """Quantization-aware training with its own epochs, rate and checkpoints; the best weights stay in `network`."""
-    settings = job.config.quantization.fine_tune
-    task = build_task(fine_tuning_config(job), job.datamodule, network=network)
-    schedule = FreezeSchedule(network, settings.observers_after, settings.batch_norm_after)
-    validate = len(job.datamodule.splits["val"]) > 0
-    trainer = job.trainer(validate=validate, folder="qat", extra=[schedule], max_epochs=settings.epochs)
-    last = job.record.path / "checkpoints" / "qat" / f"{checkpoints.LAST}.ckpt"
-    with job.signals.deferred():
-        trainer.fit(task, datamodule=job.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
-    best = last.with_name(f"{checkpoints.BEST}.ckpt")
-    if best.is_file():
-        content = checkpoints.read(best)
-        checkpoints.load_weights(task, content, best)
-        job.metrics |= {f"qat/{name}": value for name, value in content["metrics"].items() if "/" in name}
-
-
-def fine_tuning_config(job: Job) -> Any:
-    """The run's configuration with the fine-tuning's own learning rate and without a schedule."""
-    config = OmegaConf.create(OmegaConf.to_container(job.config))
-    OmegaConf.update(config, "optimizer.lr", job.config.quantization.fine_tune.lr)
-    config.scheduler = None
-    config.task.trainable = "all"
-    return config

@@ -1,5 +1,7 @@
 """Training: from a task with fresh or given weights to one with the best weights it found."""
 
+import shutil
+
 import pytorch_lightning as pl
 import torch
 
@@ -39,6 +41,9 @@ def train(job: Job, *, validate: bool) -> None:
     if job.config.compile:
         job.task.network.compile()
     go(job, trainer)
+    job.steps = trainer.global_step
+    # What an interrupted run fine-tuned began from weights that nobody kept.
+    shutil.rmtree(job.record.path / "checkpoints" / checkpoints.FINE_TUNED, ignore_errors=True)
     job.collect(trainer.callback_metrics, "train/", "val/")
     keep_best(job)
 

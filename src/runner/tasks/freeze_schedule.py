@@ -13,7 +13,7 @@ class Freezable(Protocol):
 
 
 class FreezeSchedule(Callback):
-    """At the start of each epoch, freezes what is due; the same on resume.
+    """At the start of each epoch, freezes what is due; the same where training goes on in mid-epoch.
 
     Args:
         network: the fake-quantized network in training.
@@ -23,6 +23,10 @@ class FreezeSchedule(Callback):
     def __init__(self, network: Freezable, observers_after: int | None, batch_norm_after: int | None) -> None:
         self.network = network
         self.observers_after, self.batch_norm_after = observers_after, batch_norm_after
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning begins no epoch where it continues inside one."""
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.network.follow_schedule(trainer.current_epoch, self.observers_after, self.batch_norm_after)

@@ -12,6 +12,8 @@ from torch import nn
 from runner.errors import RunnerError
 
 BEST, LAST = "best", "last"
+# Below checkpoints/: those of the fine-tuning under rounding.
+FINE_TUNED = "qat"
 
 
 class BestAndLast(ModelCheckpoint):

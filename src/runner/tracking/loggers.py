@@ -2,7 +2,8 @@
 
 import csv
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,34 @@ from runner.tracking.files import write_text
 COLUMNS = ("step", "epoch", "metric", "value")
 
 
-class TensorBoard(TensorBoardLogger):
+class Renaming:
+    """Metrics of a second training of one run: under names of their own, in steps that follow those of the first."""
+
+    prefix, first_step = "", 0
+
+    def renamed(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """The metrics by the names they are written under; Lightning's own `epoch` keeps its name."""
+        return {name if name == "epoch" else self.prefix + name: value for name, value in metrics.items()}
+
+    def shifted(self, step: int | None) -> int | None:
+        """The step that is written."""
+        return None if step is None else self.first_step + step
+
+
+@contextmanager
+def renaming(loggers: Sequence[Logger], prefix: str, first_step: int) -> Iterator[None]:
+    """Within this context metrics get `prefix`, and their steps are counted from `first_step`."""
+    own = [each for each in loggers if isinstance(each, Renaming)]
+    for each in own:
+        each.prefix, each.first_step = prefix, first_step
+    try:
+        yield
+    finally:
+        for each in own:
+            each.prefix, each.first_step = "", 0
+
+
+class TensorBoard(Renaming, TensorBoardLogger):
     """TensorBoard's files in `save_dir/tensorboard`; hyper-parameters are written once, with the final metrics."""
 
     def __init__(self, save_dir: str, **kwargs: Any) -> None:
@@ -28,7 +56,7 @@ class TensorBoard(TensorBoardLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """As always, and an epoch's metrics reach the disk at once: a run that is killed continues behind them."""
-        super().log_metrics(metrics, step)
+        super().log_metrics(self.renamed(metrics), self.shifted(step))
         if not {"train/loss", "val/loss"}.isdisjoint(metrics):
             self.experiment.flush()
 
@@ -46,7 +74,7 @@ class TensorBoard(TensorBoardLogger):
         self._kwargs["purge_step"] = step
 
 
-class MetricsFile(Logger):
+class MetricsFile(Renaming, Logger):
     """`metrics.csv`: one row a value, appended, so that nothing is rewritten and a crash costs one line at most."""
 
     def __init__(self, path: str) -> None:
@@ -70,8 +98,8 @@ class MetricsFile(Logger):
         """Appends one row for every metric; Lightning's own `epoch` metric becomes the column."""
         epoch = metrics.get("epoch", "")
         rows = [
-            (step, int(epoch) if epoch != "" else "", name, repr(float(value)))
-            for name, value in metrics.items()
+            (self.shifted(step), int(epoch) if epoch != "" else "", name, repr(float(value)))
+            for name, value in self.renamed(metrics).items()
             if name != "epoch"
         ]
         new = not self.path.exists()
@@ -92,5 +120,5 @@ class MetricsFile(Logger):
 
 
 def step_of(line: str) -> int:
-    """The step of a row of metrics.csv."""
-    return int(line.split(",", 1)[0])
+    """The step of a row of metrics.csv; 0 where it has none."""
+    return int(line.split(",", 1)[0] or 0)

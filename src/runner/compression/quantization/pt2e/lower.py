@@ -5,12 +5,14 @@ import functools
 import inspect
 import platform
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
+from torch._inductor import decomposition
 from torch.fx import Graph, GraphModule
 from torch.utils import _pytree as pytree
 
@@ -89,13 +91,35 @@ class CompiledProgram(nn.Module):
         # few
         compiled = torch.compile(_fresh(self.network), dynamic=False)
         # a cached kernel would skip the pass that counts
-        with inductor.patch(**options, force_disable_caches=True):
+        with products_of(self.network), inductor.patch(**options, force_disable_caches=True):
             outputs = compiled(inputs)
         self._compiled[size], self.kernels[size] = compiled, seen
         return outputs
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledProgram":
         return CompiledProgram(copy.deepcopy(self.network, memo), self.dtype)
+
+
+@contextmanager
+def whole_products() -> Iterator[None]:
+    """Within this context Inductor keeps matrix products whole.
+
+    Small ones of a single row it takes apart (torch 2.14), before the int8 patterns could match: they ran in float.
+    """
+    table = decomposition.decompositions
+    products = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+    taken = {product: table.pop(product) for product in products if product in table}
+    decomposition.fast_random_decomps.cache_clear()
+    try:
+        yield
+    finally:
+        table.update(taken)
+        decomposition.fast_random_decomps.cache_clear()
+
+
+def products_of(program: nn.Module) -> AbstractContextManager[None]:
+    """How the matrix products of `program` are compiled: whole where it is quantized, as Inductor likes in float."""
+    return whole_products() if isinstance(program, GraphModule) else nullcontext()
 
 
 def lower(converted: nn.Module, name: str) -> CompiledProgram:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 
 from runner.compression.quantization.pt2e.artifact import export_program
-from runner.compression.quantization.pt2e.lower import kernel_names
+from runner.compression.quantization.pt2e.lower import kernel_names, products_of
 from runner.errors import RunnerError
 
 
@@ -26,7 +26,7 @@ def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
     seen: Counter[str] = Counter()
     counting: dict[str, Any] = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with torch.no_grad(), inductor.patch(**counting, force_disable_caches=True):
+    with torch.no_grad(), products_of(program), inductor.patch(**counting, force_disable_caches=True):
         exported = torch.export.export(program, (example,), strict=True)
         torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs={"freezing": True})
     return seen
@@ -84,7 +84,7 @@ def load_onnx(path: Path, threads: int | None = None) -> Callable[[Tensor], Tens
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise RunnerError(f"{path} is no ONNX program that ONNX Runtime can run ({error}).") from error
+        raise RunnerError(f"{path} is no ONNX program that ONNX Runtime can run ({error}); export it again.") from error
     name = session.get_inputs()[0].name
     return lambda inputs: torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
 
@@ -114,7 +114,7 @@ def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
     try:
         method = Runtime.get().load_program(str(path)).load_method("forward")
     except Exception as error:
-        raise RunnerError(f"{path} is no ExecuTorch program that can run here ({error}).") from error
+        raise RunnerError(f"{path} is no ExecuTorch program that can run here ({error}); export it again.") from error
     return lambda inputs: method.execute([inputs.contiguous()])[0]
 
 

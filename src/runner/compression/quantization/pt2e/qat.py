@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.fx import GraphModule
-from torchao.quantization.pt2e import FakeQuantizeBase
+from torchao.quantization.pt2e import FakeQuantizeBase, FusedMovingAvgObsFakeQuantize, ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
 from runner.compression.quantization.pt2e import modes
@@ -52,6 +52,8 @@ class FakeQuantizedNetwork(nn.Module):
         self.norms_training = True
         self.example: Tensor
         self.register_buffer("example", example[:2].clone(), persistent=False)
+        self.least_scales = least_scales(graph)
+        self.register_load_state_dict_post_hook(keep_least_scales)
         self.train()
 
     def forward(self, inputs: Tensor) -> Any:
@@ -114,6 +116,8 @@ class FakeQuantizedNetwork(nn.Module):
         for module in self.graph.modules():
             if isinstance(module, FakeQuantizeBase) and not getattr(module, "learning_enabled", [0])[0]:
                 module.enable_observer(watching)
+                if not self.training:
+                    settle_range(module)
         for module in learned_ranges(self.graph):
             if module.scale is not None and module.learning_enabled[0]:
                 module.scale.requires_grad_(self.observing)
@@ -158,6 +162,41 @@ def prepare_qat(
     network = FakeQuantizedNetwork(prepared, constants, example, recipe)
     network.learn_ranges()
     return network
+
+
+def least_scales(graph: GraphModule) -> dict[str, float]:
+    """The smallest scale that each observer gives, by the observer's name."""
+    observers = ((name, module) for name, module in graph.named_modules() if isinstance(module, ObserverBase))
+    return {name: float(module.eps) for name, module in observers if hasattr(module, "eps")}
+
+
+def keep_least_scales(network: nn.Module, *rest: Any) -> None:
+    """Undoes what torchao's observers do while loading: without the version numbers that a plain dictionary of
+    weights lacks, they take their smallest scale for an older one and set it to 1.2e-7."""
+    assert isinstance(network, FakeQuantizedNetwork)
+    for name, value in network.least_scales.items():
+        network.graph.get_submodule(name).eps.fill_(value)  # type: ignore[operator]
+
+
+def settle_range(quantizer: FakeQuantizeBase) -> None:
+    """Rounds from now on as conversion will, by the observer's range.
+
+    The scale kept beside it need not agree: averaged weights bring an averaged scale and the newest zero point.
+    Fused quantizers work it out in every forward pass.
+    """
+    observer: Any = getattr(quantizer, "activation_post_process", None)
+    if isinstance(quantizer, FusedMovingAvgObsFakeQuantize) or not hasattr(observer, "min_val"):
+        return
+    if unseen_range(observer.min_val):
+        return
+    scale, zero_point = quantizer.calculate_qparams()
+    quantizer.scale.data.resize_(scale.shape).copy_(scale)
+    quantizer.zero_point.data.resize_(zero_point.shape).copy_(zero_point)
+
+
+def unseen_range(low: Tensor) -> bool:
+    """Whether an observer has seen no data yet."""
+    return low.numel() == 0 or bool(low.isinf().any())
 
 
 def hash_recipe(recipe: dict[str, Any]) -> str:
