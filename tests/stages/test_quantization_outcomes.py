@@ -12,7 +12,7 @@ import torch
 from runner.cli import main
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
-from runner.stages import mixed_precision
+from runner.stages.quantization import mixed_precision
 from runner.tracking.result import RunResult
 
 QUICK = (

@@ -11,8 +11,8 @@ from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
-from runner.stages.fine_tune import fine_tune
-from runner.stages.mixed_precision import confirm, mix
+from runner.stages.quantization.fine_tune import fine_tune
+from runner.stages.quantization.mixed_precision import confirm, mix
 from runner.tracking.console import console
 
 
