@@ -137,6 +137,13 @@ class Job:
         """Lists a file of the run directory among the result's artifacts."""
         self.artifacts[name] = Artifact(str(path.relative_to(self.record.path)), path.stat().st_size)
 
+    def monitored(self, network: nn.Module) -> float:
+        """The task's monitored metric of any network on the validation data (training data where there is none)."""
+        samples = self.datamodule.splits["val" if len(self.datamodule.splits["val"]) else "train"]
+        parts = samples.indices.split(self.config.data.batch_size)
+        batches = ((self.datamodule.transform(samples.rows[part]), samples.row_targets[part]) for part in parts)
+        return self.task.measure(network, batches)[self.config.task.monitor]
+
     def new_task(self) -> Task:
         """A task with a freshly initialised network, for the data as it is divided now."""
         return build_task(self.config, self.datamodule)

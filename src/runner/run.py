@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from runner.tracking import checkpoints
 from runner.tracking.environment import environment
 from runner.tracking.identity import identity
 from runner.tracking.loggers import MetricsFile, TensorBoard
-from runner.tracking.result import RunResult
+from runner.tracking.result import Artifact, RunResult
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.run_log import run_log
 from runner.tracking.signals import Signals, handled
@@ -51,7 +52,12 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
             if position >= len(done) or stage == "compress":
                 do(job, stage)
                 done = done if position < len(done) else [*done, stage]
-                record.update_status(done=done, metrics=job.metrics, seconds=job.seconds)
+                record.update_status(
+                    done=done,
+                    metrics=job.metrics,
+                    seconds=job.seconds,
+                    artifacts={name: asdict(each) for name, each in job.artifacts.items()},
+                )
         return finish(job)
 
 
@@ -86,6 +92,7 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
     if resume:
         job.metrics |= record.status.get("metrics", {})
         job.seconds |= record.status.get("seconds", {})
+        job.artifacts |= {name: Artifact(**each) for name, each in record.status.get("artifacts", {}).items()}
     last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if fitted:
         start_from(job, record.path, trained=True)

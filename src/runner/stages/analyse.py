@@ -50,11 +50,9 @@ def flat(report: LayerReport) -> dict[str, Any]:
 
 def add_sensitivity(job: Job, rows: list[dict[str, Any]]) -> None:
     """The monitored metric with only this layer rounded, and with all but this one, for every row."""
-    from runner.stages.compress import monitored
-
     assert job.quantized is not None
     simulated = SimulatedNetwork(job.quantized.prepared)
-    found = measure_sensitivity(simulated, lambda network: monitored(job, network))
+    found = measure_sensitivity(simulated, job.monitored)
     by_layer = {each.layer: each for each in found.layers}
     for row in rows:
         layer = by_layer.get(row["layer"])

@@ -2,8 +2,6 @@
 
 import copy
 
-from torch import nn
-
 from runner.build import build
 from runner.compression.formats import chosen
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
@@ -76,14 +74,3 @@ def note_proof(job: Job, quantized: QuantizedNetwork) -> None:
 def described(counts: dict[str, int]) -> str:
     """`2 conv, 1 linear`, or `none`."""
     return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
-
-
-def monitored(job: Job, network: nn.Module) -> float:
-    """The task's monitored metric of a network on the validation data (training data where there is none)."""
-    module = job.datamodule
-    name = "val" if len(module.splits["val"]) else "train"
-    samples = module.splits[name]
-    size = job.config.data.batch_size
-    parts = samples.indices.split(size)
-    batches = ((module.transform(samples.rows[part]), samples.row_targets[part]) for part in parts)
-    return job.task.measure(network, batches)[job.config.task.monitor]

@@ -1,6 +1,5 @@
 """Mixed precision: the int8 program with as few layers left in float as the allowed drop needs, and its record."""
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,18 +26,11 @@ def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Tensor]) -> 
     allowed = job.config.quantization.max_drop
     best_is_high = job.config.task.monitor_mode == "max"
     try:
-        return quantize_mixed(recipe, network, batches, measure(job), allowed, best_is_high)
+        return quantize_mixed(recipe, network, batches, job.monitored, allowed, best_is_high)
     except DropNotReachedError as error:
         note(job, error.best, None)
         job.record.update_status(metrics=job.metrics)
         raise RunnerError(f"{error} {way_on(job)}") from error
-
-
-def measure(job: Job) -> Callable[[nn.Module], float]:
-    """What the metric of a network on the validation data is found by."""
-    from runner.stages.compress import monitored
-
-    return lambda network: monitored(job, network)
 
 
 def way_on(job: Job) -> str:
@@ -55,7 +47,7 @@ def way_on(job: Job) -> str:
 
 def confirm(job: Job, quantized: QuantizedNetwork, mixture: Mixture) -> None:
     """Measures the program itself, which rounds between layers too, and says where it drops more than allowed."""
-    metric = measure(job)(quantized)
+    metric = job.monitored(quantized)
     sign = 1.0 if job.config.task.monitor_mode == "max" else -1.0
     drop, allowed = sign * (mixture.sensitivity.floating - metric), job.config.quantization.max_drop
     note(job, mixture, drop)
