@@ -3,10 +3,11 @@
 import os
 import platform
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from runner.measure.cpu import instruction_sets
 
 PACKAGES = (
     "runner",
@@ -22,18 +23,6 @@ PACKAGES = (
     "numpy",
     "scikit-learn",
 )
-# The instruction sets that decide how fast a network runs on a CPU.
-TELLING_FLAGS = (
-    "avx2",
-    "avx512f",
-    "avx512_vnni",
-    "avx_vnni",
-    "avx512_bf16",
-    "amx_int8",
-    "amx_bf16",
-    "asimddp",
-    "i8mm",
-)
 
 
 def environment() -> dict[str, Any]:
@@ -45,7 +34,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": versions(),
-        "cpu": {"model": cpu_model(), "flags": cpu_flags(), "cores": os.cpu_count()},
+        "cpu": {"model": cpu_model(), "flags": list(instruction_sets()), "cores": os.cpu_count()},
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
@@ -81,24 +70,9 @@ def cpu_information() -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def cpu_flags() -> list[str]:
-    """Which of the telling instruction sets this processor has."""
-    words = set()
-    for line in cpu_information().splitlines():
-        if line.startswith(("flags", "Features")):
-            words = set(line.split(":", 1)[1].split())
-            break
-    return [flag for flag in TELLING_FLAGS if flag in words]
-
-
 def cpu_model() -> str:
     """The processor's name."""
     for line in cpu_information().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def command_line() -> list[str]:
-    """How this process was started, as the user would type it."""
-    return ["python", "-m", "runner", *sys.argv[1:]]
