@@ -10,7 +10,10 @@ from rich.tree import Tree
 
 from runner.tracking.result import RunResult
 
+PIPE_WIDTH = 140
 console = Console(highlight=False)
+if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts tables to it
+    console.width = PIPE_WIDTH
 
 # Metrics that stages show in tables of their own; result.json holds them all.
 DETAILS = ("benchmark/", "export/", "compressed/kernels/", "qat/")
