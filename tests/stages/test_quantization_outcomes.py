@@ -12,7 +12,7 @@ import torch
 from runner.cli import main
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
-from runner.stages.quantization import mixed_precision
+from runner.job import Job
 from runner.tracking.result import RunResult
 
 QUICK = (
@@ -65,13 +65,12 @@ def test_mixed_precision_measures_the_program_itself_and_records_what_it_found(m
 
 
 def test_a_drop_of_the_program_beyond_what_is_allowed_is_said(mixed, tmp_path, monkeypatch, capsys):
-    measure = mixed_precision.measure
+    honest = Job.monitored
 
-    def worse(job):
-        honest = measure(job)
-        return lambda network: honest(network) - (0.2 if isinstance(network, QuantizedNetwork) else 0.0)
+    def worse(job, network):
+        return honest(job, network) - (0.2 if isinstance(network, QuantizedNetwork) else 0.0)
 
-    monkeypatch.setattr(mixed_precision, "measure", worse)
+    monkeypatch.setattr(Job, "monitored", worse)
     overrides = [f"checkpoint={mixed.run_directory}", *QUICK, *MIXED, "stages=[compress]"]
     assert main([f"hydra.run.dir={tmp_path / 'run'}", *overrides, "quantization.max_drop=0.05"]) == 0
     assert "That is more than quantization.max_drop=0.05" in capsys.readouterr().out
