@@ -31,7 +31,9 @@ def launch(arguments: Sequence[str]) -> int:
 def execute(composed: Composed) -> RunResult:
     """One run in a directory of its own."""
     exactly = any(each.startswith("hydra.run.dir=") for each in composed.overrides)
-    record = run_directory.create(composed.run_directory, composed.config, composed.overrides, exactly=exactly)
+    record = run_directory.create(
+        composed.run_directory, composed.config, composed.overrides, composed.chosen, exactly=exactly
+    )
     # The console appears before torch is imported: seconds in which the user can see what was chosen.
     from runner.tracking.console import show_choices, show_result
 

@@ -147,7 +147,8 @@ def do(job: Job, stage: str) -> None:
 
 def finish(job: Job) -> RunResult:
     """Writes the result and the HParams row, and returns the result."""
-    plain: Any = OmegaConf.to_container(job.config, resolve=True)
+    with resolvers.run_directory(None):  # where a run lies says nothing about what it is
+        plain: Any = OmegaConf.to_container(job.config, resolve=True)
     result = RunResult(
         status="done",
         name=job.config.name,
@@ -158,6 +159,8 @@ def finish(job: Job) -> RunResult:
         metrics=job.metrics,
         artifacts=job.artifacts,
         checkpoint=relative(job.checkpoint, job.record.path),
+        settings=flatten(plain),
+        choices=job.record.status.get("choices", {}),
     )
     for logger in job.loggers:
         if isinstance(logger, TensorBoard):
@@ -166,6 +169,14 @@ def finish(job: Job) -> RunResult:
     if job.record.primary:
         result.save(job.record.path / "result.json")
     return result
+
+
+def flatten(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested configuration by dotted keys; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def relative(path: Path | None, base: Path) -> str | None:

@@ -24,7 +24,7 @@ def fast(place: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         composed = compose(overrides)
-        record = run_directory.create(Path(folder) / "run", composed.config, overrides, exactly=False)
+        record = run_directory.create(Path(folder) / "run", composed.config, overrides, composed.chosen, exactly=False)
         result = run(composed.config, record)
         return time.perf_counter() - started, result.metrics["test/accuracy"]
 

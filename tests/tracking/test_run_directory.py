@@ -35,27 +35,27 @@ def test_runs_of_the_same_second_get_different_directories(tmp_path):
 
 
 def test_a_named_directory_that_holds_a_run_is_refused(tmp_path):
-    create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], exactly=True)
+    create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], {}, exactly=True)
     with pytest.raises(RunnerError, match=r"holds a run already.*resume"):
-        create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], exactly=True)
+        create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], {}, exactly=True)
 
 
 def test_a_named_directory_that_is_merely_there_is_used(tmp_path):
     (tmp_path / "mine").mkdir()
-    assert create(tmp_path / "mine", OmegaConf.create({}), [], exactly=True).path == tmp_path / "mine"
+    assert create(tmp_path / "mine", OmegaConf.create({}), [], {}, exactly=True).path == tmp_path / "mine"
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunnerError, match=r"file.*cannot be written.*hydra\.run\.dir"):
-        create(tmp_path / "file" / "run", OmegaConf.create({}), [], exactly=False)
+        create(tmp_path / "file" / "run", OmegaConf.create({}), [], {}, exactly=False)
 
 
 @pytest.mark.parametrize(
     ("error", "state"), [(None, "done"), (ValueError("x"), "failed"), (Interrupted(2), "interrupted")]
 )
 def test_the_status_tells_how_a_run_ended(tmp_path, error, state):
-    record = create(tmp_path / "run", OmegaConf.create({}), [], exactly=False)
+    record = create(tmp_path / "run", OmegaConf.create({}), [], {}, exactly=False)
     try:
         with record.running():
             assert record.status["state"] == "running"
@@ -79,7 +79,7 @@ def test_the_configuration_comes_back_with_its_place_still_open(tmp_path):
     from runner.config import resolvers
 
     resolvers.register()
-    record = create(tmp_path / "run", config, ["seed=3"], exactly=False)
+    record = create(tmp_path / "run", config, ["seed=3"], {"model": "mlp"}, exactly=False)
     moved = record.path.rename(tmp_path / "moved")
     with resolvers.run_directory(moved):
         assert RunDirectory(moved).config().place == f"{moved}/checkpoints"

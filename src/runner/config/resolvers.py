@@ -17,9 +17,9 @@ _directory: ContextVar[str] = ContextVar("run_directory", default=UNSET)
 
 
 @contextmanager
-def run_directory(path: Path) -> Iterator[None]:
-    """Within this context `${run_directory:}` is `path`."""
-    token = _directory.set(str(path))
+def run_directory(path: Path | None) -> Iterator[None]:
+    """Within this context `${run_directory:}` is `path`; with None it stands for itself."""
+    token = _directory.set(str(path or UNSET))
     try:
         yield
     finally:

@@ -19,7 +19,11 @@ class Artifact:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run."""
+    """What came of a run.
+
+    `settings` is the configuration it ran with, flat, by dotted keys: a report over a thousand runs need not parse
+    their YAML files. `choices` says which file of each configuration group was chosen.
+    """
 
     status: str
     name: str
@@ -30,6 +34,8 @@ class RunResult:
     metrics: dict[str, float]
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     checkpoint: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Writes result.json in one step."""

@@ -90,11 +90,14 @@ class RunDirectory:
         self.update_status(state="done", stage=None, ended=time.time())
 
 
-def create(wanted: Path, config: DictConfig, overrides: list[str], *, exactly: bool) -> RunDirectory:
+def create(
+    wanted: Path, config: DictConfig, overrides: list[str], choices: dict[str, str], *, exactly: bool
+) -> RunDirectory:
     """Claims a new directory and writes what was asked for into it.
 
     Args:
         wanted: where it should be; a number is appended where that is taken.
+        choices: configuration group to the file chosen of it; kept in status.json.
         exactly: the user named this very place, so a run that lies there already is an error.
 
     Raises:
@@ -108,6 +111,7 @@ def create(wanted: Path, config: DictConfig, overrides: list[str], *, exactly: b
         write_text(path / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
         write_text(path / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
         (path / "artifacts").mkdir(exist_ok=True)
+        write_json(path / "status.json", {"state": "starting", "pid": os.getpid(), "choices": choices})
     except OSError as error:
         raise RunnerError(
             f"{wanted}: the run directory cannot be written ({error.strerror}). Choose another with hydra.run.dir=…"
