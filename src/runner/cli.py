@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
-from runner.tracking.signals import Interrupted
+from runner.tracking.signals import Interrupted, end_with_parent
 
 
 def entry() -> None:
@@ -19,6 +19,7 @@ def entry() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status: 0, 2 for a user's mistake, 130/143 after a signal."""
     try:
+        end_with_parent()
         return dispatch(list(arguments))
     except RunnerError as error:
         if "mode=debug" in arguments:

@@ -26,10 +26,12 @@ class CommandLine:
 
     Attributes:
         flags: Hydra's flags by their long names, with their values (True where they take none).
+        fresh: whether a sweep is to start anew although the same command began one earlier.
     """
 
     overrides: list[str]
     config_dir: str | None
+    fresh: bool = False
     flags: dict[str, Any] = field(default_factory=dict)
 
     def for_hydra(self) -> list[str]:
@@ -46,6 +48,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     parser = argparse.ArgumentParser("python -m runner", add_help=False, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
     parser.add_argument("--run", "-r", action="store_true")
+    parser.add_argument("--fresh", action="store_true")
     for names, settings in HYDRA_FLAGS.items():
         parser.add_argument(*names, dest=names[0], **settings)
     try:
@@ -55,4 +58,7 @@ def parse(arguments: Sequence[str]) -> CommandLine:
     if strange := [each for each in rest if each.startswith("-")]:
         raise RunnerError(f"{', '.join(strange)}: there is no such option. See: python -m runner --help")
     given = {names[0]: getattr(options, names[0]) for names in HYDRA_FLAGS}
-    return CommandLine(rest, options.config_dir, {flag: value for flag, value in given.items() if value})
+    flags = {flag: value for flag, value in given.items() if value}
+    if options.fresh and "--multirun" not in flags:
+        raise RunnerError("--fresh starts a sweep anew: it needs -m. Single runs always start anew.")
+    return CommandLine(rest, options.config_dir, options.fresh, flags)

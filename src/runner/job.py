@@ -22,7 +22,7 @@ from runner.data.module import DataModule
 from runner.tasks.base import Task
 from runner.tasks.pictures import Pictures
 from runner.tracking import checkpoints
-from runner.tracking.interruption import StopOnSignal
+from runner.tracking.interruption import StopOnRequest, StopOnSignal
 from runner.tracking.progress import progress
 from runner.tracking.result import Artifact
 from runner.tracking.run_directory import RunDirectory
@@ -114,7 +114,7 @@ class Job:
         own: list[Callback] = [progress()]
         if recording:
             stop = StopOnSignal(self.signals, self.record.path / "checkpoints" / folder / f"{checkpoints.LAST}.ckpt")
-            own += [TrainingState(), *([] if folder else [Pictures()]), stop]
+            own += [TrainingState(), *([] if folder else [Pictures(), StopOnRequest(self.record)]), stop]
         return [*chosen, *own]
 
     @contextmanager

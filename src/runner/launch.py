@@ -1,30 +1,30 @@
-"""From a command line to runs: one of our own, or through Hydra for its flags and sweeps."""
+"""From a command line to one run, to a sweep, or to what Hydra answers itself."""
 
 import sys
 from collections.abc import Sequence
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from runner import command_line
 from runner.command_line import CommandLine
 from runner.config import catalog, resolvers
-from runner.config.compose import Composed, check, check_sweep, compose, raise_all, search_path, split
-from runner.errors import RunnerError
+from runner.config.compose import Composed, compose, search_path
 from runner.tracking import run_directory
 from runner.tracking.result import RunResult
-
-# With these Hydra looks at no configuration; what follows them are no overrides.
-SILENT = {"--shell-completion", "--hydra-help", "--version"}
 
 
 def launch(arguments: Sequence[str]) -> int:
     """One run, a sweep, or what Hydra answers itself: the composed configuration, completion, its own help."""
     line = command_line.parse(arguments)
-    if line.flags:
+    if {*line.flags} - {"--multirun"}:
         return through_hydra(line)
-    execute(compose(line.overrides, line.config_dir))
+    if line.flags:
+        from runner.sweep.sweep import sweep
+
+        return sweep(line)
+    composed = compose(line.overrides, line.config_dir)
+    execute(composed)
     return 0
 
 
@@ -48,33 +48,14 @@ def execute(composed: Composed) -> RunResult:
 
 
 def through_hydra(line: CommandLine) -> int:
-    """Hydra's `--cfg`, `--info`, shell completion, and `-m`: every job of a sweep is a run like any other.
-
-    Raises:
-        RunnerError: the command line has mistakes, or runs of the sweep had; the other runs are done all the same.
-    """
+    """Hydra's `--cfg`, `--info`, shell completion and help; none of them runs anything."""
     resolvers.register()
     directories = catalog.config_directories(line.config_dir)
-    known = catalog.choices(directories)
-    if not SILENT & set(line.flags) and (line.overrides or "--multirun" in line.flags):
-        check_sweep(line.overrides, directories)
     sys.argv = [sys.argv[0], *line.for_hydra(), *line.overrides, *search_path(directories)]
-    refused: list[str] = []
 
     @hydra.main(version_base="1.3", config_path=str(directories[0]), config_name="config")
-    def job(config: DictConfig) -> None:
-        settings = HydraConfig.get()
-        with open_dict(config):
-            config["hydra"] = settings
-        try:
-            composed = split(config, list(settings.overrides.task))
-            raise_all(check(composed, known))
-            execute(composed)
-        except RunnerError as error:
-            refused.append(f"{' '.join(settings.overrides.task)}: {error}")
-            print(f"error: {refused[-1]}", file=sys.stderr)
+    def answer(config: DictConfig) -> None:
+        """Hydra answers before it would call this."""
 
-    job()
-    if refused:
-        raise RunnerError(f"{len(refused)} of the sweep's runs could not be done; the reasons are above.")
+    answer()
     return 0

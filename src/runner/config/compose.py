@@ -3,9 +3,10 @@
 import copy
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose
@@ -27,14 +28,26 @@ REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, 
 OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
 
 
+# Sections that say how many runs there are and where they run; no run has them in its own configuration.
+AROUND_RUNS = ("sweep", "launcher")
+
+
 @dataclass(frozen=True)
 class Composed:
-    """A checked configuration, and where Hydra's settings want the run directory."""
+    """A checked configuration, and where Hydra's settings want the run directory.
+
+    Attributes:
+        chosen: configuration group to the file chosen of it.
+        sweep, launcher: the sections of that name, plain.
+    """
 
     config: DictConfig
     chosen: dict[str, str]
     overrides: list[str]
     run_directory: Path
+    sweep_directory: Path
+    sweep: dict[str, Any] = field(default_factory=dict)
+    launcher: dict[str, Any] = field(default_factory=dict)
 
 
 def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
@@ -48,22 +61,15 @@ def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
     known = catalog.choices(directories)
     parsed, mistakes = overrides.parse(texts)
     mistakes += [f"{each.text}: several values are a sweep; add -m." for each in parsed if each.sweeps]
-    mistakes += find_mistakes([each for each in parsed if not each.sweeps], known, composer(directories))
+    mistakes += examine([each for each in parsed if not each.sweeps], known, composer(directories))[1]
     raise_all(mistakes)
     try:
-        return split(hydra_config(directories, texts), texts)
+        composed = split(hydra_config(directories, texts), texts)
     except REFUSALS as error:
         raise RunnerError(refusal(error, known)) from None
-
-
-def check_sweep(texts: Sequence[str], directories: Sequence[Path]) -> None:
-    """Raises RunnerError with the mistakes of a sweep: all first values together, then every other value by itself."""
-    known = catalog.choices(directories)
-    parsed, mistakes = overrides.parse(texts)
-    make = composer(directories)
-    for variant in overrides.variants(parsed, known):
-        mistakes += find_mistakes(variant, known, make)
-    raise_all(mistakes)
+    if several := [each.text for each in parsed if each.key == "sweep" and each.value != "default"]:
+        raise RunnerError(f"{several[0]} is many runs: add -m.")
+    return composed
 
 
 def composer(directories: Sequence[Path]) -> Callable[[tuple[str, ...]], DictConfig]:
@@ -77,16 +83,20 @@ def raise_all(mistakes: Sequence[str]) -> None:
         raise join_errors(list(dict.fromkeys(mistakes)))
 
 
-def find_mistakes(parsed: Sequence[Override], known: Known, make: Callable[[tuple[str, ...]], DictConfig]) -> list[str]:
-    """What is wrong with these overrides and with the configuration they make.
+def examine(
+    parsed: Sequence[Override], known: Known, make: Callable[[tuple[str, ...]], DictConfig]
+) -> tuple[Composed | None, list[str]]:
+    """The configuration that these overrides of one run make, and what is wrong with it or with them.
 
-    Hydra stops at the first mistake. So it composes the choices only, and the keys are looked at one by one.
+    Hydra stops at the first mistake. So it composes the choices only, and the keys are looked at one by one. That also
+    makes the next configuration of a sweep cheap: it has most choices in common with the one before.
     """
     choices = [each for each in parsed if each.key in known]
     messages = [message for each in choices for message in overrides.choice_mistakes(each, known)]
     good = [each for each in choices if not overrides.choice_mistakes(each, known)]
     try:
         whole = copy.deepcopy(make(tuple(each.text for each in good)))
+        HydraConfig.instance().set_config(whole)
         OmegaConf.set_readonly(whole.hydra, False)
         keys = [each for each in parsed if each.key not in known]
         for each in keys:
@@ -94,9 +104,10 @@ def find_mistakes(parsed: Sequence[Override], known: Known, make: Callable[[tupl
                 messages += wrong
             else:
                 overrides.apply(each, whole)
-        return messages + check(split(whole, []), known)
+        composed = split(whole, [each.text for each in parsed])
+        return composed, messages + check(composed, known)
     except REFUSALS as error:
-        return messages or [refusal(error, known)]
+        return None, messages or [refusal(error, known)]
 
 
 def hydra_config(directories: Sequence[Path], texts: Sequence[str]) -> DictConfig:
@@ -118,15 +129,18 @@ def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
     chosen = {
         group: str(choice)
         for group, choice in whole.hydra.runtime.choices.items()
-        if choice is not None and not group.startswith("hydra/")
+        if choice is not None and not group.startswith("hydra/") and group not in AROUND_RUNS
     }
-    run_directory = Path(whole.hydra.run.dir)
+    places = Path(whole.hydra.run.dir), Path(whole.hydra.sweep.dir)
     whole.name = whole.name
+    around: dict[str, Any] = {}
     with open_dict(whole):
         del whole["hydra"]
+        for section in AROUND_RUNS:
+            around[section] = OmegaConf.to_container(whole.pop(section, None) or OmegaConf.create())
         for section in OPTIONAL:
             whole.setdefault(section, None)
-    return Composed(whole, chosen, list(texts), run_directory)
+    return Composed(whole, chosen, list(texts), *places, **around)
 
 
 def check(composed: Composed, known: Known) -> list[str]:
@@ -137,7 +151,7 @@ def check(composed: Composed, known: Known) -> list[str]:
         return [*incomplete, *unknown]
     messages = [
         *unknown,
-        *schema.check_types(config),
+        *schema.check_types({**config, "sweep": composed.sweep, "launcher": composed.launcher}),
         *rules.check_stages(config),
         *rules.check_quantization(config),
         *told,

@@ -15,6 +15,7 @@ ALLOWED_TARGETS = (
     "runner.compression.",
     "runner.data.",
     "runner.models.",
+    "runner.sweep.launchers.",
     "runner.tasks.",
     "runner.tracking.",
     "torch.nn.",

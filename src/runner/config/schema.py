@@ -140,6 +140,30 @@ class Benchmark:
 
 
 @dataclass
+class Sweep:
+    grid: list[str]
+    train_once: bool
+    skip_done: bool
+    retry_failed: bool
+    on_error: Annotated[str, one_of("continue", "stop")]
+    on_invalid: Annotated[str, one_of("refuse", "skip")]
+
+
+@dataclass
+class Search:
+    trials: Annotated[int, at_least(1)]
+    sampler: Annotated[str, one_of("tpe", "random", "gp", "cmaes")]
+    startup_trials: Annotated[int, at_least(0)]
+    prune: bool
+    seed: Annotated[int, at_least(0)]
+
+
+@dataclass
+class Launcher:
+    jobs: Annotated[int, at_least(1)]
+
+
+@dataclass
 class Expected:
     metric: str | None
     value: float | None
@@ -160,6 +184,9 @@ SECTIONS: dict[str, type] = {
     "trainer": Trainer,
     "task": Task,
     "expected": Expected,
+    "sweep": Sweep,
+    "sweep.search": Search,
+    "launcher": Launcher,
 }
 
 

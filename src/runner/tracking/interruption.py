@@ -1,13 +1,29 @@
-"""After a signal: the step is finished, a checkpoint written, the run left ready to be resumed."""
+"""After a signal or a request: the step is finished, a checkpoint written, the run left as whoever asked wants it."""
 
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint
 
+from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Interrupted, Signals
+from runner.tracking.stop_request import stop_requested
+
+
+class StopOnRequest(Callback):
+    """Ends training after the validation that finds a request; the run goes on with its next stage."""
+
+    def __init__(self, record: RunDirectory) -> None:
+        self.record = record
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """All processes of a run stop at the same epoch."""
+        reason = stop_requested(self.record.path)
+        if trainer.strategy.reduce_boolean_decision(reason is not None, all=False) and not trainer.should_stop:
+            trainer.should_stop = True
+            self.record.update_status(stopped=reason)
 
 
 class StopOnSignal(Checkpoint):

@@ -1,6 +1,9 @@
 """Ctrl-C and SIGTERM: training finishes its batch, everything else stops at once."""
 
+import ctypes
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +11,9 @@ from pathlib import Path
 from types import FrameType
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+# The process that started this one and that it must not outlive.
+PARENT = "RUNNER_PARENT"
+PR_SET_PDEATHSIG = 1
 
 
 class Interrupted(BaseException):
@@ -58,6 +64,16 @@ class Signals:
         finally:
             self.promised = False
         self.check()
+
+
+def end_with_parent() -> None:
+    """Asks the system for SIGTERM when the sweep that started this process dies; only Linux can promise that."""
+    parent = os.environ.pop(PARENT, None)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):  # it died before we asked
+        raise Interrupted(signal.SIGTERM)
 
 
 @contextmanager

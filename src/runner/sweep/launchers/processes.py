@@ -1,0 +1,75 @@
+"""Jobs side by side on this machine, each in a process of its own, with its share of the cores and the GPUs."""
+
+import os
+import queue
+import shutil
+import subprocess
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from runner.sweep.apart import run_apart
+from runner.sweep.launchers.work import Work
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Processes:
+    """At most `jobs` processes at a time. Threads only wait for them."""
+
+    def __init__(self, jobs: int = 2) -> None:
+        self.jobs = jobs
+        self.pool = ThreadPoolExecutor(jobs)
+        self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.stopping: int | None = None
+        self.shares: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        for share in shares(jobs, len(os.sched_getaffinity(0)), gpus()):
+            self.shares.put(share)
+
+    def submit(self, work: Work) -> "Future[int]":
+        """Starts the job as soon as one of the processes is free."""
+        return self.pool.submit(self.run, work)
+
+    def run(self, work: Work) -> int:
+        """Runs the job with a share that nobody else has meanwhile."""
+        share = self.shares.get()
+        try:
+            return run_apart(work.arguments, work.console, share, lambda process: self.note(work.number, process))
+        finally:
+            self.running.pop(work.number, None)
+            self.shares.put(share)
+
+    def note(self, number: int, process: "subprocess.Popen[bytes]") -> None:
+        """Remembers a process; one that started too late to hear of a signal gets it now."""
+        self.running[number] = process
+        if self.stopping is not None:
+            process.send_signal(self.stopping)
+
+    def stop(self, signal: int) -> None:
+        """Passes the signal on: jobs in training finish their batch and keep a checkpoint."""
+        self.stopping = signal
+        for process in list(self.running.values()):
+            process.send_signal(signal)
+
+    def close(self) -> None:
+        """Waits for the processes."""
+        self.pool.shutdown(cancel_futures=True)
+
+
+def shares(jobs: int, cores: int, devices: list[str]) -> list[dict[str, str]]:
+    """What each of `jobs` processes gets of the machine, as environment variables."""
+    threads = max(1, cores // jobs)
+    given = [{name: os.environ.get(name, str(threads)) for name in THREADS} for _ in range(jobs)]
+    if len(devices) > 1:
+        for position, share in enumerate(given):
+            share["CUDA_VISIBLE_DEVICES"] = devices[position % len(devices)]
+    return given
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asks the driver, not torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [each for each in visible.split(",") if each]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return [str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]

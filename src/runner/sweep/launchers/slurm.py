@@ -1,0 +1,76 @@
+"""Jobs of a Slurm cluster, through submitit."""
+
+import contextlib
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.sweep.apart import run_apart
+from runner.sweep.launchers.work import Work
+
+
+class Slurm:
+    """One Slurm job for each job; every machine must see the working directory under the same path.
+
+    Args:
+        cluster: `slurm`, or `local` for processes on this machine.
+        minutes: after which Slurm ends a job; it then goes on when the sweep is started again.
+    """
+
+    def __init__(
+        self,
+        cluster: str = "slurm",
+        jobs: int = 64,
+        cpus: int = 4,
+        gpus: int = 0,
+        memory_gb: float = 8,
+        minutes: int = 240,
+        partition: str | None = None,
+    ) -> None:
+        try:
+            import submitit
+        except ImportError:
+            raise RunnerError(
+                "launcher=slurm needs submitit, which is not installed: pip install 'runner[slurm]'"
+            ) from None
+        self.jobs = jobs
+        self.pool = ThreadPoolExecutor(jobs)
+        self.submitted: list[Any] = []
+        try:
+            self.executor = submitit.AutoExecutor(folder="outputs/submitit/%j", cluster=cluster)
+        except (RuntimeError, ValueError) as error:
+            raise RunnerError(f"launcher.cluster={cluster}: {error}.") from None
+        settings: dict[str, Any] = {
+            "name": "runner",
+            "timeout_min": minutes,
+            "cpus_per_task": cpus,
+            "gpus_per_node": gpus,
+            "mem_gb": memory_gb,
+        }
+        if partition:
+            settings["slurm_partition"] = partition
+        self.executor.update_parameters(**settings)
+
+    def submit(self, work: Work) -> "Future[int]":
+        """Hands the job to Slurm; a thread waits for it."""
+        job = self.executor.submit(run_apart, work.arguments, work.console.resolve(), {})
+        self.submitted.append(job)
+        return self.pool.submit(wait, job)
+
+    def stop(self, signal: int) -> None:
+        """Cancels the jobs; their next start goes on from their last checkpoints."""
+        for job in self.submitted:
+            with contextlib.suppress(Exception):  # it may have ended meanwhile
+                job.cancel()
+
+    def close(self) -> None:
+        """Waits for the threads."""
+        self.pool.shutdown(cancel_futures=True)
+
+
+def wait(job: Any) -> int:
+    """The job's exit status; 1 where Slurm ended it."""
+    try:
+        return int(job.result())
+    except Exception:
+        return 1

@@ -1,0 +1,46 @@
+"""Work: one job of a sweep as a launcher gets it, and what a launcher is."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from runner.config.compose import Composed
+
+CONSOLE = "console.log"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job to be run.
+
+    Attributes:
+        arguments: of `python -m runner`, for whoever runs it in a process of its own.
+        composed: the same, composed, for whoever runs it in this one; None for a run that is gone on with.
+        directory: its run directory; what it prints goes into `console.log` there.
+    """
+
+    number: int
+    arguments: list[str]
+    directory: Path
+    composed: Composed | None = field(default=None, repr=False)
+
+    @property
+    def console(self) -> Path:
+        """Where its output goes."""
+        return self.directory / CONSOLE
+
+
+class Launcher(Protocol):
+    """Runs jobs: at most `jobs` are given to it at a time."""
+
+    jobs: int
+
+    def submit(self, work: Work) -> "Future[int]":
+        """Starts a job, or runs it at once; the future holds its exit status."""
+
+    def stop(self, signal: int) -> None:
+        """Passes a signal on to the jobs that run."""
+
+    def close(self) -> None:
+        """Gives back what the launcher holds."""

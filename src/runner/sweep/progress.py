@@ -1,0 +1,150 @@
+"""What a sweep shows: one live table on a terminal, one line for each finished job elsewhere."""
+
+import csv
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from runner.sweep.plan import SweepJob
+from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
+from runner.tracking.console import PIPE_WIDTH, shortest
+
+STYLES = {DONE: "green", FAILED: "bold red", INTERRUPTED: "yellow", RUNNING: "cyan", SKIPPED: "dim", WAITING: "dim"}
+# Of metrics.csv this much is read while a job runs: the latest rows are all that is wanted.
+TAIL_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Latest:
+    """How far a running job is: epochs done, and the monitored metric after the last of them."""
+
+    epochs: int
+    metric: float | None
+
+
+def history(directory: Path, monitor: str, tail: int | None = None) -> dict[int, float]:
+    """The monitored metric after each epoch (counted from 1), from a job's metrics.csv, or its last `tail` bytes."""
+    try:
+        with (directory / "metrics.csv").open("rb") as file:
+            if tail is not None:
+                file.seek(0, 2)
+                file.seek(max(0, file.tell() - tail))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return {}
+    measured = {}
+    for row in csv.reader(lines):
+        if len(row) == 4 and row[1].isdigit() and row[2] == monitor:
+            with suppress(ValueError):  # the job is writing this line right now
+                measured[int(row[1]) + 1] = float(row[3])
+    return measured
+
+
+def latest(directory: Path, monitor: str) -> Latest:
+    """How far a job is; nothing done where it has not measured anything."""
+    measured = history(directory, monitor, TAIL_BYTES)
+    return Latest(*max(measured.items())) if measured else Latest(0, None)
+
+
+class Progress:
+    """Shows a sweep while it runs."""
+
+    def __init__(self, sweep: Sweep, jobs: Mapping[int, SweepJob]) -> None:
+        self.sweep, self.jobs = sweep, jobs
+        # Jobs in this process have their output redirected; the table must not be.
+        self.console = Console(file=sys.stdout, highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = PIPE_WIDTH
+        self.started: dict[int, float] = {}
+        self.finished = 0
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """The live table within this context, where there is a terminal."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(
+            get_renderable=self.table,
+            console=self.console,
+            refresh_per_second=2,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ):
+            yield
+
+    def start(self, number: int) -> None:
+        """Notes that a job was handed to the launcher."""
+        self.started[number] = time.time()
+        self.sweep.entries[number].state = RUNNING
+
+    def end(self, entry: Entry) -> None:
+        """Prints a finished job's line, and at once where it failed: why, and where its output is."""
+        self.finished += 1
+        took = time.time() - self.started.get(entry.number, time.time())
+        metric = self.metric(entry)
+        words = [f"[{self.finished}/{len(self.jobs)}]", entry.state, entry.title, metric, f"{took:.1f} s"]
+        line = "  ".join(word for word in words if word)
+        if entry.state in (FAILED, INTERRUPTED):
+            log = shortest(self.sweep.directory(entry.number).resolve()) / "console.log"
+            line += f"\n    {entry.error}\n    output: {log}"
+        style = STYLES[FAILED] if entry.state == FAILED else None
+        self.console.print(line, style=style, soft_wrap=True, markup=False)
+
+    def metric(self, entry: Entry) -> str:
+        """`test/accuracy 0.9871`, as far as the job has come."""
+        job = self.jobs.get(entry.number)
+        if job is None or job.composed is None:
+            return ""
+        monitor = job.composed.config.task.monitor
+        metrics = self.sweep.status(entry.number).get("metrics") or {}
+        tested = monitor.replace("val/", "test/")
+        for name in (monitor.replace("val/", "compressed/"), tested, monitor):
+            if name in metrics:
+                return f"{name} {metrics[name]:.4g}"
+        now = latest(self.sweep.directory(entry.number), monitor)
+        return "" if now.metric is None else f"{monitor} {now.metric:.4g}"
+
+    def table(self) -> Table:
+        """The state of every job; of many, those that run, failed or ended last."""
+        table = Table(box=None, pad_edge=False)
+        for name in ("job", "what differs", "epoch", "metric so far", "status", "time left"):
+            table.add_column(name, justify="right" if name in ("job", "epoch", "time left") else "left")
+        entries = [self.sweep.entries[number] for number in self.jobs]
+        shown = self.worth_showing(entries)
+        for entry in shown:
+            epoch, left = self.epochs(entry)
+            table.add_row(
+                str(entry.number), entry.title, epoch, self.metric(entry), f"[{STYLES[entry.state]}]{entry.state}", left
+            )
+        counts = {state: sum(entry.state == state for entry in entries) for state in STYLES}
+        table.caption = "  ".join(f"{count} {state}" for state, count in counts.items() if count)
+        return table
+
+    def worth_showing(self, entries: list[Entry]) -> list[Entry]:
+        """As many as fit: running and failed ones first, then done, then waiting."""
+        room = max(5, self.console.height - 6)
+        order = {RUNNING: 0, FAILED: 1, INTERRUPTED: 2, DONE: 3, WAITING: 4, SKIPPED: 5}
+        chosen = sorted(entries, key=lambda entry: (order[entry.state], -entry.number))[:room]
+        return sorted(chosen, key=lambda entry: entry.number)
+
+    def epochs(self, entry: Entry) -> tuple[str, str]:
+        """`3/10` and the time left, of a job in training."""
+        job, begun = self.jobs.get(entry.number), self.started.get(entry.number)
+        if entry.state != RUNNING or job is None or job.composed is None or begun is None:
+            return "", ""
+        config: Any = job.composed.config
+        done = latest(self.sweep.directory(entry.number), config.task.monitor).epochs
+        total = config.trainer.max_epochs
+        if not done:
+            return f"0/{total}", ""
+        left = (time.time() - begun) * (total - done) / done
+        return f"{done}/{total}", f"{left:.0f} s" if left < 600 else f"{left / 60:.0f} min"

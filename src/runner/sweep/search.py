@@ -1,0 +1,224 @@
+"""A search: Optuna proposes settings, runs answer with their metric, hopeless ones are stopped early."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from runner.config import overrides
+from runner.errors import RunnerError
+from runner.sweep.best import write_experiment
+from runner.sweep.plan import Plan, Planner, SweepJob
+from runner.sweep.progress import history, latest
+from runner.sweep.record import DONE, Entry, Sweep
+from runner.sweep.space import corners, distributions, texts_of
+from runner.sweep.start import enter, without_invalid
+from runner.tracking.console import console
+from runner.tracking.stop_request import request_stop
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+    from runner.sweep.sweep import Runner
+
+JOURNAL = "search.log"
+# Seconds between two looks at the metrics of running jobs.
+EVERY = 0.3
+
+
+def search(planned: Plan, record: Sweep, runner: "Runner") -> None:
+    """Runs trials until there are as many as asked for, those of an earlier start of this search included.
+
+    Raises:
+        RunnerError: Optuna is not installed or refuses the space, or no run in this space could start.
+    """
+    Search(planned, record, runner).run()
+
+
+class Search:
+    """One study. Trial n is job n of the sweep."""
+
+    def __init__(self, planned: Plan, record: Sweep, runner: "Runner") -> None:
+        self.planned, self.record, self.runner = planned, record, runner
+        self.settings: dict[str, Any] = planned.sweep["search"]
+        optuna = imported()
+        self.planner = Planner(planned.config_dir)
+        self.space = distributions(planned.space, self.planner.known)
+        varying = [each.text for each in planned.space]
+        self.fixed = [text for text in planned.command if text not in varying]
+        first = self.check()
+        assert first.composed is not None
+        self.monitor: str = first.composed.config.task.monitor
+        self.larger = first.composed.config.task.monitor_mode == "max"
+        self.study = study_in(record, self.settings, self.larger)
+        self.states = optuna.trial.TrialState
+        self.trials: dict[int, Trial] = {}
+        self.reported: set[tuple[int, int]] = set()
+        # The study is asked here and by the thread that watches.
+        self.lock = threading.Lock()
+
+    def check(self) -> SweepJob:
+        """Composes every end of the space before the first run starts; raises RunnerError with what cannot run."""
+        jobs = [self.job(number, point) for number, point in enumerate(corners(self.space))]
+        return without_invalid(jobs, "refuse")[0][0]
+
+    def job(self, number: int, parameters: dict[str, Any]) -> SweepJob:
+        """The job that tries these parameters."""
+        parsed = overrides.parse([*self.fixed, *texts_of(parameters)])[0]
+        varying = [key.lstrip("+") for key in parameters]
+        return self.planner.job(number, parsed, varying)
+
+    def run(self) -> None:
+        """Goes on with what an earlier start left, then asks for more."""
+        self.runner.announce(self.settings["trials"], sum(each.state.is_finished() for each in self.study.trials))
+        with self.runner.session(), watching(self.watch):
+            for number in self.unfinished():
+                self.start(self.job(number, self.study.trials[number].params))
+            while len(self.study.trials) < self.settings["trials"] and not self.runner.stopped:
+                with self.lock:
+                    trial = self.study.ask(self.space)
+                self.trials[trial.number] = trial
+                self.start(self.job(trial.number, trial.params))
+            while self.runner.flying:
+                self.collect()
+        self.conclude()
+
+    def unfinished(self) -> list[int]:
+        """Trials that a killed search left without an answer; what their runs have answered meanwhile is told."""
+        left = []
+        for trial in self.study.trials:
+            known = trial.number in self.record.entries
+            if trial.state == self.states.RUNNING and not (known and self.record.refresh(trial.number) == DONE):
+                left.append(trial.number)
+            elif known:
+                self.runner.jobs[trial.number] = self.job(trial.number, trial.params)
+                if trial.state == self.states.RUNNING:
+                    self.tell(self.record.entries[trial.number])
+        return left
+
+    def start(self, job: SweepJob) -> None:
+        """Enters a job into the sweep and hands it to the launcher when that has room."""
+        while len(self.runner.flying) >= self.runner.launcher.jobs:
+            self.collect()
+        (entered,) = enter(self.record, [job])
+        self.runner.jobs[job.number] = entered
+        self.runner.submit(entered)
+
+    def collect(self) -> None:
+        """Waits for a job and tells the study what it measured."""
+        for entry in self.runner.collect():
+            self.tell(entry)
+
+    def tell(self, entry: Entry) -> None:
+        """The best epoch's metric, or that there is none."""
+        value = (self.record.status(entry.number).get("metrics") or {}).get(self.monitor)
+        stopped = self.record.status(entry.number).get("stopped")
+        with self.lock:
+            if (trial := self.trials.pop(entry.number, None)) is not None:
+                for epoch, metric in history(self.record.directory(entry.number), self.monitor).items():
+                    self.report(trial, epoch, metric)
+            if entry.state != DONE or value is None:
+                self.study.tell(entry.number, state=self.states.FAIL)
+            elif stopped:
+                self.study.tell(entry.number, state=self.states.PRUNED)
+            else:
+                self.study.tell(entry.number, value)
+
+    def watch(self) -> None:
+        """Reports the running trials' metrics to the study and stops those that it calls hopeless."""
+        if not self.settings["prune"]:
+            return
+        with self.lock:
+            for number, trial in list(self.trials.items()):
+                now = latest(self.record.directory(number), self.monitor)
+                if now.metric is None:
+                    continue
+                self.report(trial, now.epochs, now.metric)
+                if trial.should_prune():
+                    reason = f"hopeless: {self.monitor} {now.metric:.4g} after {now.epochs} epochs"
+                    request_stop(self.record.directory(number), reason)
+
+    def report(self, trial: "Trial", epoch: int, metric: float) -> None:
+        """Tells the study of an epoch, once."""
+        if (trial.number, epoch) not in self.reported:
+            self.reported.add((trial.number, epoch))
+            trial.report(metric, epoch)
+
+    def conclude(self) -> None:
+        """Prints the best parameters and writes them as an experiment."""
+        complete = [trial for trial in self.study.trials if trial.state == self.states.COMPLETE]
+        if not complete:
+            console.print(f"No run measured {self.monitor}, so there are no best settings.", style="bold red")
+            return
+        best = self.study.best_trial
+        command = write_experiment(self.record, best.number, f"{self.monitor} {best.value:.4g}", self.planner.known)
+        console.print(f"Best: {self.monitor} {best.value:.4g} in run {best.number}", markup=False)
+        for text in texts_of(best.params):
+            console.print(f"  {text}", markup=False)
+        console.print(f"Run it again   {command}", soft_wrap=True, markup=False)
+
+
+def study_in(record: Sweep, settings: dict[str, Any], larger: bool) -> "Study":
+    """The study whose journal lies in the sweep's directory, new or begun earlier.
+
+    Raises:
+        RunnerError: the sampler needs a package that is not installed.
+    """
+    optuna = imported()
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    record.save()
+    random = {"seed": settings["seed"]}
+    startup = {"n_startup_trials": settings["startup_trials"]}
+    samplers: dict[str, Callable[[], Any]] = {
+        "tpe": lambda: optuna.samplers.TPESampler(**random, **startup, constant_liar=True),
+        "random": lambda: optuna.samplers.RandomSampler(**random),
+        "gp": lambda: optuna.samplers.GPSampler(**random, **startup),
+        "cmaes": lambda: optuna.samplers.CmaEsSampler(**random, **startup),
+    }
+    try:
+        sampler = samplers[settings["sampler"]]()
+    except ImportError as error:
+        raise RunnerError(f"sweep.search.sampler={settings['sampler']}: {error}") from None
+    return optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(record.path / JOURNAL))),
+        study_name="search",
+        direction="maximize" if larger else "minimize",
+        sampler=sampler,
+        pruner=optuna.pruners.MedianPruner(**startup, n_warmup_steps=1),
+        load_if_exists=True,
+    )
+
+
+def imported() -> Any:
+    """The package optuna, quiet.
+
+    Raises:
+        RunnerError: it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise RunnerError("sweep=search needs Optuna, which is not installed: pip install 'runner[search]'") from None
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    return optuna
+
+
+class watching:  # noqa: N801 - used like a function, as contextlib's are
+    """Within this context `look` is called again and again, in a thread of its own."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self.look, self.over = look, threading.Event()
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+
+    def loop(self) -> None:
+        while not self.over.wait(EVERY):
+            self.look()
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        self.thread.join()

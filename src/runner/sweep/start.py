@@ -1,0 +1,113 @@
+"""From a command line with `-m` to a sweep: a new one, or the one that the same command began earlier."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from runner.errors import RunnerError, join_errors
+from runner.sweep.plan import Plan, SweepJob, plain
+from runner.sweep.record import Entry, Sweep, find
+from runner.tracking.identity import MACHINE_SETTINGS
+from runner.tracking.settings import flatten
+
+# Of the jobs with the same mistake so many are named.
+SHOWN = 3
+
+
+def begin(plan: Plan, *, fresh: bool) -> Sweep:
+    """The sweep of this plan; an earlier one is gone on with unless `fresh`.
+
+    Raises:
+        RunnerError: the earlier one was started with another configuration, or the named place holds another sweep.
+    """
+    earlier = None
+    if plan.chosen_place and (plan.directory / "sweep.json").is_file():
+        if fresh:
+            raise RunnerError(f"hydra.sweep.dir={plan.directory}: holds a sweep; --fresh needs another place.")
+        earlier = Sweep.load(plan.directory)
+    elif not plan.chosen_place and not fresh:
+        earlier = find(plan.directory.parents[1], plan.command)
+    return Sweep(free(plan), plan.command) if earlier is None else earlier
+
+
+def free(plan: Plan) -> Path:
+    """The planned directory, or with a number behind it where that is taken."""
+    path, number = plan.directory, 1
+    while path.exists() and any(path.iterdir()):
+        number += 1
+        path = plan.directory.with_name(f"{plan.directory.name}-{number}")
+    return path
+
+
+def enter(sweep: Sweep, jobs: Sequence[SweepJob]) -> list[SweepJob]:
+    """Writes the jobs into the sweep and returns them under the numbers they have in it.
+
+    A job that the sweep knows by its overrides keeps its number; new ones are appended.
+
+    Raises:
+        RunnerError: a known job's configuration is not the same any more.
+    """
+    numbers = {tuple(entry.overrides): number for number, entry in sweep.entries.items()}
+    changed: list[str] = []
+    entered: list[SweepJob] = []
+    renumbered: dict[int, int] = {}
+    for job in jobs:
+        number = numbers.get(tuple(job.overrides), max(sweep.entries, default=-1) + 1)
+        renumbered[job.number] = number
+        settings = flatten(plain(job.composed)) if job.composed is not None else {}
+        known = sweep.entries.get(number)
+        if known is not None and known.identity != job.identity:
+            changed += differences(known.settings, settings)
+        elif known is None:
+            sweep.entries[number] = Entry(number, job.overrides, job.differs, job.identity, settings)
+        needs = None if job.needs is None else renumbered[job.needs]
+        entered.append(replace(job, number=number, needs=needs))
+    if changed:
+        lines = "\n".join(f"  {line}" for line in dict.fromkeys(changed))
+        raise RunnerError(
+            f"{sweep.path}: the configuration changed since this sweep was started:\n{lines}\n"
+            "Undo that to go on with it, or start a new one: add --fresh."
+        )
+    sweep.save()
+    return entered
+
+
+def differences(before: dict[str, object], now: dict[str, object]) -> list[str]:
+    """`optimizer.lr: 0.003, now 0.01` for every setting that decides results and is not what it was."""
+    nothing = "(absent)"
+    return [
+        f"{key}: {before.get(key, nothing)}, now {now.get(key, nothing)}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key, nothing) != now.get(key, nothing) and not key.startswith(MACHINE_SETTINGS)
+    ]
+
+
+def without_invalid(jobs: Sequence[SweepJob], on_invalid: str) -> tuple[list[SweepJob], list[str]]:
+    """The jobs that can run, and a line for each that cannot.
+
+    Raises:
+        RunnerError: there are some that cannot, and they are not to be skipped; or none can.
+    """
+    bad = [job for job in jobs if job.mistakes]
+    lines = together(bad)
+    if len({tuple(job.mistakes) for job in jobs}) == 1 and bad:
+        raise join_errors(bad[0].mistakes)  # the same in all of them: it has nothing to do with the grid
+    if bad and on_invalid == "refuse":
+        listed = "\n".join(f"  {line}" for line in lines)
+        raise RunnerError(
+            f"{len(bad)} of {len(jobs)} combinations cannot run:\n{listed}\n"
+            "Nothing was started. Leave them out with sweep.on_invalid=skip."
+        )
+    dropped = {job.number for job in bad}
+    return [job for job in jobs if job.number not in dropped and job.needs not in dropped], lines
+
+
+def together(bad: Sequence[SweepJob]) -> list[str]:
+    """One line for each mistake, with the jobs that have it."""
+    titles: dict[str, list[str]] = {}
+    for job in bad:
+        titles.setdefault(" ".join(job.mistakes), []).append(job.title)
+    return [
+        f"{', '.join(names[:SHOWN])}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}: {mistake}"
+        for mistake, names in titles.items()
+    ]
