@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Interrupted as signal:
-        if signal.run_directory is not None:
+        if signal.advice:
+            print(f"{signal}; {signal.advice}", file=sys.stderr)
+        elif signal.run_directory is not None:
             print(
                 f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}", file=sys.stderr
             )

@@ -12,7 +12,7 @@ from runner.sweep.plan import Plan, Planner, SweepJob
 from runner.sweep.progress import history, latest
 from runner.sweep.record import DONE, Entry, Sweep
 from runner.sweep.space import corners, distributions, texts_of
-from runner.sweep.start import enter, without_invalid
+from runner.sweep.start import register, without_invalid
 from runner.tracking.console import console
 from runner.tracking.stop_request import request_stop
 
@@ -100,9 +100,9 @@ class Search:
         """Enters a job into the sweep and hands it to the launcher when that has room."""
         while len(self.runner.flying) >= self.runner.launcher.jobs:
             self.collect()
-        (entered,) = enter(self.record, [job])
-        self.runner.jobs[job.number] = entered
-        self.runner.submit(entered)
+        register(self.record, [job])
+        self.runner.jobs[job.number] = job
+        self.runner.submit(job)
 
     def collect(self) -> None:
         """Waits for a job and tells the study what it measured."""
@@ -169,7 +169,8 @@ def study_in(record: Sweep, settings: dict[str, Any], larger: bool) -> "Study":
     from optuna.storages.journal import JournalFileBackend
 
     record.save()
-    random = {"seed": settings["seed"]}
+    # A search that goes on must not draw the same numbers again.
+    random = {"seed": settings["seed"] + len(record.entries)}
     startup = {"n_startup_trials": settings["startup_trials"]}
     samplers: dict[str, Callable[[], Any]] = {
         "tpe": lambda: optuna.samplers.TPESampler(**random, **startup, constant_liar=True),

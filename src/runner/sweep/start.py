@@ -1,5 +1,6 @@
 """From a command line with `-m` to a sweep: a new one, or the one that the same command began earlier."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,20 +49,30 @@ def enter(sweep: Sweep, jobs: Sequence[SweepJob]) -> list[SweepJob]:
         RunnerError: a known job's configuration is not the same any more.
     """
     numbers = {tuple(entry.overrides): number for number, entry in sweep.entries.items()}
+    free = itertools.count(max(sweep.entries, default=-1) + 1)
+    known = {job.number: numbers.get(tuple(job.overrides)) for job in jobs}
+    new = {old: next(free) if number is None else number for old, number in known.items()}
+    renumbered = [
+        replace(job, number=new[job.number], needs=None if job.needs is None else new[job.needs]) for job in jobs
+    ]
+    register(sweep, renumbered)
+    return renumbered
+
+
+def register(sweep: Sweep, jobs: Sequence[SweepJob]) -> None:
+    """Writes the jobs into the sweep under their own numbers.
+
+    Raises:
+        RunnerError: one of these numbers has another configuration.
+    """
     changed: list[str] = []
-    entered: list[SweepJob] = []
-    renumbered: dict[int, int] = {}
     for job in jobs:
-        number = numbers.get(tuple(job.overrides), max(sweep.entries, default=-1) + 1)
-        renumbered[job.number] = number
         settings = flatten(plain(job.composed)) if job.composed is not None else {}
-        known = sweep.entries.get(number)
-        if known is not None and known.identity != job.identity:
+        known = sweep.entries.get(job.number)
+        if known is None:
+            sweep.entries[job.number] = Entry(job.number, job.overrides, job.differs, job.identity, settings)
+        elif known.identity != job.identity:
             changed += differences(known.settings, settings)
-        elif known is None:
-            sweep.entries[number] = Entry(number, job.overrides, job.differs, job.identity, settings)
-        needs = None if job.needs is None else renumbered[job.needs]
-        entered.append(replace(job, number=number, needs=needs))
     if changed:
         lines = "\n".join(f"  {line}" for line in dict.fromkeys(changed))
         raise RunnerError(
@@ -69,7 +80,6 @@ def enter(sweep: Sweep, jobs: Sequence[SweepJob]) -> list[SweepJob]:
             "Undo that to go on with it, or start a new one: add --fresh."
         )
     sweep.save()
-    return entered
 
 
 def differences(before: dict[str, object], now: dict[str, object]) -> list[str]:

@@ -154,7 +154,9 @@ class Runner:
         for each in self.jobs:
             self.record.refresh(each)
         self.record.save()
-        raise Interrupted(number)
+        stopped = Interrupted(number)
+        stopped.advice = f"{shortest(self.record.path.resolve())}: the same command goes on"
+        raise stopped
 
 
 def exit_status(future: "Future[int]") -> int:

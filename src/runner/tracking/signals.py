@@ -22,12 +22,14 @@ class Interrupted(BaseException):
     Attributes:
         exit_status: what a shell expects after this signal (130 for SIGINT, 143 for SIGTERM).
         run_directory: the run that can be resumed; its record fills it in, in the process that speaks for the run.
+        advice: how to go on, where that is not by resuming one run.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.exit_status = 128 + number
         self.run_directory: Path | None = None
+        self.advice = ""
 
 
 class Signals:
