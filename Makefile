@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGUMENTS ?=
 
-.PHONY: help run test lint format benchmark lock clean
+.PHONY: help run test smoke lint format benchmark lock clean
 
 help:
 	@echo "make run [ARGUMENTS='model=resnet ...']   install, then train, test and record"
 	@echo "make test                                 install, then run every test"
+	@echo "make smoke                                install, then try every legal combination, offline"
 	@echo "make lint | format | benchmark            check the style; mend it; measure the speed"
 
 run: $(VENV)/installed
@@ -17,6 +18,9 @@ run: $(VENV)/installed
 # Two workers with one thread each: threads of several torch processes would fight over the cores.
 test: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+smoke: $(VENV)/installed
+	$(BIN)/python -m runner smoke $(ARGUMENTS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

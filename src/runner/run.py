@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from runner.assemble import build_data, build_loggers, build_task, try_trainer
 from runner.build import plugins
 from runner.config import resolvers
+from runner.data.fingerprint import fingerprint
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.tracking import checkpoints
@@ -24,6 +25,7 @@ from runner.tracking.loggers import MetricsFile, TensorBoard
 from runner.tracking.result import Artifact, RunResult
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.run_log import run_log
+from runner.tracking.settings import flatten
 from runner.tracking.signals import Signals, handled
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         record.write_json("environment.json", environment())
         done = stages_done(record) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
+        record.write_json("environment.json", {**environment(), "data": fingerprint(job.datamodule.splits)})
         if "compress" in config.stages:
             import_module("runner.stages.compress").rehearse(job)
         for position, stage in enumerate(config.stages):
@@ -169,14 +172,6 @@ def finish(job: Job) -> RunResult:
     if job.record.primary:
         result.save(job.record.path / "result.json")
     return result
-
-
-def flatten(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested configuration by dotted keys; lists stay whole."""
-    flat: dict[str, Any] = {}
-    for key, value in section.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def relative(path: Path | None, base: Path) -> str | None:

@@ -1,9 +1,11 @@
 """Searches: the space is the one asked for, the best settings can be run again, hopeless runs are stopped."""
 
 import json
+import threading
 
 import optuna
 import pytest
+import yaml
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from runner.cli import main
@@ -65,7 +67,11 @@ def test_sampled_values_keep_every_digit_as_overrides():
 @pytest.fixture
 def search(sweep):
     """`search(n)` searches the learning rate of the line with n trials in all."""
-    return lambda trials, *more: sweep("sweep=search", SPACE, "data.batch_size=3", f"sweep.search.trials={trials}", *more)
+
+    def call(trials, *more):
+        return sweep("sweep=search", SPACE, "data.batch_size=3", f"sweep.search.trials={trials}", *more)
+
+    return call
 
 
 def test_a_search_ends_in_an_experiment_that_repeats_its_best_run(search, jobs, tmp_path, capsys):
@@ -105,7 +111,7 @@ def test_a_run_below_the_median_of_earlier_ones_is_asked_to_stop(tmp_path):
         study.tell(trial, value)
     searching = Search.__new__(Search)
     searching.settings, searching.monitor = {"prune": True}, "val/loss"
-    searching.reported, searching.lock = set(), __import__("threading").Lock()
+    searching.reported, searching.lock = set(), threading.Lock()
     searching.record = type("Record", (), {"directory": staticmethod(lambda number: tmp_path / str(number))})()
     hopeful, hopeless = study.ask({}), study.ask({})
     searching.trials = {hopeful.number: hopeful, hopeless.number: hopeless}
@@ -144,8 +150,6 @@ def test_the_best_settings_become_choices_and_nested_keys():
     lines = text.splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[2] == "# python -m runner experiment=best"
-    import yaml
-
     assert yaml.safe_load(text) == {
         "defaults": [{"/experiment@_global_": "base"}, {"override /model": "mlp"}],
         "optimizer": {"lr": 0.1},

@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
 from runner.errors import RunnerError
 from runner.sweep.record import Entry, Sweep
 

@@ -11,6 +11,7 @@ from filelock import FileLock
 from runner.data.idx import read_pair
 from runner.data.image import ImageDataModule
 from runner.data.module import Batch, Source
+from runner.data.offline import refuse_offline
 from runner.errors import RunnerError
 
 SHIPPED = "digits, diabetes, line and hours"
@@ -25,6 +26,7 @@ class DownloadedImages(ImageDataModule):
 
     def download(self, name: str, fetch: Callable[[], object], looked: list[Path], hint: str = "") -> None:
         """Call `fetch`, one process at a time; a failure becomes a RunnerError that says where it looked."""
+        refuse_offline(name)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with FileLock(self.root / f".{type(self).__name__}.lock"):
