@@ -13,7 +13,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 FLOORS = [
     ["__main__"],
     ["cli"],
-    ["commands", "sweep"],
+    ["commands"],
+    ["sweep"],
     ["launch", "usage"],
     ["run"],
     ["stages"],

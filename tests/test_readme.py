@@ -24,6 +24,8 @@ SHORT += ["trainer.limit_test_batches=2"]
 # Compression is tested whole in tests/stages; here its commands are only kept from compiling for minutes.
 SHORT_INT8 = ["benchmark.batch_sizes=[1]", "benchmark.runs=3", "benchmark.bf16=false", "export.formats=[program]"]
 SHORT_INT8 += ["quantization.calibration.batches=1"]
+# One recipe of the three, and nothing that compiles a second time.
+SHORT_SWEEP = ["sweep.grid=['quantization=ptq_dynamic']", *SHORT_INT8[:-1]]
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +90,20 @@ def quantized_directory(place, run_directory):
     return place / "quantized"
 
 
+@pytest.fixture(scope="module")
+def sweep_directory(place):
+    """A sweep of four short runs."""
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        assert main(["-m", "model=cnn,mlp", "seed=1,2", "hydra.sweep.dir=swept", *SHORT]) == 0
+    finally:
+        os.chdir(before)
+    return place / "swept"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_runs(command, place, run_directory, quantized_directory, monkeypatch):
+def test_every_command_runs(command, place, run_directory, quantized_directory, sweep_directory, monkeypatch):
     monkeypatch.chdir(place)
     shared = REPOSITORY.parent / "shared" / "data"
     if "mnist" in command and "fashion" not in command:
@@ -100,7 +114,9 @@ def test_every_command_runs(command, place, run_directory, quantized_directory, 
         pytest.skip("Fashion-MNIST is not here and tests do not download")
     arguments = shlex.split(command)[3:]
     arguments = [each.replace("RUN_DIRECTORY/artifacts", f"{quantized_directory}/artifacts") for each in arguments]
+    arguments = [each.replace("ANOTHER_RUN_DIRECTORY", str(quantized_directory)) for each in arguments]
     arguments = [each.replace("RUN_DIRECTORY", str(run_directory)) for each in arguments]
+    arguments = [each.replace("SWEEP_DIRECTORY", str(sweep_directory)) for each in arguments]
     if arguments[:1] == ["resume"]:
         with pytest.raises(RunnerError, match="finished"):
             from runner.commands.resume import main as resume
@@ -113,6 +129,7 @@ def test_every_command_runs(command, place, run_directory, quantized_directory, 
     short = [each for each in SHORT if each.split("=")[0] not in kept] if is_run and not unlike_itself else []
     short += SHORT_INT8 if "quantization=" in command else []
     short += ["quantization.fine_tune.epochs=1"] if "quantization=qat" in command else []
+    short += [*SHORT_SWEEP] if "sweep=compression" in command else []
     assert main([*arguments, *short]) == 0
 
 

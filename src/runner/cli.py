@@ -56,9 +56,16 @@ def dispatch(arguments: list[str]) -> int:
         print(usage(known, config_dir(arguments)), end="")
         return 0
 
+    from runner import command_line
+
+    line = command_line.parse(arguments)
+    if {*line.flags} == {"--multirun"}:
+        from runner.sweep.sweep import sweep
+
+        return sweep(line)
     from runner.launch import launch
 
-    return launch(arguments)
+    return launch(line)
 
 
 def command_names() -> list[str]:

@@ -2,9 +2,14 @@
 
 import sys
 
-from tests.benchmarks import epoch, time_to_accuracy
+from tests.benchmarks import epoch, report, sweep, time_to_accuracy
 
-BENCHMARKS = {"epoch": epoch.main, "time_to_accuracy": time_to_accuracy.main}
+BENCHMARKS = {
+    "epoch": epoch.main,
+    "time_to_accuracy": time_to_accuracy.main,
+    "report": report.main,
+    "sweep": sweep.main,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -75,7 +75,10 @@ def test_completion_is_installed_and_answers(capsys, monkeypatch):
         (["--config-dir", "nowhere", "model=cnn"], "--config-dir nowhere: there is no such directory."),
         (["--confg-dir", "x"], "--confg-dir: there is no such option. See: python -m runner --help"),
         (["-x"], "-x: there is no such option."),
-        (["-m", "optimizer.lr=1,-1"], "optimizer.lr=-1: must be above 0."),
+        (
+            ["-m", "optimizer.lr=1,-1"],
+            "1 of 2 combinations cannot run:\n  optimizer.lr=-1: optimizer.lr=-1: must be above 0.",
+        ),
         (["model=cnn", "train"], "train: neither a command nor key=value."),
     ],
 )

@@ -3,11 +3,13 @@
 import json
 
 import yaml
-from conftest import REPOSITORY
 
 from runner.cli import main
 from runner.commands.smoke import combinations
+from runner.config.catalog import own_config_directory
 from runner.sweep.plan import Planner
+
+REPOSITORY = own_config_directory().parent
 
 
 def test_every_legal_pair_and_every_recipe_is_a_combination():

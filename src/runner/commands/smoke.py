@@ -23,7 +23,7 @@ DESCRIPTION = (
     "on one of them. Nothing is downloaded: data that is not there is refused. Ends in a table of what ran, what "
     "failed, and what was refused and why."
 )
-EXAMPLE = """examples:
+EXAMPLE = """example:
   python -m runner smoke
   python -m runner smoke --config-dir my_conf model=my_net"""
 SMOKE = ("mode=smoke", "trainer=cpu", "logger=csv")

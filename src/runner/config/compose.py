@@ -21,15 +21,12 @@ from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
 from runner.errors import RunnerError, did_you_mean, join_errors
+from runner.tracking.identity import AROUND_RUNS
 
 # What a user's YAML can bring Hydra and OmegaConf to raise.
 REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
 # Sections that a run can do without; `scheduler=[]` and `~scheduler` leave them empty.
 OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
-
-
-# Sections that say how many runs there are and where they run; no run has them in its own configuration.
-AROUND_RUNS = ("sweep", "launcher")
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,16 @@ def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
     if several := [each.text for each in parsed if each.key == "sweep" and each.value != "default"]:
         raise RunnerError(f"{several[0]} is many runs: add -m.")
     return composed
+
+
+def check_sweep(texts: Sequence[str], directories: Sequence[Path]) -> None:
+    """Raises RunnerError with the mistakes of a sweep: all first values together, then every other value by itself."""
+    known = catalog.choices(directories)
+    parsed, mistakes = overrides.parse(texts)
+    make = composer(directories)
+    for variant in overrides.variants(parsed, known):
+        mistakes += examine(variant, known, make)[1]
+    raise_all(mistakes)
 
 
 def composer(directories: Sequence[Path]) -> Callable[[tuple[str, ...]], DictConfig]:

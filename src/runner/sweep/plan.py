@@ -9,10 +9,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from runner.config import catalog, overrides, resolvers
-from runner.config.compose import AROUND_RUNS, Composed, composer, examine, hydra_config, raise_all, split
+from runner.config.compose import Composed, composer, examine, hydra_config, raise_all, split
 from runner.config.overrides import Override
 from runner.errors import RunnerError
-from runner.tracking.identity import identity
+from runner.tracking.identity import AROUND_RUNS, identity
 
 # Hydra's own ways to say what this project has groups of its own for.
 INSTEAD = {

@@ -21,6 +21,8 @@ MACHINE_SETTINGS = (
     "callbacks.learning_rate",
     "callbacks.profile",
 )
+# Sections that say how many runs there are and where they run; no run has them in its own configuration.
+AROUND_RUNS = ("sweep", "launcher")
 
 
 def identity(config: dict[str, Any]) -> str:

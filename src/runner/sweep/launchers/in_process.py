@@ -38,12 +38,12 @@ class InProcess:
 
 def run(work: Work) -> int:
     """The job's exit status; its output, tracebacks included, is in its console.log."""
-    from runner.commands import resume
-    from runner.launch import execute
+    from runner.launch import execute, go_on
 
     try:
         if work.composed is None:
-            return resume.main(work.arguments[1:])
+            go_on(work.directory)
+            return 0
         overrides = [*work.composed.overrides, f"hydra.run.dir={work.directory}"]
         execute(replace(work.composed, run_directory=work.directory, overrides=overrides))
     except RunnerError as error:

@@ -1,0 +1,124 @@
+"""A report as columns of text, for terminals and Markdown: settings, seeds, metrics, run directories."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.report.differences import label
+from runner.report.quantities import heading, places
+from runner.report.report import Report, Row
+from runner.report.statistic import Statistic
+from runner.report.writing import number, show
+
+LONGEST = 40
+# Of runs that share a remark, so many are named.
+NAMED = 8
+NOTHING = "No run satisfies the conditions."
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `key` says what it shows, `numeric` that it stands to the right."""
+
+    key: str
+    head: str
+    cells: tuple[str, ...]
+    numeric: bool
+
+
+def text_columns(report: Report) -> list[Column]:
+    """All columns from the left: settings, how many seeds, the sorting metric with its interval, metrics, paths."""
+    settings = [setting_column(key, report) for key in report.columns]
+    grouped = any(len(row.runs) > 1 for row in report.rows)
+    seeds = Column("seeds", "seeds", tuple(str(len(row.runs)) for row in report.rows), True)
+    metrics = [metric_column(name, report.rows) for name in report.metrics]
+    if grouped and metrics:
+        metrics.insert(1, interval_column(report.metric, report.rows))
+    paths = Column("run", "run", directories(report), False)
+    return [*settings, *([seeds] if grouped else []), *metrics, paths]
+
+
+def setting_column(key: str, report: Report) -> Column:
+    """A setting as it is typed; blank where a row has none."""
+    known = [row.settings[key] for row in report.rows if key in row.settings]
+    numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
+    cells = tuple(cut(show(row.settings[key])) if key in row.settings else "" for row in report.rows)
+    return Column(key, label(key, report.columns), cells, numeric)
+
+
+def cut(text: str) -> str:
+    """A long list or path without its middle."""
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[: half - 1]}…{text[-half:]}"
+
+
+def metric_column(name: str, rows: Sequence[Row]) -> Column:
+    """`0.9912 ± 0.0021` (mean and standard deviation), the number alone for one run, blank where there is none."""
+    found = [row.metrics.get(name) for row in rows]
+    digits = places(name, (each.mean for each in found if each is not None))
+    return Column(name, heading(name), tuple(measured(each, digits) for each in found), True)
+
+
+def measured(value: Statistic | None, digits: int | None) -> str:
+    """One cell of a metric; sizes and counts that are the same for all seeds need no deviation."""
+    if value is None:
+        return ""
+    mean = number(value.mean, digits)
+    return mean if value.std is None or (value.std == digits == 0) else f"{mean} ± {number(value.std, digits)}"
+
+
+def interval_column(name: str, rows: Sequence[Row]) -> Column:
+    """The 95 % interval of the mean; blank for a single run."""
+    found = [row.metrics.get(name) for row in rows]
+    digits = places(name, (each.mean for each in found if each is not None))
+    return Column(f"{name}/interval", "95 % interval", tuple(interval(each, digits) for each in found), True)
+
+
+def interval(value: Statistic | None, digits: int | None) -> str:
+    """`[0.9860, 0.9964]`."""
+    if value is None or value.low is None or value.high is None:
+        return ""
+    return f"[{number(value.low, digits)}, {number(value.high, digits)}]"
+
+
+def above(report: Report) -> Path:
+    """The directory that all runs of the report lie below."""
+    paths = [run.path.parent for row in report.rows for run in row.runs] + [run.path.parent for run in report.others]
+    return Path(os.path.commonpath(paths)) if paths else Path.cwd()
+
+
+def directories(report: Report) -> tuple[str, ...]:
+    """The run directories of each row, by what tells them apart."""
+    root = above(report)
+    names = [", ".join(str(run.path.relative_to(root)) for run in row.runs) for row in report.rows]
+    return tuple(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in names)
+
+
+def title(report: Report) -> str:
+    """What the table shows, in one line."""
+    count = sum(len(row.runs) for row in report.rows)
+    runs = f"{count} run{'s' * (count != 1)}"
+    order = (
+        f", by {report.metric}, the {'highest' if report.mode == 'max' else 'lowest'} first" if report.metric else ""
+    )
+    return f"{runs}{order}"
+
+
+def remarks(report: Report) -> list[str]:
+    """What a reader has to know to read the table."""
+    found = []
+    if any(len(row.runs) > 1 for row in report.rows):
+        found.append("± is the standard deviation over seeds; the interval is that of the mean, by Student's t.")
+    if early := [run for row in report.rows for run in row.runs if run.stopped]:
+        root = above(report)
+        names = ", ".join(str(run.path.relative_to(root)) for run in early[:NAMED])
+        more = f" and {len(early) - NAMED} more" if len(early) > NAMED else ""
+        found.append(f"Stopped early on request: {names}{more}.")
+    if count := len(report.repeats):
+        repeat = "runs repeat" if count > 1 else "run repeats"
+        found.append(
+            f"{count} older {repeat} a newer one with the same configuration and seed; only the newest counts "
+            "(--no-group shows all)."
+        )
+    return found

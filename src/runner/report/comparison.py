@@ -1,0 +1,75 @@
+"""Two runs side by side: configuration, metrics, environment."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.report.contents import read_json
+from runner.report.quantities import places, quantities
+from runner.report.runs import Run
+from runner.report.writing import number, show
+from runner.tracking.identity import AROUND_RUNS
+from runner.tracking.settings import flatten
+
+ENVIRONMENT = "environment.json"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that two runs have; `difference` is the second minus the first, empty where they are no numbers."""
+
+    name: str
+    values: tuple[str, str]
+    difference: str
+    equal: bool
+
+
+def compare(one: Run, other: Run) -> dict[str, list[Line]]:
+    """Everything that either run has, by section; choices come before the settings that follow from them."""
+    return {
+        "configuration": [
+            *lines(without(one.choices, AROUND_RUNS), without(other.choices, AROUND_RUNS)),
+            *lines(without(one.settings, one.choices), without(other.settings, other.choices)),
+        ],
+        "metrics": measured(quantities(one), quantities(other)),
+        "environment": lines(environment(one), environment(other)),
+    }
+
+
+def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The settings that are not called so; `mode` is a group and a key, and need not be told twice."""
+    return {key: value for key, value in settings.items() if key not in names}
+
+
+def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
+    """One line for every key of either mapping."""
+    found = []
+    for key in {**one, **other}:
+        values = (show(one[key]) if key in one else "", show(other[key]) if key in other else "")
+        found.append(Line(key, values, "", key in one and key in other and one[key] == other[key]))
+    return found
+
+
+def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]:
+    """One line for every number of either run, with the difference."""
+    found = []
+    for name in {**one, **other}:
+        known = [values[name] for values in (one, other) if name in values]
+        digits = places(name, known)
+        texts = (
+            number(one[name], digits) if name in one else "",
+            number(other[name], digits) if name in other else "",
+        )
+        difference = signed(known[1] - known[0], digits) if len(known) == 2 else ""
+        found.append(Line(name, texts, difference, len({*known}) == 1 and len(known) == 2))
+    return found
+
+
+def signed(value: float, digits: int | None) -> str:
+    """A difference with its sign; `=` where there is none."""
+    return f"{'+' if value > 0 else ''}{number(value, digits)}" if value else "="
+
+
+def environment(run: Run) -> dict[str, Any]:
+    """What environment.json says, by dotted keys; empty where the run has none."""
+    return flatten(read_json(run.path / ENVIRONMENT)[0])

@@ -1,0 +1,85 @@
+"""--where: which runs are reported, by their choices, settings and metrics."""
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.report.differences import MISSING, value_of
+from runner.report.names import resolve
+from runner.report.quantities import quantities
+from runner.report.runs import Run
+from runner.report.writing import show
+
+ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`name` `sign` `text`; the sign is one of = != < <= > >=."""
+
+    name: str
+    sign: str
+    text: str
+
+    def holds(self, run: Run) -> bool:
+        """Whether it does; a run without the value only satisfies !=."""
+        value = quantities(run).get(self.name, MISSING)
+        if value is MISSING:
+            value = value_of(run, self.name)
+        if self.sign == "=":
+            return value is not MISSING and equals(value, self.text)
+        if self.sign == "!=":
+            return value is MISSING or not equals(value, self.text)
+        number, limit = as_number(value), as_number(self.text)
+        return number is not None and limit is not None and ORDERS[self.sign](number, limit)
+
+
+def conditions(texts: Iterable[str], known: Sequence[str]) -> list[Condition]:
+    """Reads conditions such as `optimizer.lr=0.01`, `model=cnn`, `test/accuracy>0.9`.
+
+    Args:
+        known: the names of what runs have.
+
+    Raises:
+        RunnerError: no condition, a name that no run has, or an order of what is no number.
+    """
+    return [condition(text, known) for text in texts]
+
+
+def condition(text: str, known: Sequence[str]) -> Condition:
+    """One condition; see `conditions`."""
+    match = re.fullmatch(r"\s*([^=<>!\s]+)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", text)
+    if match is None:
+        raise RunnerError(
+            f"--where {text}: not a condition. Write NAME=VALUE, or one of != < <= > >=, such as 'test/accuracy>0.9'."
+        )
+    name, sign, value = match.groups()
+    if sign in ORDERS and as_number(value) is None:
+        raise RunnerError(f"--where {text}: {value or 'nothing'} is no number, so nothing is above or below it.")
+    return Condition(resolve(name, known, "--where"), sign.replace("==", "="), value)
+
+
+def equals(value: Any, text: str) -> bool:
+    """Whether a recorded value is what somebody wrote: numbers as numbers, all else as it is shown."""
+    number, wanted = as_number(value), as_number(text)
+    if number is not None and wanted is not None:
+        return number == wanted
+    return show(value).replace(" ", "") == text.replace(" ", "").strip("'\"")
+
+
+def as_number(value: Any) -> float | None:
+    """The value as a number, if it is one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -1,0 +1,152 @@
+"""By which settings runs differ: choices and what the user typed, without all that follows from them."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from runner.report.runs import Run
+from runner.tracking.console import SHOWN
+from runner.tracking.identity import AROUND_RUNS, MACHINE_SETTINGS
+
+SEED = "seed"
+# No value at all; null is a value.
+MISSING = object()
+
+# What each run has of one setting, in the order of the runs, in a form that can be compared and hashed.
+Values = tuple[Any, ...]
+
+
+def differing_columns(runs: Sequence[Run]) -> list[str]:
+    """Groups and dotted keys that tell these runs apart, those the user typed first; `seed` is not among them.
+
+    Left out are settings of the machine, and what the columns imply anyway: a choice of `model` stands for the dozen
+    settings of its file as long as all runs with this choice agree in them, the choice of `data` for the task it
+    brings along, and one of two keys that always hold the same value (`${seed}`) for both. What somebody typed is
+    never left out.
+    """
+    settings = {key for run in runs for key in run.settings}
+    table = differing_values(runs, (key for key in settings if not of_the_machine(key)))
+    groups = differing_groups(runs, table, settings)
+    typed = typed_keys(runs)
+    sections = tuple(f"{key}." for key in typed if not any(key in run.choices for run in runs))
+    typed_settings = [key for key in table if key not in (SEED, *groups) and f"{key}.".startswith(sections)]
+    columns = [*principal(groups, typed), *typed_settings]
+    settled = [table[key] for key in (SEED, *typed_settings) if key in table]
+    open_keys = []
+    for key in sorted(table.keys() - {*columns, *groups, SEED}, key=lambda key: (key.count("."), key)):
+        if follows(table[key], scope(key, groups, settings)):
+            settled.append(table[key])
+        else:
+            open_keys.append(key)
+    for key in open_keys:
+        if not any(copies(table[key], other, scope(key, groups, settings)) for other in settled):
+            columns.append(key)
+        settled.append(table[key])
+    order = {key: position for position, key in enumerate(typed)}
+    return sorted(dict.fromkeys(columns), key=lambda key: order.get(key, len(order)))
+
+
+def value_of(run: Run, column: str) -> Any:
+    """A choice, a setting, or MISSING; of runs that did not record their choices, the name of the section's class."""
+    if column in run.choices:
+        return run.choices[column]
+    if not run.choices and isinstance(target := run.settings.get(f"{column}._target_"), str):
+        return target.rpartition(".")[2]
+    return run.settings.get(column, MISSING)
+
+
+def differing_values(runs: Sequence[Run], keys: Iterable[str]) -> dict[str, Values]:
+    """The values of those keys that not all runs agree in."""
+    found = {}
+    for key in keys:
+        values = [value_of(run, key) for run in runs]
+        if any(value != values[0] or type(value) is not type(values[0]) for value in values):
+            kept = tuple(map(comparable, values))
+            if len(set(kept)) > 1:
+                found[key] = kept
+    return found
+
+
+def comparable(value: Any) -> Any:
+    """The value as something that can be hashed, in which true is not 1."""
+    plain = value is MISSING or value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+    return value if plain else json.dumps(value, default=str)
+
+
+def of_the_machine(key: str) -> bool:
+    """Whether a setting says where a run ran, not what it was."""
+    return any(key == each or key.startswith(f"{each}.") for each in MACHINE_SETTINGS)
+
+
+def section(group: str) -> str:
+    """The prefix of a group's settings: `quantization.backend.`."""
+    return group.replace("/", ".") + "."
+
+
+def differing_groups(runs: Sequence[Run], table: Mapping[str, Values], settings: Iterable[str]) -> dict[str, Values]:
+    """The groups whose choices differ; not those whose own settings are all the same for it."""
+    names = {group for run in runs for group in run.choices if group not in AROUND_RUNS and not of_the_machine(group)}
+    if not all(run.choices for run in runs):
+        names |= {key.removesuffix("._target_") for key in settings if re.fullmatch(r"\w+\._target_", key)}
+    differing = differing_values(runs, names)
+    whole = [group for group in differing if not any(key.startswith(section(group)) for key in settings)]
+    return {
+        group: values
+        for group, values in differing.items()
+        if group in whole or any(key.startswith(section(group)) for key in table)
+    }
+
+
+def typed_keys(runs: Sequence[Run]) -> list[str]:
+    """The groups and keys of all command lines, in the order in which they were typed."""
+    texts = dict.fromkeys(text for run in runs for text in run.overrides)
+    return list(dict.fromkeys(re.split(r"[=@]", text.lstrip("+~"), maxsplit=1)[0] for text in texts))
+
+
+def principal(groups: Mapping[str, Values], typed: Sequence[str]) -> list[str]:
+    """The groups whose choices the others follow from: those typed, and what is not decided by them."""
+    kept = [group for group in typed if group in groups]
+    rank = {group: position for position, group in enumerate(SHOWN)}
+    for group in sorted(groups.keys() - {*kept}, key=lambda group: (rank.get(group, len(rank)), group)):
+        if not follows(groups[group], [groups[each] for each in kept]):
+            kept.append(group)
+    return kept
+
+
+def scope(key: str, groups: Mapping[str, Values], settings: Iterable[str]) -> list[Values]:
+    """The choices that can decide a setting: of the groups whose section it is in, and of those without a section."""
+    return [
+        values
+        for group, values in groups.items()
+        if key.startswith(section(group)) or not any(each.startswith(section(group)) for each in settings)
+    ]
+
+
+def follows(values: Sequence[Any], reasons: Sequence[Values]) -> bool:
+    """Whether runs that agree in all reasons agree in this value; never so without a reason."""
+    known: dict[tuple[Any, ...], Any] = {}
+    return bool(reasons) and all(
+        known.setdefault(reason, value) == value
+        for reason, value in zip(zip(*reasons, strict=True), values, strict=True)
+    )
+
+
+def copies(values: Values, other: Values, reasons: Sequence[Values]) -> bool:
+    """Whether a setting has the value of another one wherever it is there, and is absent for a reason."""
+    absent = [value is MISSING for value in values]
+    pairs = zip(values, other, strict=True)
+    if follows(absent, reasons):
+        return all(value is MISSING or value == twin for value, twin in pairs)
+    return all(value == twin for value, twin in pairs)
+
+
+def label(column: str, columns: Iterable[str] = ()) -> str:
+    """A column's short name: the last part of its key, as long as no other column has the same."""
+    short = shortest(column)
+    return column if any(other != column and shortest(other) == short for other in columns) else short
+
+
+def shortest(column: str) -> str:
+    """The last part of a group's or a setting's name."""
+    return re.split(r"[./]", column.removesuffix("._target_"))[-1]

@@ -1,0 +1,88 @@
+"""The report for other programs: CSV, Markdown, JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from runner.report.cells import NOTHING, remarks, text_columns, title
+from runner.report.differences import MISSING, SEED, value_of
+from runner.report.report import Report, Row
+from runner.report.runs import Run
+from runner.report.writing import show
+from runner.tracking.files import finite
+from runner.tracking.tables import csv_text
+
+
+def as_csv(report: Report) -> str:
+    """One line a row: settings by their full keys, every figure in full precision, the run directories."""
+    grouped = any(len(row.runs) > 1 for row in report.rows)
+    return csv_text([flat(row, report, grouped) for row in report.rows])
+
+
+def flat(row: Row, report: Report, grouped: bool) -> dict[str, Any]:
+    """One row of the CSV file; what a row does not have is blank."""
+    cells: dict[str, Any] = {key: show(row.settings[key]) if key in row.settings else "" for key in report.columns}
+    cells |= {key: value for key, value in row.settings.items() if isinstance(value, float)}
+    cells["runs"] = len(row.runs)
+    for name in report.metrics:
+        value = row.metrics.get(name)
+        cells[name] = "" if value is None else value.mean
+        for part in ("std", "low", "high") if grouped else ():
+            cells[f"{name}/{part}"] = "" if value is None else getattr(value, part)
+    cells["run"] = " ".join(str(run.path) for run in row.runs)
+    return cells
+
+
+def as_markdown(report: Report) -> str:
+    """A pipe table, the remarks, and a list of the runs that are not done."""
+    lines = [f"{title(report)}.", ""] if report.rows else []
+    lines += [] if report.rows or report.others else [NOTHING]
+    columns = text_columns(report) if report.rows else []
+    if columns:
+        lines.append(pipes([each.head for each in columns]))
+        lines.append(pipes(["---:" if each.numeric else "---" for each in columns]))
+        lines += [pipes(cells) for cells in zip(*(each.cells for each in columns), strict=True)]
+    for remark in remarks(report):
+        lines += ["", remark]
+    if report.others:
+        lines += ["", "Not done:", ""]
+        lines += [f"- `{run.path}`: {run.state}; {run.reason}" for run in report.others]
+    return "\n".join(lines) + "\n"
+
+
+def pipes(cells: Sequence[str]) -> str:
+    """One line of a pipe table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def as_json(report: Report) -> str:
+    """Everything: all metrics of every row with their statistics, all runs with their states."""
+    content = {
+        "metric": report.metric,
+        "mode": report.mode,
+        "columns": report.columns,
+        "metrics": report.metrics,
+        "rows": [
+            {
+                "settings": row.settings,
+                "runs": [described(run) for run in row.runs],
+                "metrics": {name: asdict(value) for name, value in row.metrics.items()},
+            }
+            for row in report.rows
+        ],
+        "others": [{**described(run), "state": run.state, "reason": run.reason} for run in report.others],
+        "repeats": [described(run) for run in report.repeats],
+    }
+    return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+
+
+def described(run: Run) -> dict[str, Any]:
+    """What identifies a run."""
+    seed = value_of(run, SEED)
+    return {
+        "path": str(run.path),
+        "name": run.name,
+        "identity": run.identity,
+        "seed": None if seed is MISSING else seed,
+    }

@@ -1,0 +1,56 @@
+// What compressed and other networks cost, and how good they are.
+
+const ms = (value) => `${plain(value)} ms`;
+const atBatch = (what) => (batch) => `${what} at batch ${batch}`;
+// The first group of a pattern is the program whose cost it is, the second the batch size.
+const COSTS = [
+  { pattern: /^benchmark\/(.+)\/latency_ms\/batch_(\d+)$/, label: atBatch("latency"), write: ms },
+  { pattern: /^benchmark\/([^/]+)\/bytes$/, label: () => "file size", write: bytes },
+  { pattern: /^bytes\/((?:int8|float)[^/]*)$/, label: () => "file size", write: bytes },
+  { pattern: /^benchmark\/(.+)\/working_memory_bytes\/batch_(\d+)$/, label: atBatch("working memory"), write: bytes },
+  { pattern: /^(?=parameters$)/, label: () => "parameters", write: amount },
+];
+const FLOAT = /^(eager|compiled|bf16|float)/;
+const NO_QUALITY = /^(benchmark|bytes|seconds)\/|^parameters$/;
+
+// The metric that is weighed against the costs: the one of the report, unless that is a cost itself.
+const judged = [report.metric, ...report.shown].find((name) => name && !NO_QUALITY.test(name)) ?? "";
+const quality = judged.split("/").pop();
+const isCost = report.metrics.some(({ key, cost }) => key === judged && cost);
+const lowIsBest = judged === report.metric ? report.mode === "min" : isCost;
+const isBetter = (one, other) => (lowIsBest ? one < other : one > other);
+const isCompressed = (program) => program !== "" && !FLOAT.test(program);
+
+// A compressed program has the quality measured after compression, a float one that of the test.
+function qualityOf(row, program) {
+  const names = [...(isCompressed(program) ? [`compressed/${quality}`] : []), `test/${quality}`, judged];
+  return names.map((name) => meanOf(row, name)).find((mean) => mean !== null);
+}
+
+// Every cost with its points: one of each program of each row.
+function costs() {
+  const found = new Map();
+  for (const row of rows) {
+    for (const [name, statistic] of row.metrics) {
+      const kind = statistic?.mean > 0 && COSTS.find(({ pattern }) => pattern.test(name));
+      if (!kind) continue;
+      const [, program = "", batch] = name.match(kind.pattern);
+      const label = kind.label(batch);
+      if (!found.has(label)) found.set(label, { label, write: kind.write, points: new Map() });
+      const point = { row, program, cost: statistic.mean, quality: qualityOf(row, program) };
+      if (!missing(point.quality)) found.get(label).points.set(`${row.index}/${program}`, point);
+    }
+  }
+  const all = [...found.values()].map((cost) => ({ ...cost, points: [...cost.points.values()] }));
+  return all.filter(({ points }) => new Set(points.map(({ cost }) => cost)).size > 1);
+}
+
+// The points that no other one is at least as good as and cheaper, from the cheapest to the best.
+function frontOf(points) {
+  const order = (one, other) => one.cost - other.cost || (isBetter(one.quality, other.quality) ? -1 : 1);
+  const front = [];
+  for (const point of points.toSorted(order)) {
+    if (!front.length || isBetter(point.quality, front.at(-1).quality)) front.push(point);
+  }
+  return front;
+}

@@ -1,0 +1,83 @@
+"""The numbers of a run that a report can show and sort by: metrics, parameters, seconds, bytes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from runner.report.runs import Run
+from runner.report.writing import decimals
+
+PARAMETERS = "parameters"
+# The lower the better, by the last part of the name; of all other metrics the higher.
+COSTS = re.compile(
+    r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|seconds|parameters"
+    r"|(\w+_)?error|(\w+_)?loss)"
+)
+LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
+
+
+def quantities(run: Run) -> dict[str, float]:
+    """The run's metrics, `parameters`, `seconds/fit` … `seconds/total`, and `bytes/int8_program` … by artifact."""
+    known: dict[str, float] = dict(run.metrics)
+    if run.parameters is not None:
+        known[PARAMETERS] = run.parameters
+    known |= {f"seconds/{stage}": value for stage, value in run.seconds.items()}
+    return known | {f"bytes/{name}": size for name, size in run.artifacts.items()}
+
+
+def is_cost(name: str) -> bool:
+    """Whether less of it is better, as far as its name tells: `test/loss`, `benchmark/int8/latency_ms/batch_1`."""
+    return any(COSTS.fullmatch(part) for part in name.split("/"))
+
+
+@cache
+def heading(name: str) -> str:
+    """A quantity's name as the head of a column."""
+    if latency := LATENCY.fullmatch(name):
+        return f"{latency[1]} ms, batch {latency[2]}"
+    kind, _, rest = name.partition("/")
+    if kind == "bytes":
+        return f"{rest} bytes"
+    if kind == "seconds":
+        return "seconds" if rest == "total" else f"{rest} seconds"
+    return name
+
+
+def places(name: str, values: Iterable[float]) -> int | None:
+    """Decimals of the column of a quantity; see `decimals`."""
+    return 1 if name.startswith("seconds/") else decimals(values)
+
+
+def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]:
+    """The columns of a table, the most telling first: the metric, the same of compressed networks, latency, bytes, …
+
+    Args:
+        rows: the quantities of each run.
+        metric: what the table is sorted by.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    base = metric.rpartition("/")[2]
+    programs = latencies(names)
+    chosen = [
+        metric,
+        *(name for name in names if name in (f"test/{base}", f"compressed/{base}")),
+        *programs,
+        *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
+        *sorted((name for name in names if name.startswith("test/")), key=is_cost),
+        *(name for name in (PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
+    ]
+    return [name for name in dict.fromkeys(chosen) if name]
+
+
+def latencies(names: Iterable[str]) -> list[str]:
+    """The latencies of the compressed program, by batch size; where nothing was compressed, of the compiled one."""
+    found = [match for name in names if (match := LATENCY.fullmatch(name))]
+    for program in ("int8", "compiled"):
+        if own := [match for match in found if match[1] == program]:
+            return [match[0] for match in sorted(own, key=lambda match: int(match[2]))]
+    return []
+
+
+def differ(values: Iterable[float | None]) -> bool:
+    """Whether there are several different values."""
+    return len({*values} - {None}) > 1

@@ -1,0 +1,79 @@
+"""Rows of a report: runs in groups that differ in their seed only, with statistics, best first."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.report.differences import MISSING, SEED, comparable, value_of
+from runner.report.quantities import is_cost, quantities
+from runner.report.runs import Run
+from runner.report.statistic import Statistic, statistic
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        runs: a single run, or runs that differ in the seed only.
+        settings: values of the report's columns; a setting that the runs do not have is not in it.
+        metrics: of everything that the runs measured, not only of what the table shows.
+    """
+
+    runs: tuple[Run, ...]
+    settings: dict[str, Any]
+    metrics: dict[str, Statistic]
+
+
+def group_seeds(runs: Iterable[Run], columns: Sequence[str]) -> tuple[list[tuple[Run, ...]], list[Run]]:
+    """The runs in groups that agree in all columns, by seed; and the older ones among those of the same seed."""
+    groups: dict[tuple[Any, ...], dict[Any, Run]] = {}
+    repeats = []
+    for run in sorted(runs, key=lambda run: run.started or 0.0):
+        key = tuple(comparable(value_of(run, column)) for column in columns)
+        seeds = groups.setdefault(key, {})
+        seed = comparable(value_of(run, SEED))
+        if seed in seeds:
+            repeats.append(seeds.pop(seed))
+        seeds[seed] = run
+    return [tuple(sorted(seeds.values(), key=by_seed)) for seeds in groups.values()], repeats
+
+
+def by_seed(run: Run) -> tuple[float, str]:
+    """Sorts runs by seed."""
+    seed = value_of(run, SEED)
+    return (seed if isinstance(seed, (int, float)) else 0.0), str(run.path)
+
+
+def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> Row:
+    """One row; where its runs differ in a column (`seed`), it holds no value there."""
+    settings = {}
+    for column in columns:
+        values = {comparable(value_of(run, column)) for run in runs}
+        if len(values) == 1 and (value := value_of(runs[0], column)) is not MISSING:
+            settings[column] = value
+    measured: dict[str, list[float]] = {}
+    for run in runs:
+        for name, each in quantities(run).items():
+            measured.setdefault(name, []).append(each)
+    return Row(runs, settings, {name: statistic(values) for name, values in measured.items()})
+
+
+def ranked(rows: Iterable[Row], metrics: Sequence[str], mode: str) -> list[Row]:
+    """The rows by the first metric, best first; ties by the next ones, rows without a metric behind those with it."""
+    signs = [-1 if (mode == "max" if index == 0 else not is_cost(name)) else 1 for index, name in enumerate(metrics)]
+
+    def rank(row: Row) -> tuple[Any, ...]:
+        pairs = zip(metrics, signs, strict=True)
+        values = [(row.metrics.get(name), sign) for name, sign in pairs]
+        return *((each is None, sign * each.mean if each else 0.0) for each, sign in values), str(row.runs[0].path)
+
+    return sorted(rows, key=rank)
+
+
+def best_of_each(rows: Iterable[Row], column: str) -> list[Row]:
+    """The first row of each value of a setting."""
+    first: dict[Any, Row] = {}
+    for row in rows:
+        first.setdefault(comparable(value_of(row.runs[0], column)), row)
+    return list(first.values())

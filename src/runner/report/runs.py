@@ -1,0 +1,94 @@
+"""Runs on disk: where they lie, and their curves; small text files only."""
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from runner.errors import RunnerError
+from runner.report.contents import mapping, read_json
+from runner.report.record import Run, job_without_run, read_run
+
+__all__ = ["Run", "curves", "find_runs", "read_run"]
+
+# What lies inside a run directory and holds no further runs.
+INSIDE = ("artifacts", "checkpoints", "tensorboard")
+# In a sweep's directory, the list of its jobs.
+SWEEP = "sweep.json"
+
+
+def find_runs(places: Sequence[Path]) -> list[Run]:
+    """The runs in these directories and below them, each once, by path.
+
+    Raises:
+        RunnerError: a place does not exist, is no directory, or holds no run at all.
+    """
+    found: dict[Path, Run] = {}
+    for place in places:
+        if not place.is_dir():
+            what = "is a file; name the run directory it lies in" if place.exists() else "there is no such directory"
+            raise RunnerError(f"{place}: {what}.")
+        here = {run.path: run for run in runs_below(place)}
+        if not here:
+            raise RunnerError(
+                f"{place}: holds no run. Name run directories, sweep directories, or a directory above them."
+            )
+        found |= here
+    return list(found.values())
+
+
+def runs_below(place: Path) -> Iterator[Run]:
+    """The runs of `place` and of what lies below it, by path; jobs of a sweep that never became one among them."""
+    for folder, inner, files in os.walk(place.resolve()):
+        inner[:] = sorted((name for name in inner if not name.startswith(".")), key=in_order)
+        if is_run({*files}):
+            inner[:] = [name for name in inner if name not in INSIDE]
+            yield read_run(Path(folder))
+        elif SWEEP in files:
+            yield from jobs_without_run(Path(folder))
+
+
+def in_order(name: str) -> tuple[int, str]:
+    """Sorts directories by name; numbers, as a sweep calls its runs, by their size."""
+    return (int(name), "") if name.isdecimal() else (0, name)
+
+
+def is_run(files: set[str]) -> bool:
+    """Whether a directory with these files is a run's; `config.yaml` alone is also a directory of choices."""
+    return bool({"result.json", "status.json"} & files) or {"config.yaml", "overrides.yaml"} <= files
+
+
+def jobs_without_run(sweep: Path) -> Iterator[Run]:
+    """The jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
+    jobs = read_json(sweep / SWEEP)[0].get("jobs")
+    for job in map(mapping, jobs if isinstance(jobs, list) else []):
+        path = sweep / str(job.get("number"))
+        if "number" in job and not (path.is_dir() and is_run({each.name for each in path.iterdir()})):
+            yield job_without_run(path, job)
+
+
+def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
+    """What metrics.csv logged: (step, value) in the order of the file by metric; empty where there is no such file.
+
+    Values that are no finite numbers, and lines that were cut off, are left out.
+    """
+    try:
+        with (run.path / "metrics.csv").open(newline="", encoding="utf-8", errors="replace") as file:
+            return points(csv.reader(file))
+    except (OSError, csv.Error):
+        return {}
+
+
+def points(rows: Iterable[Sequence[str]]) -> dict[str, list[tuple[float, float]]]:
+    """The rows `step, epoch, metric, value` by metric."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        try:
+            step, _, metric, text = row
+            point = (float(step), float(text))
+        except ValueError:  # the header, and lines that are no rows
+            continue
+        if all(map(math.isfinite, point)):
+            found.setdefault(metric, []).append(point)
+    return found

@@ -1,0 +1,61 @@
+"""What became of a run that left no result."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from runner.tracking.liveness import is_alive, is_elsewhere
+
+DONE = "done"
+# Without these a result.json cannot be reported.
+ENTRIES = ("name", "identity", "metrics", "seconds")
+# States in which `python -m runner resume` goes on.
+RESUMABLE = ("failed", "interrupted", "died")
+LENGTH = 160
+
+
+def missing_entries(result: Mapping[str, Any]) -> str:
+    """What a result.json lacks, in words; empty where it is complete."""
+    missing = [name for name in ENTRIES if name not in result]
+    return f"result.json has no {', '.join(missing)}" if missing else ""
+
+
+def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
+    """State and reason of a run without a result, from its status.json (empty where there is none)."""
+    if not status:
+        return "unfinished", "neither status.json nor result.json: it never began"
+    state = status.get("state")
+    if state in ("running", "starting"):
+        return progress(status)
+    if state in ("failed", "interrupted"):
+        return state, first_line(status.get("error")) + stage(status)
+    if state == DONE:
+        return "damaged", "status.json says done, but there is no result.json"
+    return "older layout", f"status.json knows no state {state!r}"
+
+
+def progress(status: Mapping[str, Any]) -> tuple[str, str]:
+    """Running, or died: status.json of a killed process says running for ever."""
+    if is_elsewhere(status):
+        return "running", f"says its status, on {status['host']}, which cannot be asked from here{stage(status)}"
+    if is_alive(status):
+        return "running", f"process {status['pid']}{since(status.get('started'))}{stage(status)}"
+    return "died", f"process {status.get('pid', '(unknown)')} is gone{stage(status)}"
+
+
+def stage(status: Mapping[str, Any]) -> str:
+    """Where the run was, as the end of a sentence."""
+    return f", in stage {status['stage']}" if status.get("stage") else ""
+
+
+def since(started: Any) -> str:
+    """When the run began, as part of a sentence."""
+    if not isinstance(started, (int, float)):
+        return ""
+    return time.strftime(" since %Y-%m-%d %H:%M", time.localtime(started))
+
+
+def first_line(error: Any, nothing: str = "no reason recorded") -> str:
+    """The first line of an error, cut to a readable length."""
+    text = (str(error or "").strip().splitlines() or [nothing])[0]
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

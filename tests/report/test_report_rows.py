@@ -1,0 +1,262 @@
+"""Rows: runs that differ in their seed are one row with statistics, the best row is the first."""
+
+from math import sqrt
+from pathlib import Path
+
+import pytest
+from written_runs import Write, status_writer, writer
+
+from runner.errors import RunnerError
+from runner.report.quantities import heading, is_cost
+from runner.report.report import build_report
+from runner.report.runs import find_runs
+
+
+@pytest.fixture
+def write(tmp_path) -> Write:
+    return writer(tmp_path / "runs")
+
+
+@pytest.fixture
+def write_status(tmp_path) -> Write:
+    return status_writer(tmp_path / "runs")
+
+
+@pytest.fixture
+def grid(write) -> Path:
+    """Two networks with two seeds each: cnn reaches 0.8 and 0.6, mlp 0.9 and 0.7, and has the higher loss."""
+    for model, values, loss in (("cnn", (0.8, 0.6), 0.5), ("mlp", (0.9, 0.7), 1.5)):
+        for seed, value in enumerate(values, 1):
+            path = write(model=model, seed=seed, metrics={"test/accuracy": value, "test/loss": loss, "val/loss": loss})
+    return path.parent
+
+
+def values(report, metric="test/accuracy"):
+    return [row.metrics[metric].mean if metric in row.metrics else None for row in report.rows]
+
+
+def test_seeds_are_one_row_with_mean_deviation_and_interval(grid):
+    report = build_report(find_runs([grid]))
+    assert [row.settings for row in report.rows] == [{"model": "mlp"}, {"model": "cnn"}]
+    best = report.rows[0].metrics["test/accuracy"]
+    assert (best.mean, best.count) == (pytest.approx(0.8), 2)
+    assert best.std == pytest.approx(sqrt(0.02))
+    assert best.high - best.mean == pytest.approx(12.7062047362 * 0.1)
+    assert [[run.settings["seed"] for run in row.runs] for row in report.rows] == [[1, 2], [1, 2]]
+    assert (report.metric, report.mode, report.columns) == ("test/accuracy", "max", ["model"])
+
+
+def test_without_grouping_each_run_is_a_row_and_the_seed_a_column(grid):
+    report = build_report(find_runs([grid]), group=False)
+    assert [tuple(row.settings.values()) for row in report.rows] == [("mlp", 1), ("cnn", 1), ("mlp", 2), ("cnn", 2)]
+    assert report.columns == ["model", "seed"]
+
+
+def test_the_seed_is_a_column_where_every_row_has_another_one(write):
+    runs = find_runs([write(model="cnn", seed=1), write(model="mlp", seed=2)])
+    assert build_report(runs).columns == ["model", "seed"]
+    assert build_report(runs, columns=["model"]).columns == ["model"]
+
+
+def test_seeds_in_a_different_number_for_each_row_are_counted(write):
+    for seed in (1, 2, 3):
+        write(seed=seed, metrics={"test/accuracy": 0.5} if seed < 3 else {})
+    path = write(model="mlp")
+    report = build_report(find_runs([path.parent]))
+    counts = {row.settings["model"]: row.metrics["test/accuracy"].count for row in report.rows}
+    assert counts == {"cnn": 2, "mlp": 1}
+
+
+def test_a_repeated_run_does_not_count_twice(write):
+    older, newer = write(metrics={"test/accuracy": 0.5}), write(metrics={"test/accuracy": 0.7})
+    write(seed=2, metrics={"test/accuracy": 0.9})
+    report = build_report(find_runs([older.parent]))
+    assert [run.path for run in report.repeats] == [older]
+    assert report.rows[0].runs[0].path == newer
+    assert values(report) == [pytest.approx(0.8)]
+    assert len(build_report(find_runs([older.parent]), group=False).rows) == 3
+
+
+def test_a_lower_loss_is_better(grid):
+    report = build_report(find_runs([grid]), metric="test/loss")
+    assert (report.mode, values(report, "test/loss")) == ("min", [0.5, 1.5])
+    assert report.metrics[0] == "test/loss"
+
+
+def test_the_direction_can_be_said(grid):
+    report = build_report(find_runs([grid]), metric="test/loss:max")
+    assert (report.mode, values(report, "test/loss")) == ("max", [1.5, 0.5])
+
+
+def test_a_metric_has_the_direction_of_the_monitored_one(write):
+    monitor = {"task.monitor": "val/hamming", "task.monitor_mode": "min"}
+    runs = [write(seed=1, metrics={"test/hamming": value}, settings=monitor | {"a": value}) for value in (0.3, 0.1)]
+    report = build_report(find_runs(runs))
+    assert (report.metric, report.mode, values(report, "test/hamming")) == ("test/hamming", "min", [0.1, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"val/accuracy": 1, "test/accuracy": 1}, "test/accuracy"),
+        ({"val/accuracy": 1, "test/f1": 1}, "val/accuracy"),
+        ({"test/f1": 1, "test/loss": 1}, "test/f1"),
+        ({"train/loss": 1}, "train/loss"),
+    ],
+)
+def test_the_metric_is_what_the_runs_were_selected_by_on_test_data(write, metrics, expected):
+    assert build_report(find_runs([write(metrics=metrics)])).metric == expected
+
+
+def test_runs_without_the_metric_come_last(write):
+    for value in (None, 0.3, 0.6):
+        path = write(settings={"a": value}, metrics={"test/accuracy": value, "test/f1": 0.1})
+    assert values(build_report(find_runs([path.parent]))) == [0.6, 0.3, None]
+
+
+def test_equal_rows_are_ordered_by_what_the_compressed_networks_reach(write):
+    for name, value in (("static", 0.7), ("qat", 0.9), ("none", None)):
+        metrics = {"test/accuracy": 0.95, "compressed/accuracy": value, "benchmark/int8/latency_ms/batch_1": 2.0}
+        metrics["benchmark/compiled/latency_ms/batch_1"] = 3.0
+        sizes = {"int8_program": {"path": "a", "bytes": 10}, "figure": {"path": "b", "bytes": 99}}
+        path = write(settings={"recipe": name}, metrics=metrics, artifacts=sizes)
+    report = build_report(find_runs([path.parent]))
+    assert [row.settings["recipe"] for row in report.rows] == ["qat", "static", "none"]
+    shown = ["test/accuracy", "compressed/accuracy", "benchmark/int8/latency_ms/batch_1", "bytes/int8_program"]
+    assert report.metrics == shown
+
+
+def test_of_equal_rows_the_faster_one_comes_first(write):
+    for name, latency in (("a", 3.0), ("b", 1.0), ("c", 2.0)):
+        metrics = {"test/accuracy": 0.5, "benchmark/int8/latency_ms/batch_1": latency}
+        path = write(settings={"recipe": name}, metrics=metrics)
+    report = build_report(find_runs([path.parent]))
+    assert [row.settings["recipe"] for row in report.rows] == ["b", "c", "a"]
+
+
+def test_the_compiled_program_is_timed_where_nothing_was_compressed(write):
+    names = [f"benchmark/{name}/latency_ms/batch_{batch}" for name in ("eager", "compiled") for batch in (16, 1)]
+    report = build_report(find_runs([write(metrics={"test/accuracy": 1.0} | dict.fromkeys(names, 1.0))]))
+    wanted = ["benchmark/compiled/latency_ms/batch_1", "benchmark/compiled/latency_ms/batch_16"]
+    assert report.metrics == ["test/accuracy", *wanted]
+
+
+def test_parameters_and_seconds_are_shown_where_they_differ(write):
+    paths = [write(model=model, parameters=number) for model, number in (("cnn", 10), ("mlp", 20))]
+    assert build_report(find_runs(paths)).metrics == ["test/accuracy", "parameters"]
+
+
+def test_others_are_kept_apart(write, write_status):
+    path = write()
+    write_status("dead", state="running", pid=2**22 + 1)
+    report = build_report(find_runs([path.parent]))
+    assert len(report.rows) == 1
+    assert [(run.path.name, run.state) for run in report.others] == [("dead", "died")]
+
+
+def test_a_report_without_any_result_has_no_rows(write_status):
+    report = build_report(find_runs([write_status("a", state="failed")]), metric="test/accuracy")
+    assert (report.rows, report.metric, len(report.others)) == ([], "test/accuracy", 1)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "kept"),
+    [
+        (["model=cnn"], {"cnn1", "cnn2"}),
+        (["model!=cnn"], {"mlp1", "mlp2"}),
+        (["model=cnn", "seed=2"], {"cnn2"}),
+        (["test/accuracy>0.7"], {"cnn1", "mlp1"}),
+        (["test/accuracy >= 0.7"], {"cnn1", "mlp1", "mlp2"}),
+        (["test/loss<1"], {"cnn1", "cnn2"}),
+        (["test/loss<=0.5"], {"cnn1", "cnn2"}),
+        (["optimizer.lr=1e-2"], {"cnn1", "cnn2", "mlp1", "mlp2"}),
+        (["lr==0.01"], {"cnn1", "cnn2", "mlp1", "mlp2"}),
+        (["model.hidden=[64,32]"], {"mlp1", "mlp2"}),
+        (["model.hidden!=[64,32]"], {"cnn1", "cnn2"}),
+        (["model.hidden>3"], set()),
+        (["name = 'mlp-digits'"], {"mlp1", "mlp2"}),
+    ],
+)
+def test_conditions_choose_runs(grid, conditions, kept):
+    report = build_report(find_runs([grid]), where=conditions, group=False)
+    assert {f"{run.choices['model']}{run.settings['seed']}" for row in report.rows for run in row.runs} == kept
+
+
+def test_conditions_choose_among_the_others_too_but_drop_none_that_is_unknown(write, write_status):
+    path = write(seed=3)
+    write_status("four", state="failed")
+    damaged = write_status("damaged", state="failed")
+    (damaged / "result.json").write_text("{")
+    (damaged / "config.yaml").unlink()
+    report = build_report(find_runs([path.parent]), where=["seed=1"])
+    assert [run.path.name for run in report.others] == ["damaged"]
+
+
+def test_the_best_of_each_value(grid):
+    report = build_report(find_runs([grid]), best_per="model", group=False)
+    assert [(row.settings["model"], row.settings["seed"]) for row in report.rows] == [("mlp", 1), ("cnn", 1)]
+
+
+def test_columns_are_those_asked_for(grid):
+    report = build_report(find_runs([grid]), columns=["lr", "val/loss"])
+    assert (report.columns, report.metrics) == (["optimizer.lr"], ["test/accuracy", "val/loss"])
+    assert [row.settings for row in report.rows] == [{"optimizer.lr": 0.01}] * 2
+    only_settings = build_report(find_runs([grid]), columns=["seed"])
+    assert only_settings.metrics[:2] == ["test/accuracy", "test/loss"]
+    assert [row.settings for row in only_settings.rows] == [{}, {}]  # each row has several seeds
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"where": ["modl=cnn"]}, r"--where modl: no run has it\. Did you mean model"),
+        ({"where": ["model"]}, r"--where model: not a condition\. Write NAME=VALUE"),
+        ({"where": ["seed>many"]}, r"--where seed>many: many is no number"),
+        ({"where": ["loss>1"]}, r"--where loss: could be test/loss, val/loss; write it in full"),
+        ({"columns": ["modl"]}, r"--columns modl: no run has it\. Did you mean model"),
+        ({"metric": "test/acuracy"}, r"--metric test/acuracy: no run has it\. Did you mean test/accuracy"),
+        ({"metric": "model"}, r"--metric model: no run has it"),
+        ({"metric": "test/loss:best"}, r"--metric test/loss:best: write test/loss:max or test/loss:min"),
+        ({"best_per": "modl"}, r"--best-per modl: no run has it\. Did you mean model"),
+    ],
+)
+def test_what_no_run_has_is_named(grid, options, words):
+    with pytest.raises(RunnerError, match=words):
+        build_report(find_runs([grid]), **options)
+
+
+def test_all_mistakes_are_named_at_once(grid):
+    with pytest.raises(RunnerError, match=r"(?s)^3 things to mend:.*--where x:.*--columns y:.*--metric z:"):
+        build_report(find_runs([grid]), where=["x=1"], columns=["y"], metric="z")
+
+
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [
+        ("test/loss", True),
+        ("test/rmse", True),
+        ("benchmark/int8/latency_ms/batch_16", True),
+        ("benchmark/int8/working_memory_bytes/batch_1", True),
+        ("bytes/int8_program", True),
+        ("seconds/total", True),
+        ("test/accuracy", False),
+        ("test/r2", False),
+        ("compressed/lossless_share", False),
+    ],
+)
+def test_costs_are_known_by_their_names(name, cost):
+    assert is_cost(name) == cost
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("test/accuracy", "test/accuracy"),
+        ("benchmark/int8/latency_ms/batch_16", "int8 ms, batch 16"),
+        ("bytes/int8_program", "int8_program bytes"),
+        ("seconds/total", "seconds"),
+        ("seconds/fit", "fit seconds"),
+    ],
+)
+def test_heads_of_columns_are_short(name, expected):
+    assert heading(name) == expected
