@@ -14,6 +14,7 @@ from runner.build import build, check_call
 from runner.config import catalog
 from runner.config.compose import compose
 from runner.errors import RunnerError
+from runner.sweep.plan import plan
 
 CONF = catalog.own_config_directory()
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -48,8 +49,12 @@ def test_three_header_lines(path):
 
 
 def test_its_command_composes_and_everything_builds(path, users_files):
+    overrides = overrides_of(path, users_files)
+    if overrides[:1] == ["-m"]:
+        its_sweep_can_run(overrides[1:])
+        return
     try:
-        composed = compose(overrides_of(path, users_files))
+        composed = compose(overrides)
     except RunnerError as error:
         if "not installed here" not in str(error):
             raise
@@ -65,6 +70,14 @@ def test_its_command_composes_and_everything_builds(path, users_files):
     build_trainer(config)
     if config.quantization.kind != "none":
         assert build(config, "quantization.recipe").kind == config.quantization.kind
+
+
+def its_sweep_can_run(overrides):
+    """Every job composes and fits; a search has ranges; the launcher takes its settings."""
+    planned = plan(overrides, None)
+    assert not [job.mistakes for job in planned.jobs if job.mistakes]
+    assert len(planned.jobs) > 1 or (planned.sweep["search"] and planned.space)
+    check_call("launcher", planned.launcher, set())
 
 
 def overrides_of(path, users_files):
