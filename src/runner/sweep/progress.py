@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from runner.sweep.plan import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
@@ -122,9 +123,8 @@ class Progress:
         shown = self.worth_showing(entries)
         for entry in shown:
             epoch, left = self.epochs(entry)
-            table.add_row(
-                str(entry.number), entry.title, epoch, self.metric(entry), f"[{STYLES[entry.state]}]{entry.state}", left
-            )
+            words = (str(entry.number), entry.title, epoch, self.metric(entry))
+            table.add_row(*map(Text, words), Text(entry.state, STYLES[entry.state]), Text(left))
         counts = {state: sum(entry.state == state for entry in entries) for state in STYLES}
         table.caption = "  ".join(f"{count} {state}" for state, count in counts.items() if count)
         return table

@@ -104,8 +104,7 @@ class Sweep:
         elif state in ("running", "starting"):
             entry.state = RUNNING if is_alive(status) else INTERRUPTED
         elif state in (FAILED, INTERRUPTED):
-            # What the user can mend speaks for itself, without the name of an exception.
-            entry.state, entry.error = state, str(status.get("error") or "").removeprefix("RunnerError: ")
+            entry.state, entry.error = state, str(status.get("error") or "")
         elif entry.state == RUNNING:
             entry.state = INTERRUPTED
         return entry.state

@@ -85,7 +85,9 @@ class RunDirectory:
             self.update_status(state="interrupted", ended=time.time(), error=str(signal))
             raise
         except BaseException as error:
-            self.update_status(state="failed", ended=time.time(), error=f"{type(error).__name__}: {error}")
+            # What the user can mend speaks for itself, without the name of an exception.
+            told = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+            self.update_status(state="failed", ended=time.time(), error=told)
             raise
         self.update_status(state="done", stage=None, ended=time.time())
 
