@@ -179,6 +179,10 @@ class DataModule(pl.LightningDataModule, ABC):
         split = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
         return self.transform(split.spread(count).inputs)
 
+    def identify(self, row: int) -> dict[str, Any]:
+        """What a row of this dataset is known by, for tables of predictions; nothing where rows have no name."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """What prediction needs without the data: plain Python."""
         return {"class_names": list(self.class_names) if self.class_names else None}
