@@ -16,7 +16,7 @@ from runner.tracking import graph_figures
 
 
 class NodeClassification(Classification):
-    """Inputs are a `Graph` asked for n nodes; outputs its network's logits for these, (n, num_classes); targets int64 (n,).
+    """Inputs are a `Graph` asked for n nodes; outputs logits of these, (n, num_classes); targets int64 (n,).
 
     Loss and metrics are taken over the nodes a batch asks for. Those a sampler took with another probability count
     accordingly (`Graph.importance`), and a batch that asks for none has loss 0.

@@ -103,22 +103,15 @@ def draw_nodes(
         fill = [COLOURS[predicted[node] % len(COLOURS)] for node in nodes]
         ring = [RED if true[node] != predicted[node] else "#333333" for node in nodes]
         width = [2.4 if true[node] != predicted[node] else 0.6 for node in nodes]
-        nx.draw_networkx_nodes(
-            graph,
-            place,
-            nodes,
-            node_size=260,
-            node_shape=shape,
-            node_color=fill,
-            edgecolors=ring,
-            linewidths=width,
-            ax=axes,
-        )
+        look = {"node_size": 260, "node_shape": shape, "node_color": fill, "edgecolors": ring, "linewidths": width}
+        nx.draw_networkx_nodes(graph, place, nodes, ax=axes, **look)
     nx.draw_networkx_labels(graph, place, font_size=7 if len(true) < 1000 else 6, ax=axes)
     for node in graph:
         if true[node] != predicted[node]:
             text = f"true: {shorten(name(names, true[node]))}"
-            axes.annotate(text, place[node], (0, -13), textcoords="offset points", ha="center", fontsize=6, color=RED)
+            axes.annotate(
+                text, tuple(place[node]), (0, -13), textcoords="offset points", ha="center", fontsize=6, color=RED
+            )
 
 
 def legend(classes: Sequence[int], names: Sequence[str]) -> list[Line2D]:

@@ -57,8 +57,8 @@ class Cora(NodeDataModule):
         with files.copied(folder, "Cora", names) as place, contextlib.redirect_stderr(io.StringIO()):
             cora = Planetoid(str(place), "Cora")[0]
         x = cora.x / cora.x.sum(1, keepdim=True).clamp(min=1) if self.row_normalize else cora.x
-        parts = (mask.nonzero().flatten() for mask in (cora.train_mask, cora.val_mask, cora.test_mask))
-        return LabelledGraph(x, cora.edge_index, cora.y, *parts, FIELDS)
+        train, val, test = (mask.nonzero().flatten() for mask in (cora.train_mask, cora.val_mask, cora.test_mask))
+        return LabelledGraph(x, cora.edge_index, cora.y, train, val, test, FIELDS)
 
 
 def check_published(folder: Path) -> None:

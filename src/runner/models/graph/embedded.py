@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import DeepGCNLayer, GatedGraphConv, GENConv, JumpingKnowledge, MessagePassing
 
 from runner.models.graph.convolution import GraphConvolution
-from runner.models.graph.stack import GraphNet
+from runner.models.graph.stack import GraphNet, drop
 
 
 class EmbeddedNet(GraphNet):
@@ -48,7 +48,7 @@ class EmbeddedNet(GraphNet):
         propagation: Tensor | None = None,
     ) -> Tensor:
         """Float (nodes, in_features), int64 (2, edges) -> float (nodes, num_outputs); see GraphNet."""
-        x = F.relu(self.embedding(F.dropout(x, self.dropout, self.training)))
+        x = F.relu(self.embedding(drop(x, self.dropout, self.training)))
         outputs = []
         for number, layer in enumerate(self.layers):
             x = self.activation(layer(x, edge_index, **self.extras(number, edge_weight, propagation)))
