@@ -1,6 +1,7 @@
 """DataModule: what every dataset has in common — splits in memory, ready batches, one transform per batch."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -73,6 +74,8 @@ class DataModule(pl.LightningDataModule, ABC):
     """
 
     kind: ClassVar[str]
+    # Row numbers int64 (n,) that `predict` answers for when it is given no files; None where it must be given some.
+    own_samples: Callable[[], Tensor] | None = None
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from runner.tracking.figures import BLUE, GREY, RED, shorten
 LAYOUT_SEED = 0
 # Larger graphs are shown by the neighbourhood of one node: names and edges could not be told apart.
 LARGEST_DRAWN = 60
+NEIGHBOURS_DRAWN = 5
 EDGES_WITH_WEIGHTS = 80
 COLOURS = matplotlib.colormaps["tab10"].colors + matplotlib.colormaps["Set3"].colors  # type: ignore[attr-defined]
 
@@ -53,7 +54,7 @@ def labelled_graph(
     draw_nodes(axes, shown, place, true.tolist(), predicted.tolist(), set(trained.tolist()), names)
     part = "" if len(shown) == len(graph) else f"{len(shown)} of {len(graph):,} nodes around one; "
     right = float((true == predicted).float().mean()) if len(true) else 1.0
-    axes.set_title(f"{part}{right:.1%} of all nodes right\n{summary(edge_index, true)}", fontsize=10)
+    axes.set_title(f"{part}{right:.1%} of all nodes right\n{summary(edge_index, true)}", fontsize=9)
     classes = sorted({int(predicted[node]) for node in shown} | {int(true[node]) for node in shown})
     axes.legend(handles=legend(classes, names), loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8, frameon=False)
     return figure
@@ -69,9 +70,16 @@ def to_networkx(edge_index: Tensor, nodes: int, edge_weight: Tensor | None = Non
 
 
 def neighbourhood(graph: nx.DiGraph, centre: int) -> nx.DiGraph:
-    """The at most `LARGEST_DRAWN` nodes nearest to `centre`, whatever way edges point."""
-    near = nx.single_source_shortest_path_length(graph.to_undirected(as_view=True), centre)
-    kept = sorted(near, key=lambda node: (near[node], node))[:LARGEST_DRAWN]
+    """At most `LARGEST_DRAWN` nodes near `centre`, whatever way edges point; of a hub's neighbours only some."""
+    ties, kept, frontier = graph.to_undirected(as_view=True), [centre], [centre]
+    while frontier and len(kept) < LARGEST_DRAWN:
+        found: list[int] = []
+        for node in frontier:
+            new = sorted(set(ties[node]) - {*kept, *found})
+            generator = np.random.default_rng((LAYOUT_SEED, node))
+            found += generator.permutation(new).tolist()[:NEIGHBOURS_DRAWN]
+        frontier = found[: LARGEST_DRAWN - len(kept)]
+        kept += frontier
     return graph.subgraph(sorted(kept))
 
 
@@ -133,7 +141,7 @@ def name(names: Sequence[str], index: int) -> str:
 
 
 def summary(edge_index: Tensor, classes: Tensor) -> str:
-    """Nodes, edges, degrees, isolated nodes, self-loops, and the share of edges within a class, in one line."""
+    """Nodes, edges, degrees, isolated nodes, self-loops, and the share of edges within a class, in two lines."""
     nodes, (source, target) = len(classes), edge_index
     degree = torch.bincount(target, minlength=nodes)
     loops = int((source == target).sum())
@@ -145,7 +153,7 @@ def summary(edge_index: Tensor, classes: Tensor) -> str:
     words += [f"{int((~touched).sum())} isolated", f"{loops} self-loops"]
     if edge_index.shape[1]:
         words.append(f"{float((classes[source] == classes[target]).float().mean()):.0%} of edges within a class")
-    return ", ".join(words)
+    return ", ".join(words[:3]) + "\n" + ", ".join(words[3:])
 
 
 def degrees(edge_index: Tensor, nodes: int) -> Figure:
@@ -161,6 +169,7 @@ def degrees(edge_index: Tensor, nodes: int) -> Figure:
         axes.set_yscale("log")
     if int(degree.max()) > 40:
         axes.set_xscale("symlog", linthresh=10)
+    axes.set_xlim(left=-0.6)
     axes.set_title(f"degree {float(degree.float().mean()):.2f} on average, median {int(degree.median())}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
