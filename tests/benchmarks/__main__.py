@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import epoch, time_to_accuracy
+from tests.benchmarks import epoch, graph_epoch, time_to_accuracy
 
-BENCHMARKS = {"epoch": epoch.main, "time_to_accuracy": time_to_accuracy.main}
+BENCHMARKS = {"epoch": epoch.main, "graph_epoch": graph_epoch.main, "time_to_accuracy": time_to_accuracy.main}
 
 
 def main(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import DeepGCNLayer, GatedGraphConv, GENConv, JumpingKnowledge, MessagePassing
 
 from runner.models.graph.convolution import GraphConvolution
-from runner.models.graph.stack import GraphNet, drop
+from runner.models.graph.stack import GraphNet, drop, made_here
 
 
 class EmbeddedNet(GraphNet):
@@ -88,7 +88,8 @@ def mpnn(
 
 def ggnn(in_features: int, num_outputs: int, hidden: int = 32, steps: int = 2, dropout: float = 0.5) -> EmbeddedNet:
     """Gated graph network: `steps` rounds through the same GRU (Li et al. 2016)."""
-    return EmbeddedNet(in_features, num_outputs, hidden, [GatedGraphConv(hidden, num_layers=steps)], dropout)
+    layer = made_here(GatedGraphConv(hidden, num_layers=steps), "weight")
+    return EmbeddedNet(in_features, num_outputs, hidden, [layer], dropout)
 
 
 def jumping_knowledge(

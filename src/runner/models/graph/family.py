@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import ChebConv, GATConv, SAGEConv
 
 from runner.models.graph.convolution import GraphConvolution, NeighbourSum
-from runner.models.graph.stack import GraphNet, widths
+from runner.models.graph.stack import GraphNet, made_here, widths
 
 
 class MessagePassingNet(nn.Module):
@@ -31,7 +31,8 @@ def chebnet(
 ) -> GraphNet:
     """Chebyshev polynomials of the Laplacian, `order` terms (Defferrard et al. 2016)."""
     return GraphNet(
-        [ChebConv(*pair, K=order) for pair in widths(in_features, hidden, num_outputs, num_layers)], dropout
+        [made_here(ChebConv(*pair, K=order), "bias") for pair in widths(in_features, hidden, num_outputs, num_layers)],
+        dropout,
     )
 
 

@@ -73,6 +73,17 @@ def drop(x: Tensor, share: float, training: bool) -> Tensor:
     return torch.zeros_like(flat).index_copy(0, there, F.dropout(flat[there], share)).view_as(x)
 
 
+def made_here(layer: nn.Module, name: str) -> nn.Module:
+    """The layer with its parameter `name` on the default device.
+
+    PyG 2.8 makes some by the old constructor `Tensor(size)`, which knows the CPU only; a network that is only to be
+    counted is built on the meta device.
+    """
+    setattr(layer, name, nn.Parameter(torch.empty(getattr(layer, name).shape)))
+    layer.reset_parameters()  # type: ignore[operator]
+    return layer
+
+
 def takes(layer: nn.Module, name: str) -> bool:
     """Whether a layer's forward has a parameter of this name."""
     return name in inspect.signature(layer.forward).parameters
