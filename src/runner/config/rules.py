@@ -155,6 +155,14 @@ def check_quantization(config: Config) -> Iterator[str]:
         if "compress" in (config["stages"] or []):
             yield "The stage compress needs a recipe: add quantization=ptq_static (see: runner list quantization)."
         return
+    if config["data"].get("kind") == "graphs":
+        yield (
+            "quantization: PT2E captures a network of one tensor, and batches of graphs are several, of sizes that "
+            "differ from batch to batch: networks over whole graphs stay in float (quantization=none). Networks over "
+            "the nodes of one graph can be quantized: static, dynamic or qat."
+        )
+    if kind == "qat" and config["data"].get("kind") == "graph" and not sees_all(config):
+        yield "quantization=qat fine-tunes a network that is bound to its whole graph: use data/sampling=full with it."
     if config["compile"]:
         yield "compile=true trains a compiled network, which cannot be captured again: leave it out with quantization."
     try:
@@ -162,6 +170,12 @@ def check_quantization(config: Config) -> Iterator[str]:
         support.check_mixture(kind, quantization["per_layer"] or {})
     except RunnerError as error:
         yield f"quantization: {error}"
+
+
+def sees_all(config: Config) -> bool:
+    """Whether every training batch sees the whole graph."""
+    sampling = config["data"].get("sampling") or {}
+    return str(sampling.get("_target_", "")).endswith(".FullGraph")
 
 
 def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:

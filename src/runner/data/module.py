@@ -76,6 +76,8 @@ class DataModule(pl.LightningDataModule, ABC):
     kind: ClassVar[str]
     # Row numbers int64 (n,) that `predict` answers for when it is given no files; None where it must be given some.
     own_samples: Callable[[], Tensor] | None = None
+    # How many samples a compressed network is ever shown at once; None for any number.
+    most_at_once: int | None = None
 
     def __init__(
         self,

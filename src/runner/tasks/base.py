@@ -1,5 +1,6 @@
 """Task: one network, its loss, metrics and pictures, trained by Lightning without paying for the record."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -95,6 +96,10 @@ class Task(pl.LightningModule, ABC):
     def answer(self, network: nn.Module, inputs: Any) -> Tensor:
         """The outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""
         return network(inputs)
+
+    def standalone(self) -> nn.Module:
+        """A copy of the network on the CPU as it is compressed: in evaluation mode, with one tensor as its input."""
+        return copy.deepcopy(self.network).cpu().eval()
 
     def forward(self, inputs: Any) -> Tensor:
         """The network's outputs."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runner.data.graph.graph import Graph
 from runner.data.module import DataModule
+from runner.models.graph.bound import BoundNetwork
 from runner.tasks.classification import Classification
 from runner.tasks.evidence import Evidence
 from runner.tracking import graph_figures
@@ -31,7 +32,7 @@ class NodeClassification(Classification):
         """Logits of the nodes asked for; a network that takes nothing but features knows its graph itself."""
         known = inspect.signature(network.forward).parameters
         if "edge_index" not in known:
-            return network(inputs.x)[inputs.seeds]
+            return network(inputs.x[None])[0][inputs.seeds]
         outputs: Tensor
         if inputs.propagation is None:
             outputs = network(inputs.x, inputs.edge_index, inputs.edge_weight)
@@ -41,6 +42,14 @@ class NodeClassification(Classification):
             other = inputs.edge_index[0] != inputs.edge_index[1]
             outputs = network(inputs.x, inputs.edge_index[:, other])
         return outputs[inputs.seeds]
+
+    def standalone(self) -> nn.Module:
+        """The network bound to its graph; one that is bound already as it is."""
+        network = super().standalone()
+        if "edge_index" not in inspect.signature(network.forward).parameters:
+            return network
+        graph: Graph = self.data[0].graph  # type: ignore[attr-defined]
+        return BoundNetwork(network, graph.edge_index, graph.edge_weight, len(graph.x)).eval()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats; 0 where there is nothing to average."""

@@ -78,6 +78,7 @@ class NodeDataModule(DataModule):
     """
 
     kind = "graph"
+    most_at_once = 1  # to a network that is bound to its graph all nodes together are one sample
 
     def __init__(self, *, num_classes: int, sampling: Sampler | None = None, **module: Any) -> None:
         super().__init__(**module)
@@ -132,6 +133,10 @@ class NodeDataModule(DataModule):
             f"{paths[0]}: this network knows the nodes of its own graph only. Leave the files out: "
             "python -m runner predict RUN_DIRECTORY gives the class of every node."
         )
+
+    def example(self, count: int = 2) -> Tensor:
+        """float32 (1, nodes, features): the only sample of a network that is bound to the graph."""
+        return self.graph.x[None]
 
     def identify(self, row: int) -> dict[str, Any]:
         """The node's number."""
