@@ -26,7 +26,14 @@ def test_a_group_is_listed_with_the_first_line_of_each_header(capsys):
 
 def test_a_pattern_chooses(capsys):
     assert main(["list", "model", "*net"]) == 0
-    assert [line.split()[0] for line in lines(capsys)] == ["googlenet", "resnet"]
+    assert [line.split()[0] for line in lines(capsys)] == ["chebnet", "googlenet", "resnet"]
+
+
+def test_data_and_networks_are_listed_with_their_kind(capsys):
+    assert main(["list", "data", "*ra*"]) == 0
+    assert [line.rsplit(maxsplit=1)[1] for line in lines(capsys)] == ["[graph]", "[graphs]", "[graph]", "[graph]"]
+    assert main(["list", "model", "gcn"]) == 0
+    assert lines(capsys)[0].endswith("[graph]")
 
 
 def test_a_long_header_is_wrapped_on_a_terminal(capsys, monkeypatch):
@@ -36,14 +43,14 @@ def test_a_long_header_is_wrapped_on_a_terminal(capsys, monkeypatch):
     shown = lines(capsys)
     assert len(shown) > 1
     assert all(len(line) <= 50 for line in shown)
-    assert " ".join(" ".join(shown).split()) == f"cnn {KNOWN['model']['cnn'].what}"
+    assert " ".join(" ".join(shown).split()) == f"cnn {KNOWN['model']['cnn'].what} [image]"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["list", "modle"], "modle: there is no such group. Did you mean mode, model? Known: augmentation, "),
-        (["list", "model", "zz*"], "model zz*: nothing matches; there are cnn, "),
+        (["list", "model", "zz*"], "model zz*: nothing matches; there are chebnet, "),
         (["show", "model/resnt"], "model/resnt: there is no such choice. Did you mean model/resnet"),
         (["show", "resnet"], "resnet: there is no such choice."),
         (["list", "--config-dir", "nowhere"], "--config-dir nowhere: there is no such directory."),

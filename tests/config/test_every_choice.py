@@ -102,7 +102,8 @@ def build_training(config, network):
     task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
     assert task.network is network
     steps = SimpleNamespace(estimated_stepping_batches=10, max_epochs=2, check_val_every_n_epoch=1)
-    made = task.optimization.configure(nn.Linear(2, 2), steps)
+    # Where single layers decay, they are looked for in the network itself.
+    made = task.optimization.configure(network if task.optimization.decay_only else nn.Linear(2, 2), steps)
     for group in made["optimizer"].param_groups:
         assert group["lr"] > 0
     assert ("lr_scheduler" in made) == (scheduler is not None)

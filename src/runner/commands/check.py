@@ -61,7 +61,7 @@ def check(composed: Composed) -> None:
         task = build_task(config, datamodule)
         samples = datamodule.splits["train"].spread(SAMPLES)
         batch = datamodule.training_batch((samples.inputs, samples.targets))
-        outputs = task.network(batch[0])
+        outputs = task(batch[0])
         loss = task.loss_on(batch)
         with silence():
             try_training(config, task)

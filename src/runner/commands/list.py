@@ -8,7 +8,7 @@ from runner.columns import print_columns
 from runner.config import catalog
 from runner.errors import RunnerError, did_you_mean
 
-DESCRIPTION = "Lists the groups, or the choices of one group with the first line of each file's header."
+DESCRIPTION = "Lists the groups, or the choices of one group with each file's first header line and kind of data."
 EXAMPLE = "example:\n  python -m runner list model '*net*'"
 
 
@@ -36,5 +36,11 @@ def main(arguments: Sequence[str]) -> int:
     names = fnmatch.filter(choices, options.pattern)
     if not names:
         raise RunnerError(f"{options.group} {options.pattern}: nothing matches; there are {', '.join(choices)}.")
-    print_columns([(name, choices[name].what) for name in names])
+    print_columns([(name, described(choices[name])) for name in names])
     return 0
+
+
+def described(choice: catalog.Choice) -> str:
+    """The first line of the header; of data, networks and tasks also the kind of data, in brackets."""
+    kinds = catalog.kinds(choice.path)
+    return f"{choice.what} [{', '.join(kinds)}]" if kinds else choice.what

@@ -9,7 +9,10 @@ from runner.config import resolvers
 from runner.errors import RunnerError
 from runner.tracking.run_directory import RunDirectory
 
-DESCRIPTION = "Predicts for image files, or for the rows of CSV files, with the best weights of a run."
+DESCRIPTION = (
+    "Predicts for image files, the rows of CSV files or graphs as JSON, with the best weights of a run. "
+    "A run on a graph also answers without inputs: for all nodes of its graph, or for its test graphs."
+)
 EXAMPLE = "example:\n  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png"
 BATCH = 256
 
@@ -23,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files, or CSV files")
+    parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="image files, CSV files, or JSON files")
     parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
     options = parser.parse_args(arguments)
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
@@ -61,13 +64,45 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with plugins(list(config.runner.plugins)), torch.inference_mode():
         datamodule, task = restore(config, record.path)
-        answer = exported_network(exported) if exported is not None else whole(task.network)
+        if not paths:
+            return own_rows(datamodule, task, exported)
+        answer = exported_network(exported) if exported is not None else batches(task)
         for path in paths:
             inputs = datamodule.read([path])
             outputs = answer(datamodule.transform(inputs))
             named = [str(path)] if len(inputs) == 1 else [f"{path}:{number}" for number in range(1, len(inputs) + 1)]
             rows += [{"input": name, **row} for name, row in zip(named, task.rows(outputs), strict=True)]
     return rows
+
+
+def own_rows(datamodule: Any, task: Any, exported: Path | None) -> list[dict[str, Any]]:
+    """One row for every sample that a run on a graph has an answer for without being given anything.
+
+    Raises:
+        RunnerError: this kind of data must be given inputs, or the file has no such answers.
+    """
+    chosen = datamodule.own_samples
+    if chosen is None:
+        raise RunnerError("Nothing to predict: name the files to predict for after the run directory.")
+    datamodule.setup()
+    numbers = chosen()
+    if exported is not None:
+        task.network = stand_in(exported_network(exported))
+    samples = datamodule.splits["train"]
+    outputs, targets = task(samples.rows[numbers]), samples.row_targets[numbers]
+    rows = zip(numbers.tolist(), task.rows(outputs, targets), strict=True)
+    return [{**datamodule.identify(number), **row} for number, row in rows]
+
+
+def stand_in(program: Callable[[Any], Any]) -> Any:
+    """An exported file's program where a network is expected."""
+    from torch import nn
+
+    class Program(nn.Module):
+        def forward(self, inputs: Any) -> Any:
+            return program(inputs)
+
+    return Program()
 
 
 def owner(artifact: Path) -> RunDirectory:
@@ -87,11 +122,15 @@ def owner(artifact: Path) -> RunDirectory:
     )
 
 
-def whole(network: Any) -> Callable[[Any], Any]:
-    """A network over any number of inputs, batch by batch."""
+def batches(task: Any) -> Callable[[Any], Any]:
+    """A task's outputs for any number of inputs, batch by batch where they can be cut."""
     import torch
 
-    return lambda inputs: torch.cat([network(part) for part in inputs.split(BATCH)])
+    def answer(inputs: Any) -> Any:
+        cut = inputs.split(BATCH) if isinstance(inputs, torch.Tensor) else [inputs]
+        return torch.cat([task(part) for part in cut])
+
+    return answer
 
 
 def exported_network(path: Path) -> Callable[[Any], Any]:

@@ -1,5 +1,6 @@
 """What can be chosen: every YAML under conf/, read by its three header lines alone."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from runner.errors import RunnerError
 
 HYDRA_GROUPS = ("hydra",)
+# The word means something else there: the kind of recipe.
+KINDS_ARE_ELSEWHERE = "quantization"
+DECLARED_KIND = re.compile(r"^(?:kind|takes):[ ]*(\[[^\]]*\]|[\w-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ def header(path: Path) -> tuple[str, str, str]:
                 lines.append(text)
     what, command, expect = [*lines, "", "", ""][:3]
     return what, command, expect
+
+
+def kinds(path: Path) -> list[str]:
+    """The kinds of data that a file declares: what its data is (`kind`), or what its network or task `takes`."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if KINDS_ARE_ELSEWHERE in path.parts[-3:-1]:
+        return []
+    found = DECLARED_KIND.search(text)
+    return [each.strip() for each in found.group(1).strip("[]").split(",")] if found else []
 
 
 def choices(directories: Sequence[Path]) -> dict[str, dict[str, Choice]]:

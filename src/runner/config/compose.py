@@ -163,7 +163,11 @@ def check(composed: Composed, known: Known) -> list[str]:
         *rules.check_quantization(config),
         *told,
     ]
-    misfits = [*rules.check_pair(config, composed.chosen, known), *rules.check_task(config, composed.chosen)]
+    misfits = [
+        *rules.check_pair(config, composed.chosen, known),
+        *rules.check_task(config, composed.chosen),
+        *rules.check_sampling(config, composed.chosen),
+    ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved
     return [*messages, *misfits, *rules.check_targets(config, config["runner"]["plugins"] or [])]

@@ -101,6 +101,22 @@ def check_pair(config: Config, chosen: Mapping[str, str], catalog: Known) -> Ite
         )
 
 
+def check_sampling(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
+    """A strategy that samples layer by layer has a network that takes its estimates, with as many layers."""
+    data, model = config["data"], config["model"]
+    if not data.get("estimates_layers"):
+        return
+    strategy = f"data/sampling={chosen.get('data/sampling')}"
+    sizes, layers = (data.get("sampling") or {}).get("sizes"), model.get("num_layers")
+    if not model.get("propagates"):
+        yield (
+            f"{strategy} model={chosen.get('model')}: estimates sums over neighbours layer by layer, and this network "
+            "does not take the estimates. Use model=gcn, or data/sampling=neighbor."
+        )
+    elif isinstance(sizes, list) and len(sizes) != layers:
+        yield f"data.sampling.sizes={sizes}: needs one number for each of the network's {layers} layers."
+
+
 def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
     """Names of the networks whose YAML declares that they take this kind of data and suit this task."""
     from omegaconf import OmegaConf
@@ -119,6 +135,11 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
     classes = data.get("num_classes")
     if "num_classes" in data and classes is None and task != "regression":
         return  # the count could not be found, and the reason has a message of its own
+    tasks, takes = data.get("tasks"), config["task"].get("takes")
+    if (tasks and task not in tasks) or (takes and data.get("kind") not in takes):
+        fitting = f"use task={tasks[0]}" if tasks else f"it is for {' or '.join(takes)} data, not {data.get('kind')}"
+        yield f"task={task} data={name}: the task does not suit the data; {fitting}."
+        return
     if task == "binary_classification" and classes != 2:
         yield f"task=binary_classification data={name}: needs data of two classes, this has {classes or 'none'}."
     if task == "classification" and not classes:
@@ -135,6 +156,14 @@ def check_quantization(config: Config) -> Iterator[str]:
         if "compress" in (config["stages"] or []):
             yield "The stage compress needs a recipe: add quantization=ptq_static (see: runner list quantization)."
         return
+    if config["data"].get("kind") == "graphs":
+        yield (
+            "quantization: PT2E captures a network of one tensor, and batches of graphs are several, of sizes that "
+            "differ from batch to batch: networks over whole graphs stay in float (quantization=none). Networks over "
+            "the nodes of one graph can be quantized: static, dynamic or qat."
+        )
+    if kind == "qat" and config["data"].get("kind") == "graph" and not sees_all(config):
+        yield "quantization=qat fine-tunes a network that is bound to its whole graph: use data/sampling=full with it."
     if config["compile"]:
         yield "compile=true trains a compiled network, which cannot be captured again: leave it out with quantization."
     try:
@@ -142,6 +171,12 @@ def check_quantization(config: Config) -> Iterator[str]:
         support.check_mixture(kind, quantization["per_layer"] or {})
     except RunnerError as error:
         yield f"quantization: {error}"
+
+
+def sees_all(config: Config) -> bool:
+    """Whether every training batch sees the whole graph."""
+    sampling = config["data"].get("sampling") or {}
+    return str(sampling.get("_target_", "")).endswith(".FullGraph")
 
 
 def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:

@@ -17,6 +17,9 @@ def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, s
         RunnerError: fewer than one batch is asked for, or there is no training data.
     """
     samples = datamodule.splits["train"]
+    if datamodule.most_at_once == 1 and batches > 0:
+        yield datamodule.example(1)
+        return
     if batches < 1 or batch_size < 1 or not len(samples):
         raise RunnerError(
             "There is no calibration data: quantization.calibration.batches and .batch_size must be at least 1, "

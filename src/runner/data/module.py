@@ -1,6 +1,7 @@
 """DataModule: what every dataset has in common — splits in memory, ready batches, one transform per batch."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -73,6 +74,10 @@ class DataModule(pl.LightningDataModule, ABC):
     """
 
     kind: ClassVar[str]
+    # Row numbers int64 (n,) that `predict` answers for when it is given no files; None where it must be given some.
+    own_samples: Callable[[], Tensor] | None = None
+    # How many samples a compressed network is ever shown at once; None for any number.
+    most_at_once: int | None = None
 
     def __init__(
         self,
@@ -178,6 +183,10 @@ class DataModule(pl.LightningDataModule, ABC):
         """Transformed inputs (count, …) of test samples (of training samples where there is no test)."""
         split = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
         return self.transform(split.spread(count).inputs)
+
+    def identify(self, row: int) -> dict[str, Any]:
+        """What a row of this dataset is known by, for tables of predictions; nothing where rows have no name."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         """What prediction needs without the data: plain Python."""

@@ -15,6 +15,13 @@ def working_memory(call: Callable[[], object]) -> int | None:
     Weights and code that are loaded already do not count; call once before, so that they are. None where the system
     does not tell (anything but Linux).
     """
+    before = start_counting()
+    call()
+    return rise_above(before)
+
+
+def start_counting() -> int | None:
+    """Resident memory now, in bytes, from where the highest is counted anew; None where the system does not tell."""
     with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)  # hand back what the allocator kept
     try:
@@ -22,8 +29,12 @@ def working_memory(call: Callable[[], object]) -> int | None:
         CLEAR.write_text(RESET_PEAK)
     except OSError:
         return None
-    call()
-    return max(0, resident("VmHWM") - before)
+    return before
+
+
+def rise_above(before: int | None) -> int | None:
+    """By how many bytes the resident memory has been above `before`, at the highest since `start_counting`."""
+    return None if before is None else max(0, resident("VmHWM") - before)
 
 
 def resident(field: str) -> int:

@@ -34,7 +34,7 @@ def benchmark(job: Job) -> None:
     agreement = agree(job, programs)
     rows: dict[int, dict[str, Latency]] = {}
     memory: Memory = {}
-    for batch in settings.batch_sizes:
+    for batch in suitable(job, settings.batch_sizes):
         inputs = some(job, batch)
         fitting = {name: each for name, each in programs.items() if fits(name, batch)}
         fitting = {
@@ -63,7 +63,7 @@ def benchmark(job: Job) -> None:
 
 def collect(job: Job) -> Programs:
     """The programs of this run by name: float in three ways, int8, and every exported file that can be run."""
-    network = (job.float_network or job.task.network).cpu().eval()
+    network = job.float_network or job.task.standalone()
     programs: Programs = {"eager": network, "compiled": CompiledProgram(network)}
     if job.config.benchmark.bf16 and has_bfloat16():
         programs["bf16"] = CompiledProgram(network, torch.bfloat16)
@@ -82,8 +82,15 @@ def fits(name: str, batch: int) -> bool:
     return only in (None, batch)
 
 
+def suitable(job: Job, sizes: list[int]) -> list[int]:
+    """The batch sizes that this data's networks are shown; where none of them is, the largest there is."""
+    most = job.datamodule.most_at_once
+    return sizes if most is None else [each for each in sizes if each <= most] or [most]
+
+
 def some(job: Job, count: int) -> Tensor:
-    """`count` transformed test inputs, repeated where there are fewer."""
+    """`count` transformed test inputs, repeated where there are fewer; no more than are shown at once."""
+    count = min(count, job.datamodule.most_at_once or count)
     inputs = job.datamodule.example(count).cpu()
     times = -(-count // len(inputs))
     return inputs.repeat(times, *[1] * (inputs.dim() - 1))[:count].contiguous()
@@ -93,7 +100,7 @@ def sizes_on_disk(job: Job) -> dict[str, int]:
     """Bytes of the files of this run; the float network is saved in the same format as the int8 program."""
     path = job.record.path / "artifacts" / "float.pt2"
     if not path.is_file():
-        network = (job.float_network or job.task.network).cpu().eval()
+        network = job.float_network or job.task.standalone()
         save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
         job.keep("float_program", path)
     return {

@@ -1,9 +1,8 @@
 """Compression: from the trained network to the int8 program that takes its place."""
 
-import copy
-
 from runner.build import build
 from runner.compression.formats import chosen
+from runner.compression.quantization.pt2e.capture import capture
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
@@ -26,7 +25,7 @@ def compress(job: Job) -> None:
         )
     settings = job.config.quantization
     recipe = build(settings, "recipe")
-    job.float_network = copy.deepcopy(job.task.network).cpu().eval()
+    job.float_network = job.task.standalone()
     calibration = list(calibration_batches(job.datamodule, **settings.calibration))
     mixture = None
     if "max_drop" in settings:
@@ -49,7 +48,10 @@ def rehearse(job: Job) -> None:
         RunnerError: a layer to skip that the network does not have, or an export format that cannot be had.
     """
     recipe = build(job.config.quantization, "recipe")
-    recipe.selection.resolve(job.task.network, recipe.kind)
+    network = job.task.standalone()
+    recipe.selection.resolve(network, recipe.kind)
+    if job.datamodule.most_at_once == 1:  # whether messages between nodes can be captured differs from net to net
+        capture(network, job.datamodule.example(1))
     if "export" in job.config.stages:
         chosen(job.config.export.formats, back_end(job.config.quantization.backend.name).lowering)
 

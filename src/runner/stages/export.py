@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner.compression.formats import FORMATS, chosen, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
@@ -23,12 +23,12 @@ def export(job: Job) -> None:
         RunnerError: a format that cannot be had, or a file that answers differently.
     """
     example = job.datamodule.example(2).cpu()
-    network = job.float_network or job.task.network.cpu().eval()
+    network = job.float_network or job.task.standalone()
     name = "int8" if job.quantized is not None else "float"
     for each in chosen(job.config.export.formats, lowering(job)):
         path = job.record.path / "artifacts" / f"{name}{FORMATS[each].suffix}"
         FORMATS[each].save(network, job.quantized, example, path)
-        agreement = check(job, each, path, example)
+        agreement = check(job, network, each, path, example)
         job.keep(f"{name}_{each}", path)
         job.metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {path.stat().st_size:,} bytes, {agreement:.0f} dB against the program")
@@ -41,13 +41,13 @@ def lowering(job: Job) -> str | None:
     return "inductor" if job.quantized.compiled is not None else back_end(job.quantized.back_end).lowering
 
 
-def check(job: Job, name: str, path: Path, example: Tensor) -> float:
+def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
         RunnerError: the file answers differently.
     """
-    program = job.quantized.program if job.quantized is not None else job.task.network
+    program = job.quantized.program if job.quantized is not None else network
     with torch.no_grad():
         wanted = program(example)
         got = run_in_batches(name, FORMATS[name].load(path), example, len(example))

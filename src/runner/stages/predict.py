@@ -22,9 +22,10 @@ def predict(job: Job) -> None:
     rows: list[dict[str, Any]] = []
     with torch.inference_mode():
         for part in samples.indices.split(job.config.data.batch_size):
-            outputs = job.task.network(job.datamodule.transform(samples.rows[part]).to(job.task.device))
+            outputs = job.task(job.datamodule.transform(samples.rows[part]).to(job.task.device))
             rows += job.task.rows(outputs.cpu(), samples.row_targets[part])
     path = job.record.path / "artifacts" / "predictions.csv"
     if job.record.primary:
-        write_csv(path, [{"index": index, **row} for index, row in enumerate(rows)])
+        names = [job.datamodule.identify(number) for number in samples.indices.tolist()]
+        write_csv(path, [{"index": index, **names[index], **row} for index, row in enumerate(rows)])
         job.keep("predictions", path)

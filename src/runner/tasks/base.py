@@ -1,5 +1,6 @@
 """Task: one network, its loss, metrics and pictures, trained by Lightning without paying for the record."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -29,7 +30,7 @@ class Task(pl.LightningModule, ABC):
 
     Args:
         network: inputs to outputs; always reachable as `task.network`.
-        optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm: see `Optimization`.
+        optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, decay_only: see `Optimization`.
         trainable: which parameters train; see `runner.tasks.trainable.freeze`.
     """
 
@@ -42,12 +43,15 @@ class Task(pl.LightningModule, ABC):
         schedule_interval: str = "epoch",
         schedule_monitor: str | None = None,
         decay_bias_and_norm: bool = False,
+        decay_only: Sequence[str] = (),
         trainable: str | Sequence[str] = "all",
     ) -> None:
         super().__init__()
         freeze(network, trainable)
         self.network = network
-        self.optimization = Optimization(optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm)
+        self.optimization = Optimization(
+            optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, tuple(decay_only)
+        )
         self.class_names: tuple[str, ...] | None = None
         self.training_log = TrainingLog(self.hits)
         self.validation = Evaluation("val", self.make_metrics(), self.metric_inputs)
@@ -56,6 +60,10 @@ class Task(pl.LightningModule, ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, 0-d."""
+
+    def training_loss(self, inputs: Any, outputs: Tensor, targets: Tensor) -> Tensor:
+        """What a training step minimises, 0-d: the loss, unless inputs or network have something to add."""
+        return self.loss(outputs, targets)
 
     @abstractmethod
     def make_metrics(self) -> dict[str, Metric]:
@@ -85,9 +93,17 @@ class Task(pl.LightningModule, ABC):
         """Takes over what the data knows; called once, after the data was set up."""
         self.class_names = datamodule.class_names
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def answer(self, network: nn.Module, inputs: Any) -> Tensor:
+        """The outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""
+        return network(inputs)
+
+    def standalone(self) -> nn.Module:
+        """A copy of the network on the CPU as it is compressed: in evaluation mode, with one tensor as its input."""
+        return copy.deepcopy(self.network).cpu().eval()
+
+    def forward(self, inputs: Any) -> Tensor:
         """The network's outputs."""
-        return self.network(inputs)
+        return self.answer(self.network, inputs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As always; but Lightning notes the running hook here forty times a step, which nn.Module makes slow."""
@@ -116,7 +132,7 @@ class Task(pl.LightningModule, ABC):
     def measure(self, network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Loss and metrics (`val/…`) of any network that answers like this task's, outside a trainer."""
         for inputs, targets in batches:
-            outputs = network(inputs)
+            outputs = self.answer(network, inputs)
             self.validation.add(self.loss(outputs, targets), outputs, targets)
         return self.validation.results()
 
@@ -128,8 +144,8 @@ class Task(pl.LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, noted for the log."""
         inputs, targets = batch
-        outputs = self.network(inputs)
-        loss = self.loss(outputs, targets)
+        outputs = self.answer(self.network, inputs)
+        loss = self.training_loss(inputs, outputs, targets)
         self.training_log.note(self, batch_idx, loss.detach(), outputs.detach(), targets)
         return loss
 
@@ -150,9 +166,9 @@ class Task(pl.LightningModule, ABC):
         """The outputs of a batch."""
         return self._evaluate(self.testing, batch)
 
-    def predict_step(self, batch: Batch | Tensor, batch_idx: int = 0) -> dict[str, Tensor]:
+    def predict_step(self, batch: Any, batch_idx: int = 0) -> dict[str, Tensor]:
         """Predictions for a batch of inputs, with or without targets."""
-        return self.predictions(self(batch if isinstance(batch, Tensor) else batch[0]))
+        return self.predictions(self(batch[0] if isinstance(batch, (tuple, list)) else batch))
 
     def on_validation_epoch_end(self) -> None:
         """Logs `val/*`."""
@@ -179,6 +195,6 @@ class Task(pl.LightningModule, ABC):
 
     def _evaluate(self, evaluation: Evaluation, batch: Batch) -> Tensor:
         inputs, targets = batch
-        outputs: Tensor = self.network(inputs)
+        outputs = self.answer(self.network, inputs)
         evaluation.add(self.loss(outputs, targets), outputs, targets)
         return outputs

@@ -1,6 +1,7 @@
 """Evidence: what an evaluation leaves behind for its pictures."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ class Evidence:
         predictions: what `Task.predictions` gave for all samples, tensors (N, …).
         mean, std: normalisation per column or channel; empty where the inputs are as the user knows them.
         class_names: names by class index, where the data has them.
+        samples: where inputs are no tensor, those of the first batch; `inputs` is then empty.
     """
 
     inputs: Tensor
@@ -24,6 +26,7 @@ class Evidence:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     class_names: tuple[str, ...] | None = None
+    samples: Any = None
 
     @property
     def images(self) -> Tensor | None:

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from runner.errors import RunnerError
-from runner.tasks.parameter_groups import parameter_groups
+from runner.tasks.parameter_groups import named_groups, parameter_groups
+from runner.tasks.trainable import choose
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Optimization:
         interval: `step` or `epoch`: how often the scheduler moves on; `total_steps` counts these.
         monitor: the metric that a plateau scheduler follows.
         decay_bias_and_norm: whether weight decay also applies to biases and normalisation parameters.
+        decay_only: patterns such as `layers.0`; weight decay then applies to all they match, and to nothing else.
     """
 
     make_optimizer: Callable[..., Optimizer]
@@ -33,6 +35,7 @@ class Optimization:
     interval: str = "epoch"
     monitor: str | None = None
     decay_bias_and_norm: bool = False
+    decay_only: tuple[str, ...] = ()
 
     def configure(self, network: nn.Module, trainer: pl.Trainer) -> dict[str, Any]:
         """Optimizer and scheduler of the parameters that train, as Lightning takes them.
@@ -60,7 +63,9 @@ class Optimization:
         """Parameter groups; more than one only where weight decay must tell them apart (LBFGS takes one alone)."""
         known = inspect.signature(self.make_optimizer).parameters
         decay = known["weight_decay"].default if "weight_decay" in known else 0.0
-        if decay and not self.decay_bias_and_norm:
+        if decay and self.decay_only:
+            groups = named_groups(network, decay, choose(network, self.decay_only, "task.decay_only"))
+        elif decay and not self.decay_bias_and_norm:
             groups = parameter_groups(network, decay)
         else:
             groups = [{"params": [each for each in network.parameters() if each.requires_grad]}]

@@ -27,3 +27,13 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
             (undecayed if free else decayed).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def named_groups(module: nn.Module, weight_decay: float, decayed: set[str]) -> list[dict[str, Any]]:
+    """The same by name: the parameters named in `decayed` decay by `weight_decay`, all others by 0."""
+    trained = {name: each for name, each in module.named_parameters() if each.requires_grad}
+    groups: list[dict[str, Any]] = [
+        {"params": [each for name, each in trained.items() if name in decayed], "weight_decay": weight_decay},
+        {"params": [each for name, each in trained.items() if name not in decayed], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -30,7 +30,7 @@ class Pictures(Callback):
     """
 
     def __init__(self) -> None:
-        self._inputs: list[Tensor] = []
+        self._inputs: list[Any] = []
         self._targets: list[Tensor] = []
         self._predictions: list[dict[str, Tensor]] = []
 
@@ -44,6 +44,8 @@ class Pictures(Callback):
     ) -> None:
         """Shows the augmented first batch, where it is of images."""
         if batch_idx or trainer.current_epoch or not boards(trainer):
+            return
+        if not isinstance(batch[0], Tensor):
             return
         images = evidence(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
         if images is not None:
@@ -91,7 +93,7 @@ class Pictures(Callback):
             return
         names = self._predictions[0]
         predictions = {name: torch.cat([each[name] for each in self._predictions]).cpu() for name in names}
-        inputs, targets = torch.cat(self._inputs).float().cpu(), torch.cat(self._targets).cpu()
+        inputs, targets = together(self._inputs), torch.cat(self._targets).cpu()
         training = task.training
         task.eval()
         with torch.no_grad():
@@ -102,6 +104,11 @@ class Pictures(Callback):
 
     def _forget(self) -> None:
         self._inputs, self._targets, self._predictions = [], [], []
+
+
+def together(inputs: list[Any]) -> Any:
+    """Inputs of several batches on the CPU: tensors in one, float32; of anything else the first batch's."""
+    return torch.cat(inputs).float().cpu() if isinstance(inputs[0], Tensor) else inputs[0].cpu()
 
 
 def boards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
@@ -133,12 +140,14 @@ def graph(trainer: pl.Trainer, task: Task) -> None:
 
 def evidence(
     trainer: pl.Trainer,
-    inputs: Tensor,
+    inputs: Any,
     targets: Tensor,
     predictions: dict[str, Tensor],
     class_names: tuple[str, ...] | None = None,
 ) -> Evidence:
     """Evidence with the normalisation that the data module applied."""
+    if not isinstance(inputs, Tensor):
+        return Evidence(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
     data = getattr(trainer, "datamodule", None)
     mean, std = getattr(data, "mean", ()), getattr(data, "std", ())
     return Evidence(inputs, targets, predictions, tuple(map(float, mean)), tuple(map(float, std)), class_names)

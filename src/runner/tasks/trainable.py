@@ -28,8 +28,8 @@ def freeze(network: nn.Module, trainable: str | Sequence[str]) -> None:
         parameter.requires_grad_(name in chosen)
 
 
-def choose(network: nn.Module, trainable: str | Sequence[str]) -> set[str]:
-    """The names of the parameters that `trainable` means."""
+def choose(network: nn.Module, trainable: str | Sequence[str], key: str = "task.trainable") -> set[str]:
+    """The names of the parameters that `trainable` means; `key` is where it stands, for messages."""
     names = [name for name, _ in network.named_parameters()]
     if trainable == "all":
         return set(names)
@@ -39,17 +39,17 @@ def choose(network: nn.Module, trainable: str | Sequence[str]) -> set[str]:
         biases = {name for name in names if name.rsplit(".", 1)[-1].startswith("bias")}
         return wanted | biases if trainable == "bias" else wanted
     patterns = [trainable] if isinstance(trainable, str) else list(trainable)
-    return {name for pattern in patterns for name in matches(pattern, names)}
+    return {name for pattern in patterns for name in matches(pattern, names, key)}
 
 
-def matches(pattern: str, names: list[str]) -> list[str]:
+def matches(pattern: str, names: list[str], key: str = "task.trainable") -> list[str]:
     """The names that match; a module's name alone stands for everything in it."""
     found = [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
     if not found:
         known = nearest(pattern.strip("*."), names) or names[:3]
         raise RunnerError(
-            f"task.trainable: {pattern} matches no parameter of this network. "
-            f"Nearest names: {', '.join(known)}. Or choose one of {', '.join(WORDS)}."
+            f"{key}: {pattern} matches no parameter of this network. Nearest names: {', '.join(known)}."
+            + (f" Or choose one of {', '.join(WORDS)}." if key == "task.trainable" else "")
         )
     return found
 

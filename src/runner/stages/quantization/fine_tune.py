@@ -57,4 +57,6 @@ def fine_tuning_config(job: Job) -> Any:
     OmegaConf.update(config, "optimizer.lr", job.config.quantization.fine_tune.lr)
     config.scheduler = None
     config.task.trainable = "all"
+    if "decay_only" in config.task:  # a captured graph names its weights otherwise
+        config.task.decay_only = []
     return config

@@ -28,6 +28,8 @@ _CALL, _ATTRIBUTE = re.compile(r"(\w+)\s*\("), re.compile(r"[A-Za-z_)']\s*\.")
 _CALLS = {
     "Symbol",
     "Integer",
+    "Mul",
+    "Add",
     "Mod",
     "PythonMod",
     "FloorDiv",

@@ -1,0 +1,59 @@
+"""Graph networks in int8: bound to their graph every linear layer is reached; what cannot be is refused early."""
+
+import pytest
+import torch
+
+from runner.cli import main
+from runner.compression.quantization.pt2e.artifact import load_program, save_program
+from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
+from runner.models.graph import embedded, family
+from runner.models.graph.bound import BoundNetwork
+
+NETS = {
+    "gcn": (family.gcn, 2),
+    "graphsage": (family.graphsage, 4),
+    "gat": (family.gat, 2),
+    "mpnn": (embedded.mpnn, 6),
+}
+RING = torch.tensor([[0, 1, 2, 3, 1, 2, 3, 0], [1, 2, 3, 0, 0, 1, 2, 3]])
+
+
+def bound(name, edge_weight=None):
+    torch.manual_seed(0)
+    return BoundNetwork(NETS[name][0](8, 3).eval(), RING, edge_weight, 4).eval()
+
+
+def test_a_bound_network_answers_for_every_copy_of_its_graph_alone():
+    network, weight = bound("gcn", torch.rand(8)), None
+    features = torch.randn(3, 4, 8)
+    weight = network.edge_weight
+    alone = torch.stack([network.network(each, RING, weight) for each in features])
+    assert torch.allclose(network(features), alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_linear_layer_is_reached(name):
+    network, features = bound(name), torch.randn(1, 4, 8)
+    quantized = DynamicRecipe().apply(network, [features])
+    assert quantized.reach.reached == quantized.reach.expected == NETS[name][1]
+    assert torch.allclose(quantized(features), network(features), atol=0.05)
+
+
+def test_a_static_program_is_saved_and_loaded(tmp_path):
+    network, features = bound("gcn", torch.rand(8)), torch.randn(1, 4, 8)
+    quantized = StaticRecipe().apply(network, [features])
+    assert quantized.reach.reached == 2
+    loaded = load_program(save_program(quantized.program, features, tmp_path / "int8.pt2"))
+    assert torch.equal(loaded.program(features), quantized(features))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data=generated_graphs", "quantization=ptq_static"], "networks over whole graphs stay in float"),
+        (["data=karate", "quantization=qat", "data/sampling=neighbor"], "use data/sampling=full with it"),
+    ],
+)
+def test_what_cannot_be_quantized_is_refused_before_training(overrides, words, capsys):
+    assert main(["check", *overrides]) == 2
+    assert words in capsys.readouterr().err
