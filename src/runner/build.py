@@ -18,10 +18,10 @@ from runner.errors import RunnerError, did_you_mean
 
 # What a YAML declares for the checks and for other sections to read; its target does not take it.
 DECLARATIONS = {
-    "data": ("kind", "num_targets", "num_features"),
+    "data": ("kind", "tasks", "num_targets", "num_features"),
     "model": ("takes", "tasks"),
     "scheduler": ("interval", "monitor"),
-    "task": ("name", "num_outputs", "monitor", "monitor_mode"),
+    "task": ("name", "takes", "readout", "num_outputs", "monitor", "monitor_mode"),
 }
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 

@@ -9,7 +9,7 @@ from runner.config import resolvers
 from runner.errors import RunnerError
 from runner.tracking.run_directory import RunDirectory
 
-DESCRIPTION = "Predicts for image files, or for the rows of CSV files, with the best weights of a run."
+DESCRIPTION = "Predicts for image files, the rows of CSV files or the lines of text files, with the best weights of a run."
 EXAMPLE = "example:\n  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png"
 BATCH = 256
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files, or CSV files")
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image files, CSV files, or names a line")
     parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
     options = parser.parse_args(arguments)
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
@@ -62,11 +62,13 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     with plugins(list(config.runner.plugins)), torch.inference_mode():
         datamodule, task = restore(config, record.path)
         answer = exported_network(exported) if exported is not None else whole(task.network)
+        if exported is not None:
+            datamodule.fix_shape()
         for path in paths:
             inputs = datamodule.read([path])
             outputs = answer(datamodule.transform(inputs))
-            named = [str(path)] if len(inputs) == 1 else [f"{path}:{number}" for number in range(1, len(inputs) + 1)]
-            rows += [{"input": name, **row} for name, row in zip(named, task.rows(outputs), strict=True)]
+            pairs = zip(datamodule.names_of(path, inputs), task.rows(outputs), strict=True)
+            rows += [{"input": name, **row} for name, row in pairs]
     return rows
 
 

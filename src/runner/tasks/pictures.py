@@ -90,8 +90,8 @@ class Pictures(Callback):
         if not self._targets or not isinstance(task, Task):
             return
         names = self._predictions[0]
-        predictions = {name: torch.cat([each[name] for each in self._predictions]).cpu() for name in names}
-        inputs, targets = torch.cat(self._inputs).float().cpu(), torch.cat(self._targets).cpu()
+        predictions = {name: joined([each[name] for each in self._predictions]).cpu() for name in names}
+        inputs, targets = joined(self._inputs).float().cpu(), joined(self._targets).cpu()
         training = task.training
         task.eval()
         with torch.no_grad():
@@ -102,6 +102,18 @@ class Pictures(Callback):
 
     def _forget(self) -> None:
         self._inputs, self._targets, self._predictions = [], [], []
+
+
+def joined(batches: list[Tensor]) -> Tensor:
+    """Batches (n, …) as one; those of sequences (n, T, …) are padded with 0 on the right to the longest."""
+    longest = max(batch.shape[1] if batch.ndim > 1 else 0 for batch in batches)
+    padded = [
+        batch
+        if batch.ndim < 2 or batch.shape[1] == longest
+        else torch.cat([batch, batch.new_zeros(len(batch), longest - batch.shape[1], *batch.shape[2:])], 1)
+        for batch in batches
+    ]
+    return torch.cat(padded)
 
 
 def boards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
