@@ -19,24 +19,23 @@ def state_space_dual(inputs: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, ch
     `inputs` float (N, T, H, P), `log_decay` (N, T, H) at most 0, `b` and `c` (N, T, S) -> float (N, T, H, P).
     """
     n, _, heads, width = inputs.shape
-    state = inputs.new_zeros(n, heads, width, b.shape[2])
+    state = inputs.new_zeros(n, heads, b.shape[2], width)
     outputs = []
     for x, d, b_t, c_t in zip(*(each.split(chunk, 1) for each in (inputs, log_decay, b, c)), strict=True):
-        total = d.cumsum(1)  # (N, T, H): decay since the chunk began
-        between = (total.unsqueeze(2) - total.unsqueeze(1)).masked_fill(future(x.shape[1], x.device), -math.inf)
-        weights = (c_t @ b_t.transpose(1, 2)).unsqueeze(3) * torch.exp(between)  # (N, T, T, H)
-        within = torch.einsum("ntsh,nshp->nthp", weights, x)
-        before = torch.einsum("nhps,nts->nthp", state, c_t) * torch.exp(total).unsqueeze(3)
-        outputs.append(within + before)
-        left = torch.exp(total[:, -1:] - total)  # what remains of each token at the chunk's end
-        state = state * torch.exp(total[:, -1])[:, :, None, None]
-        state = state + torch.einsum("nthp,nts->nhps", x * left.unsqueeze(3), b_t)
+        x, total = x.transpose(1, 2), d.cumsum(1).transpose(1, 2)  # (N, H, T, P); (N, H, T): decay in this chunk
+        b_t, c_t = b_t.unsqueeze(1), c_t.unsqueeze(1)  # (N, 1, T, S): heads share them
+        between = (total.unsqueeze(3) - total.unsqueeze(2)).masked_fill(future(x.shape[2], x.device), -math.inf)
+        within = (c_t @ b_t.transpose(2, 3) * torch.exp(between)) @ x
+        outputs.append((within + (c_t @ state) * torch.exp(total).unsqueeze(3)).transpose(1, 2))
+        left = torch.exp(total[:, :, -1:] - total)  # what remains of each token at the chunk's end
+        state = state * torch.exp(total[:, :, -1])[:, :, None, None]
+        state = state + b_t.transpose(2, 3) @ (x * left.unsqueeze(3))
     return torch.cat(outputs, 1)
 
 
 def future(steps: int, device: torch.device) -> Tensor:
-    """bool (T, T, 1): True where the second token comes after the first."""
-    return torch.ones(steps, steps, dtype=torch.bool, device=device).triu(1).unsqueeze(2)
+    """bool (T, T): True where the second token comes after the first."""
+    return torch.ones(steps, steps, dtype=torch.bool, device=device).triu(1)
 
 
 class Mamba2Block(nn.Module):

@@ -59,7 +59,7 @@ class Recurrent(SequenceNetwork):
         return torch.cat([forward, features[:, 0, self.hidden :]], 1)
 
     def unrolled(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """What `encode` computes, step by step, in linear layers that integer kernels exist for.
+        """What `encode` computes, step by step: the form that torch.export can follow.
 
         The backward direction runs over each sequence in reverse, so that no padding comes first.
         """
@@ -74,14 +74,18 @@ class Recurrent(SequenceNetwork):
         return features
 
     def direction(self, features: Tensor, suffix: str) -> Tensor:
-        """One layer in one direction: float (N, T, D) to its states (N, T, hidden)."""
+        """One layer in one direction: float (N, T, D) to its states (N, T, hidden).
+
+        The products with the inputs are one linear layer over all steps, which integer kernels exist for. Those with
+        the state are plain products: Inductor packs no int8 weight that several steps share (torch 2.14).
+        """
         names = ("weight_ih", "bias_ih", "weight_hh", "bias_hh")
         weight_ih, bias_ih, weight_hh, bias_hh = (getattr(self.body, f"{name}_{suffix}") for name in names)
         inputs = F.linear(features, weight_ih, bias_ih)
         state = memory = features.new_zeros(len(features), self.hidden)
         states = []
         for step in inputs.unbind(1):
-            state, memory = STEPS[self.cell](step, F.linear(state, weight_hh, bias_hh), state, memory)
+            state, memory = STEPS[self.cell](step, state @ weight_hh.t() + bias_hh, state, memory)
             states.append(state)
         return torch.stack(states, 1)
 

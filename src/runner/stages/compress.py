@@ -6,6 +6,7 @@ from runner.build import build
 from runner.compression.formats import chosen
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
+from runner.compression.quantization.pt2e.verify import refuse_recurrent
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
@@ -26,6 +27,7 @@ def compress(job: Job) -> None:
         )
     settings = job.config.quantization
     recipe = build(settings, "recipe")
+    job.datamodule.fix_shape()
     job.float_network = copy.deepcopy(job.task.network).cpu().eval()
     calibration = list(calibration_batches(job.datamodule, **settings.calibration))
     mixture = None
@@ -46,8 +48,10 @@ def rehearse(job: Job) -> None:
     """Finds, before any training, what compress and export would refuse after it.
 
     Raises:
-        RunnerError: a layer to skip that the network does not have, or an export format that cannot be had.
+        RunnerError: a network without integer kernels, a layer to skip that it does not have, or an export format
+            that cannot be had.
     """
+    refuse_recurrent(job.task.network)
     recipe = build(job.config.quantization, "recipe")
     recipe.selection.resolve(job.task.network, recipe.kind)
     if "export" in job.config.stages:
