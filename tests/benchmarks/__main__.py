@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import epoch, time_to_accuracy
+from tests.benchmarks import epoch, names, time_to_accuracy
 
-BENCHMARKS = {"epoch": epoch.main, "time_to_accuracy": time_to_accuracy.main}
+BENCHMARKS = {"epoch": epoch.main, "names": names.main, "time_to_accuracy": time_to_accuracy.main}
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from runner.models.mamba import mamba, scan, selective_scan
 from runner.models.mamba2 import mamba2, state_space_dual
 from runner.models.recurrent import Recurrent
 from runner.models.rnn import PlainRNN, SteppedRNN
-from runner.models.sequence import causal_convolution, lengths_of, one_hot
+from runner.models.sequence import NgramEmbedding, causal_convolution, lengths_of, one_hot
 from runner.models.transformer import SelfAttention, Transformer, attention
 from runner.models.ttt import CHUNK, inner_gradient, train_while_reading, ttt_linear
 
@@ -19,6 +19,7 @@ NETWORKS = {
     "rnn": lambda readout: PlainRNN(ASCII, COUNTRIES, readout),
     "embedding_rnn": lambda readout: Recurrent(ASCII, COUNTRIES, readout, cell="rnn", bidirectional=False),
     "gru": lambda readout: Recurrent(ASCII, COUNTRIES, readout, cell="gru", embedding=12, hidden=10),
+    "ngram_gru": lambda readout: Recurrent(ASCII, COUNTRIES, readout, embedding=12, hidden=10, ngrams=3),
     "lstm": lambda readout: Recurrent(ASCII, COUNTRIES, readout, cell="lstm", embedding=12, hidden=10),
     "transformer": lambda readout: Transformer(ASCII, COUNTRIES, readout, max_length=LONGEST, width=16),
     "mamba": lambda readout: mamba(ASCII, COUNTRIES, readout, width=16),
@@ -79,6 +80,17 @@ def test_the_order_of_tokens_matters_and_every_parameter_learns(name):
     assert not without
 
 
+def test_an_ngram_is_told_by_its_tokens_wherever_it_stands():
+    embed = NgramEmbedding(ASCII, 6, longest=3)
+    tokens = torch.tensor([[70, 65, 66, 67, 71], [65, 66, 67, 0, 0], [67, 66, 65, 0, 0]])
+    embedded = embed(tokens)
+    torch.testing.assert_close(embedded[0, 3], embedded[1, 2])
+    assert not torch.allclose(embedded[0, 1], embedded[1, 0])  # the pair before it is another
+    assert not torch.allclose(embedded[0, 3], embedded[2, 0])
+    single = NgramEmbedding(ASCII, 6)
+    assert torch.equal(single(tokens), single.token(tokens))
+
+
 def test_lengths_are_counted_and_nothing_at_all_is_one_token():
     assert lengths_of(torch.tensor([[5, 6, 0], [7, 0, 0], [0, 0, 0]])).tolist() == [2, 1, 1]
 
@@ -97,12 +109,15 @@ def test_stepping_by_hand_equals_the_library():
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_form_that_can_be_captured_equals_packed_sequences(cell, bidirectional):
+def test_the_form_that_can_be_captured_equals_packed_sequences(cell, bidirectional, monkeypatch):
     network = Recurrent(ASCII, 5, cell=cell, embedding=6, hidden=7, bidirectional=bidirectional).eval()
     lengths = torch.tensor([9, 1, 4])
     embedded = torch.randn(3, 9, 6)
     packed, plain = network.encode(embedded, lengths), network.unrolled(embedded, lengths)
-    torch.testing.assert_close(network.summary(plain, lengths), network.summary(packed, lengths))
+    whole = network.summarize(embedded, lengths)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(network.summarize(embedded, lengths), whole)
+    assert whole.abs().sum() > 0
     for row, length in enumerate(lengths.tolist()):
         torch.testing.assert_close(plain[row, :length], packed[row, :length])
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from runner.models.sequence import SequenceNetwork, last, reverse
 
@@ -29,12 +29,14 @@ class Recurrent(SequenceNetwork):
         hidden: int = 100,
         layers: int = 2,
         bidirectional: bool = True,
+        ngrams: int = 1,
         dropout: float = 0.0,
     ) -> None:
         if cell not in CELLS:
             raise ValueError(f"cell={cell!r}: must be one of {', '.join(CELLS)}.")
         features = hidden * (2 if bidirectional else 1)
-        super().__init__(num_tokens, num_outputs, readout, embedding=embedding, features=features, dropout=dropout)
+        shared = {"embedding": embedding, "features": features, "ngrams": ngrams}
+        super().__init__(num_tokens, num_outputs, readout, **shared, dropout=dropout)
         self.cell, self.hidden = cell, hidden
         self.body = CELLS[cell](
             embedding,
@@ -49,14 +51,22 @@ class Recurrent(SequenceNetwork):
         """Float (N, T, embedding) -> the states (N, T, hidden), forward and backward side by side."""
         if torch.compiler.is_compiling():  # also while torch.export captures: it cannot follow packed sequences
             return self.unrolled(embedded, lengths)
-        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        states, _ = pad_packed_sequence(self.body(packed)[0], batch_first=True, total_length=embedded.shape[1])
-        return states
+        packed, _ = self.packed(embedded, lengths)
+        return pad_packed_sequence(packed, batch_first=True, total_length=embedded.shape[1])[0]
 
-    def summary(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def summarize(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """The forward state at the last token and the backward state at the first: float (N, features)."""
-        forward = last(features[:, :, : self.hidden], lengths)
-        return torch.cat([forward, features[:, 0, self.hidden :]], 1)
+        if torch.compiler.is_compiling():
+            states = self.unrolled(embedded, lengths)
+            return torch.cat([last(states[:, :, : self.hidden], lengths), states[:, 0, self.hidden :]], 1)
+        _, states = self.packed(embedded, lengths)
+        final = states[0] if isinstance(states, tuple) else states  # an LSTM has a memory beside its state
+        return torch.cat(list(final[-2 if self.body.bidirectional else -1 :]), 1)
+
+    def packed(self, embedded: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor | tuple[Tensor, Tensor]]:
+        """What torch's network answers to packed sequences: all states, and the final ones."""
+        sequences = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return self.body(sequences)
 
     def unrolled(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """What `encode` computes, step by step: the form that torch.export can follow.

@@ -7,6 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 READOUTS = ("whole", "each")
+# Hashes of n-grams: a multiplier, and a prime below which they stay.
+PRIME, HASHES = 1_000_003, 2**31 - 1
 
 
 def lengths_of(tokens: Tensor) -> Tensor:
@@ -44,6 +46,30 @@ def one_hot(tokens: Tensor, num_tokens: int) -> Tensor:
     return ((tokens.unsqueeze(2) % num_tokens == columns) & (tokens.unsqueeze(2) != 0)).to(torch.float32)
 
 
+class NgramEmbedding(nn.Module):
+    """The sum of embeddings of a token and of the n-grams that end in it, n from 2 to `longest`.
+
+    N-grams share `rows` rows of a table for each n by a hash (Weinberger et al., 2009; as in Bojanowski et al., 2017);
+    what would begin before the first token counts as token 0.
+    """
+
+    def __init__(self, num_tokens: int, width: int, longest: int = 1, rows: int = 2**14) -> None:
+        super().__init__()
+        self.num_tokens, self.rows = num_tokens, rows
+        self.token = nn.Embedding(num_tokens, width)
+        self.ngrams = nn.ModuleList(nn.Embedding(rows, width) for _ in range(2, longest + 1))
+        for table in self.ngrams:
+            nn.init.normal_(table.weight, std=0.1)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """int64 (N, T) -> float (N, T, width)."""
+        embedded, code = self.token(tokens % self.num_tokens), tokens
+        for n, table in enumerate(self.ngrams, 1):
+            code = (code * PRIME + F.pad(tokens, (n, 0))[:, : tokens.shape[1]]) % HASHES
+            embedded = embedded + table(code % self.rows)
+        return embedded
+
+
 class SequenceNetwork(nn.Module, ABC):
     """Embedding, a body that a subclass writes (`encode`), and a linear head.
 
@@ -53,8 +79,8 @@ class SequenceNetwork(nn.Module, ABC):
         num_tokens: rows of the embedding; token t has row t mod num_tokens (padding, 0, needs none of its own).
         num_outputs: classes.
         readout: "whole" gives logits (N, num_outputs), "each" (N, T, num_outputs).
-        embedding: width of the embedding.
-        features: width of what `encode` returns; of `summary` as well.
+        embedding: width of the embedding; ngrams: see `NgramEmbedding.longest`.
+        features: width of what `encode` and `summarize` return.
         dropout: share of features left out, of the embedding and before the head.
     """
 
@@ -66,13 +92,14 @@ class SequenceNetwork(nn.Module, ABC):
         *,
         embedding: int,
         features: int,
+        ngrams: int = 1,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"readout={readout!r}: must be one of {', '.join(READOUTS)}.")
-        self.num_tokens, self.readout = num_tokens, readout
-        self.embedding = nn.Embedding(num_tokens, embedding)
+        self.readout = readout
+        self.embedding = NgramEmbedding(num_tokens, embedding, ngrams)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features, num_outputs)
 
@@ -80,9 +107,9 @@ class SequenceNetwork(nn.Module, ABC):
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Float (N, T, embedding) to float (N, T, features); padding must not reach a sequence's own steps."""
 
-    def summary(self, features: Tensor, lengths: Tensor) -> Tensor:
-        """Float (N, T, features) of whole sequences to float (N, features): the mean over their tokens."""
-        return mean(features, lengths)
+    def summarize(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Float (N, T, embedding) to float (N, features) for the whole sequence: the mean over its tokens."""
+        return mean(self.encode(embedded, lengths), lengths)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """int64 (N, T), 0 being padding on the right -> float logits, see `readout`.
@@ -90,10 +117,9 @@ class SequenceNetwork(nn.Module, ABC):
         `lengths` int64 (N,) from 1 to T; counted where they are not given.
         """
         lengths = lengths_of(tokens) if lengths is None else lengths
-        embedded = self.dropout(self.embedding(tokens % self.num_tokens))
-        features = self.encode(embedded, lengths)
-        if self.readout == "whole":
-            features = self.summary(features, lengths)
+        embedded = self.dropout(self.embedding(tokens))
+        read = self.summarize if self.readout == "whole" else self.encode
+        features = read(embedded, lengths)
         return self.head(self.dropout(features))
 
 
