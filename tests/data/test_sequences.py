@@ -80,7 +80,7 @@ def test_names_are_read_plain_or_compressed_and_the_test_file_is_the_test(tmp_pa
 
 def test_classes_that_training_never_saw_are_refused(tmp_path):
     write(tmp_path, test=[("Bianchi", "Italian"), ("Novak", "Czech"), ("Toth", "Hungarian")])
-    with pytest.raises(RunnerError, match="names_test.csv: training never saw Czech, Hungarian"):
+    with pytest.raises(RunnerError, match=r"names_test\.csv: training never saw Czech, Hungarian"):
         names(tmp_path).setup()
 
 
@@ -120,7 +120,7 @@ def test_names_are_downloaded_once_and_checked(tmp_path, monkeypatch):
         return Answer(content)
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
-    with pytest.raises(OSError, match="names_train.csv.gz is not what it was"):
+    with pytest.raises(OSError, match=r"names_train\.csv\.gz is not what it was"):
         fetch("train", tmp_path)
     assert not (tmp_path / "names_train.csv.gz").exists()
     expected = names_module.hashlib.sha256(gzip.decompress(content)).hexdigest()
@@ -166,10 +166,10 @@ def test_texts_of_ones_own_come_from_lines_or_from_a_column(tmp_path):
     inputs = data.read([tmp_path / "some.txt", tmp_path / "some.csv"])
     assert data.names_of(tmp_path / "some.txt", inputs) == ["Muller", "Rossi", "Kos"]
     (tmp_path / "other.csv").write_text("id,nme\n1,Kos\n")
-    with pytest.raises(RunnerError, match="no column 'name'. Did you mean nme?"):
+    with pytest.raises(RunnerError, match=r"no column 'name'\. Did you mean nme\?"):
         data.read([tmp_path / "other.csv"])
     (tmp_path / "none.txt").write_text("")
-    with pytest.raises(RunnerError, match="none.txt is empty"):
+    with pytest.raises(RunnerError, match=r"none\.txt is empty"):
         data.read([tmp_path / "none.txt"])
 
 

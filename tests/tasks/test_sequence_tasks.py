@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from omegaconf import DictConfig
 from torch import nn
 
@@ -74,7 +74,7 @@ def test_confusions_are_drawn_most_frequent_first():
         "Greek → Polish",
     ]
     assert axes.get_title() == "8 mistakes of 26: true → predicted"
-    assert [text.get_text() for text in axes.texts][0] == " 5 (83% of Polish)"
+    assert axes.texts[0].get_text() == " 5 (83% of Polish)"
     assert not top_confusions(torch.eye(2, dtype=torch.int64), ["a", "b"]).axes[0].patches
 
 

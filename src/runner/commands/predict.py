@@ -9,7 +9,7 @@ from runner.config import resolvers
 from runner.errors import RunnerError
 from runner.tracking.run_directory import RunDirectory
 
-DESCRIPTION = "Predicts for image files, the rows of CSV files or the lines of text files, with the best weights of a run."
+DESCRIPTION = "Predicts for image files, the rows of CSV files or lines of text, with the best weights of a run."
 EXAMPLE = "example:\n  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png"
 BATCH = 256
 

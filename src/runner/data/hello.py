@@ -12,7 +12,7 @@ WORD, ANSWER = "hello", "ohlol"
 
 
 class Hello(SequenceDataModule):
-    """"hello" and what a network should answer letter by letter, "ohlol": inputs uint8 (1, 5), targets int64 (1, 5).
+    """ "hello" and what a network should answer letter by letter, "ohlol": inputs uint8 (1, 5), targets int64 (1, 5).
 
     The letters e, h, l, o are tokens 1 to 4 and classes 0 to 3. Train, validation and test split are the SAME word.
     """

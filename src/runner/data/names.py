@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from filelock import FileLock
@@ -86,7 +86,7 @@ class FakeNames(SequenceDataModule):
     At most `most` names a country, in alphabetical order; classes in alphabetical order of the countries.
     """
 
-    locales = {
+    locales: ClassVar[dict[str, str]] = {
         "Croatian": "hr_HR",
         "Czech": "cs_CZ",
         "Dutch": "nl_NL",

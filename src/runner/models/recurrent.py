@@ -1,5 +1,8 @@
 """Embedding, RNN, GRU or LSTM in one or both directions, and a linear head."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -7,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from runner.models.sequence import SequenceNetwork, last, reverse
 
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Recurrent(SequenceNetwork):
@@ -35,7 +38,7 @@ class Recurrent(SequenceNetwork):
         if cell not in CELLS:
             raise ValueError(f"cell={cell!r}: must be one of {', '.join(CELLS)}.")
         features = hidden * (2 if bidirectional else 1)
-        shared = {"embedding": embedding, "features": features, "ngrams": ngrams}
+        shared: dict[str, Any] = {"embedding": embedding, "features": features, "ngrams": ngrams}
         super().__init__(num_tokens, num_outputs, readout, **shared, dropout=dropout)
         self.cell, self.hidden = cell, hidden
         self.body = CELLS[cell](
@@ -59,8 +62,8 @@ class Recurrent(SequenceNetwork):
         if torch.compiler.is_compiling():
             states = self.unrolled(embedded, lengths)
             return torch.cat([last(states[:, :, : self.hidden], lengths), states[:, 0, self.hidden :]], 1)
-        _, states = self.packed(embedded, lengths)
-        final = states[0] if isinstance(states, tuple) else states  # an LSTM has a memory beside its state
+        _, last_states = self.packed(embedded, lengths)
+        final = last_states[0] if isinstance(last_states, tuple) else last_states  # an LSTM has a memory as well
         return torch.cat(list(final[-2 if self.body.bidirectional else -1 :]), 1)
 
     def packed(self, embedded: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor | tuple[Tensor, Tensor]]:

@@ -57,9 +57,10 @@ class NgramEmbedding(nn.Module):
         super().__init__()
         self.num_tokens, self.rows = num_tokens, rows
         self.token = nn.Embedding(num_tokens, width)
-        self.ngrams = nn.ModuleList(nn.Embedding(rows, width) for _ in range(2, longest + 1))
-        for table in self.ngrams:
+        tables = [nn.Embedding(rows, width) for _ in range(2, longest + 1)]
+        for table in tables:
             nn.init.normal_(table.weight, std=0.1)
+        self.ngrams = nn.ModuleList(tables)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """int64 (N, T) -> float (N, T, width)."""

@@ -32,8 +32,8 @@ class SelfAttention(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Float (N, T, width), bool (N, T) where there are tokens -> float (N, T, width)."""
-        parts = [self.split(layer(features)) for layer in (self.query, self.key, self.value)]
-        return self.output(attention(*parts, mask[:, None, None, :]).transpose(1, 2).flatten(2))
+        q, k, v = (self.split(layer(features)) for layer in (self.query, self.key, self.value))
+        return self.output(attention(q, k, v, mask[:, None, None, :]).transpose(1, 2).flatten(2))
 
     def split(self, features: Tensor) -> Tensor:
         """(N, T, width) to (N, heads, T, width / heads)."""

@@ -1,6 +1,7 @@
 """TTT-Linear: a layer whose memory is a linear model, trained on each sequence as it is read (Sun et al., 2024)."""
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from runner.models.mamba import StateSpace
@@ -77,13 +78,11 @@ class TTTLinearBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Float (N, T, width) -> the same shape; a token sees itself and those before it."""
-        parts = [
-            layer(features).unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for layer in (self.query, self.key, self.value)
-        ]
+        layers = (self.query, self.key, self.value)
+        q, k, v = (layer(features).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in layers)
         rates = self.rate * torch.sigmoid(self.step(features)).transpose(1, 2).unsqueeze(3)
-        read = train_while_reading(*parts, rates, (self.weight, self.bias, self.scale, self.shift))
-        return self.output(torch.nn.functional.gelu(self.gate(features)) * self.norm(read.transpose(1, 2).flatten(2)))
+        read = train_while_reading(q, k, v, rates, (self.weight, self.bias, self.scale, self.shift))
+        return self.output(F.gelu(self.gate(features)) * self.norm(read.transpose(1, 2).flatten(2)))
 
 
 def ttt_linear(

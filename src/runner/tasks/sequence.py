@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
