@@ -2,10 +2,11 @@
 
 import sys
 
-from tests.benchmarks import epoch, graph_epoch, report, sweep, time_to_accuracy
+from tests.benchmarks import epoch, graph_epoch, names, report, sweep, time_to_accuracy
 
 BENCHMARKS = {
     "epoch": epoch.main,
+    "names": names.main,
     "graph_epoch": graph_epoch.main,
     "time_to_accuracy": time_to_accuracy.main,
     "report": report.main,

@@ -10,7 +10,7 @@ from runner.errors import RunnerError
 from runner.tracking.run_directory import RunDirectory
 
 DESCRIPTION = (
-    "Predicts for image files, the rows of CSV files or graphs as JSON, with the best weights of a run. "
+    "Predicts for image files, the rows of CSV files, lines of text or graphs as JSON, with the best weights of a run. "
     "A run on a graph also answers without inputs: for all nodes of its graph, or for its test graphs."
 )
 EXAMPLE = "example:\n  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png"
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
-    parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="image files, CSV files, or JSON files")
+    parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="files: images, CSV, text or JSON")
     parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
     options = parser.parse_args(arguments)
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
@@ -67,11 +67,13 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
         if not paths:
             return own_rows(datamodule, task, exported)
         answer = exported_network(exported) if exported is not None else batches(task)
+        if exported is not None:
+            datamodule.fix_shape()
         for path in paths:
             inputs = datamodule.read([path])
             outputs = answer(datamodule.transform(inputs))
-            named = [str(path)] if len(inputs) == 1 else [f"{path}:{number}" for number in range(1, len(inputs) + 1)]
-            rows += [{"input": name, **row} for name, row in zip(named, task.rows(outputs), strict=True)]
+            pairs = zip(datamodule.names_of(path, inputs), task.rows(outputs), strict=True)
+            rows += [{"input": name, **row} for name, row in pairs]
     return rows
 
 

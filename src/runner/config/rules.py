@@ -133,6 +133,13 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
     """The data yields what the task predicts."""
     task, data, name = config["task"]["name"], config["data"], chosen.get("data")
     classes = data.get("num_classes")
+    if task not in (data.get("tasks") or [task]):
+        yield f"task={task} data={name}: the targets of this data are for {' or '.join(data['tasks'])}."
+        return
+    if data.get("kind") not in (config["task"].get("takes") or [data.get("kind")]):
+        takes = " or ".join(config["task"]["takes"])
+        yield f"task={task} data={name}: this task is for {takes} data, not {data.get('kind')}."
+        return
     if "num_classes" in data and classes is None and task != "regression":
         return  # the count could not be found, and the reason has a message of its own
     tasks, takes = data.get("tasks"), config["task"].get("takes")

@@ -80,6 +80,9 @@ class Data:
     image_size: Annotated[int, at_least(1)]
     channels: Annotated[int, at_least(1)]
     num_classes: Annotated[int, at_least(2)] | None
+    max_length: Annotated[int, at_least(1)]
+    num_tokens: Annotated[int, at_least(1)]
+    bucket_batches: Annotated[int, at_least(1)]
 
 
 @dataclass

@@ -31,10 +31,11 @@ class EpochOrder:
         """Take the order of this epoch (counted from 0)."""
         self.epoch = epoch
 
-    def permutation(self) -> Tensor:
-        """int64 (count,)."""
+    def permutation(self, count: int | None = None) -> Tensor:
+        """int64 (count,); of all samples unless another count is given."""
         seed = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
-        return torch.randperm(self.count, generator=torch.Generator().manual_seed(int(seed[0])))
+        generator = torch.Generator().manual_seed(int(seed[0]))
+        return torch.randperm(self.count if count is None else count, generator=generator)
 
 
 class BatchLoader:
@@ -93,7 +94,7 @@ class BatchLoader:
             start = self._resume_from[1]
         self._resume_from = None
         self._epoch, self._handed_out = epoch, start
-        for batch in self._cut(self._share().split(self.batch_size)[start : len(self)]):
+        for batch in self._cut(self._batches()[start:]):
             self._handed_out += 1
             yield batch
 
@@ -107,11 +108,19 @@ class BatchLoader:
         """Go on where `state` was taken; takes effect at the next iteration over the same epoch."""
         self._resume_from = (state["epoch"], state["batches"])
 
+    def _batches(self) -> list[Tensor]:
+        """This rank's rows, batch by batch, in the order in which they are handed out."""
+        return list(self._share().split(self.batch_size)[: len(self)])
+
     def _share(self) -> Tensor:
         """This rank's rows in this epoch's order."""
         order = self.indices
         if isinstance(self.sampler, EpochOrder):
             order = order[self.sampler.permutation()]
+        return self._for_rank(order)
+
+    def _for_rank(self, order: Tensor) -> Tensor:
+        """Every world_size-th row of all ranks' order, which is continued from its start until it divides."""
         padding = -len(order) % self.world_size
         if padding:
             order = torch.cat([order, order.repeat(math.ceil(padding / len(order)))[:padding]])

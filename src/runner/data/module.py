@@ -108,6 +108,13 @@ class DataModule(pl.LightningDataModule, ABC):
     def read(self, paths: list[Path]) -> Tensor:
         """The user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
 
+    def fix_shape(self) -> None:
+        """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""
+
+    def names_of(self, path: Path, inputs: Tensor) -> list[str]:
+        """What to call the raw inputs (n, …) that `read` made of one file."""
+        return [str(path)] if len(inputs) == 1 else [f"{path}:{number}" for number in range(1, len(inputs) + 1)]
+
     def training_batch(self, batch: Batch) -> Batch:
         """What a training batch becomes on the device; a subclass adds augmentation here."""
         return self.transform(batch[0]), batch[1]

@@ -29,6 +29,7 @@ TIMED = ("aot", "onnx", "executorch")
 def benchmark(job: Job) -> None:
     """Times every program at each batch size; prints the table and what it means; records both."""
     settings = job.config.benchmark
+    job.datamodule.fix_shape()
     programs = collect(job)
     sizes = sizes_on_disk(job)
     agreement = agree(job, programs)

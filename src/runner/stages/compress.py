@@ -5,6 +5,7 @@ from runner.compression.formats import chosen
 from runner.compression.quantization.pt2e.capture import capture
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
+from runner.compression.quantization.pt2e.verify import refuse_recurrent
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
@@ -25,6 +26,7 @@ def compress(job: Job) -> None:
         )
     settings = job.config.quantization
     recipe = build(settings, "recipe")
+    job.datamodule.fix_shape()
     job.float_network = job.task.standalone()
     calibration = list(calibration_batches(job.datamodule, **settings.calibration))
     mixture = None
@@ -45,8 +47,10 @@ def rehearse(job: Job) -> None:
     """Finds, before any training, what compress and export would refuse after it.
 
     Raises:
-        RunnerError: a layer to skip that the network does not have, or an export format that cannot be had.
+        RunnerError: a network without integer kernels, a layer to skip that it does not have, or an export format
+            that cannot be had.
     """
+    refuse_recurrent(job.task.network)
     recipe = build(job.config.quantization, "recipe")
     network = job.task.standalone()
     recipe.selection.resolve(network, recipe.kind)

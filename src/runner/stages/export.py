@@ -22,6 +22,7 @@ def export(job: Job) -> None:
     Raises:
         RunnerError: a format that cannot be had, or a file that answers differently.
     """
+    job.datamodule.fix_shape()
     example = job.datamodule.example(2).cpu()
     network = job.float_network or job.task.standalone()
     name = "int8" if job.quantized is not None else "float"

@@ -44,7 +44,7 @@ def train(job: Job, *, validate: bool) -> None:
     job.steps = trainer.global_step
     # What an interrupted run fine-tuned began from weights that nobody kept.
     shutil.rmtree(job.record.path / "checkpoints" / checkpoints.FINE_TUNED, ignore_errors=True)
-    job.collect(trainer.callback_metrics, "train/", "val/")
+    job.collect(trainer.callback_metrics, "train/", "val/", "data/")
     keep_best(job)
 
 
@@ -73,7 +73,7 @@ def keep_best(job: Job) -> None:
         return
     content = checkpoints.read(best)
     checkpoints.load_weights(job.task, content, best)
-    job.collect(content["metrics"], "train/", "val/")
+    job.collect(content["metrics"], "train/", "val/", "data/")
     job.checkpoint = best
 
 

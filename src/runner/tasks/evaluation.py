@@ -41,8 +41,9 @@ class Evaluation(nn.Module):
     def update(self) -> None:
         """Shows the metrics what waits."""
         if self.waiting:
-            outputs, targets = zip(*self.waiting, strict=True)
-            self.metrics.update(*self.prepare(torch.cat(outputs), torch.cat(targets)))
+            # Prepared one by one: outputs for each token differ in length from batch to batch.
+            outputs, targets = zip(*(self.prepare(*batch) for batch in self.waiting), strict=True)
+            self.metrics.update(torch.cat(outputs), torch.cat(targets))
         self.waiting = []
 
     def results(self) -> dict[str, float]:

@@ -92,8 +92,8 @@ class Pictures(Callback):
         if not self._targets or not isinstance(task, Task):
             return
         names = self._predictions[0]
-        predictions = {name: torch.cat([each[name] for each in self._predictions]).cpu() for name in names}
-        inputs, targets = together(self._inputs), torch.cat(self._targets).cpu()
+        predictions = {name: joined([each[name] for each in self._predictions]).cpu() for name in names}
+        inputs, targets = together(self._inputs), joined(self._targets).cpu()
         training = task.training
         task.eval()
         with torch.no_grad():
@@ -108,7 +108,19 @@ class Pictures(Callback):
 
 def together(inputs: list[Any]) -> Any:
     """Inputs of several batches on the CPU: tensors in one, float32; of anything else the first batch's."""
-    return torch.cat(inputs).float().cpu() if isinstance(inputs[0], Tensor) else inputs[0].cpu()
+    return joined(inputs).float().cpu() if isinstance(inputs[0], Tensor) else inputs[0].cpu()
+
+
+def joined(batches: list[Tensor]) -> Tensor:
+    """Batches (n, …) as one; those of sequences (n, T, …) are padded with 0 on the right to the longest."""
+    longest = max(batch.shape[1] if batch.ndim > 1 else 0 for batch in batches)
+    padded = [
+        batch
+        if batch.ndim < 2 or batch.shape[1] == longest
+        else torch.cat([batch, batch.new_zeros(len(batch), longest - batch.shape[1], *batch.shape[2:])], 1)
+        for batch in batches
+    ]
+    return torch.cat(padded)
 
 
 def boards(trainer: pl.Trainer) -> list[TensorBoardLogger]:

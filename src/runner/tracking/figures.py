@@ -76,6 +76,29 @@ def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
     return figure
 
 
+def top_confusions(counts: Tensor, names: Sequence[str], count: int = 12) -> Figure:
+    """The most frequent mistakes, most frequent first, each with its share of the true class."""
+    n = len(names)
+    wrong = counts.clone()
+    wrong.fill_diagonal_(0)
+    order = wrong.flatten().argsort(descending=True, stable=True)[:count].tolist()
+    pairs = [(index // n, index % n) for index in order if wrong[index // n, index % n] > 0]
+    numbers = [int(wrong[pair]) for pair in pairs]
+    figure = Figure(figsize=(7, max(2.0, 0.3 * len(pairs) + 1)), layout="constrained", dpi=90)
+    axes = figure.add_subplot()
+    axes.barh(range(len(pairs)), numbers, color=ORANGE, height=0.7)
+    labels = [f"{shorten(names[true])} → {shorten(names[taken])}" for true, taken in pairs]
+    axes.set_yticks(range(len(pairs)), labels, fontsize=8)
+    axes.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
+    axes.set(xlabel="samples", title=f"{int(wrong.sum())} mistakes of {int(counts.sum())}: true → predicted")
+    for row, ((true, _), number) in enumerate(zip(pairs, numbers, strict=True)):
+        share = number / int(counts[true].sum())
+        axes.text(number, row, f" {number} ({share:.0%} of {shorten(names[true])})", va="center", fontsize=7)
+    axes.margins(x=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def right_and_wrong(images: Tensor | None, true: Tensor, predicted: Tensor, names: Sequence[str]) -> dict[str, Figure]:
     """Grids `samples_right` and `samples_wrong` of the first images (n, 1 or 3, h, w) from 0 to 1, where any are."""
     if images is None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from torch import nn
 from torch.fx import GraphModule
 
 from runner.compression.quantization.pt2e.lower import CompiledProgram
@@ -78,6 +79,17 @@ def reached(converted: GraphModule, expected: list[Operator]) -> Reach:
     return Reach(len(expected), len(done), share, tuple(operator.layer for operator in done))
 
 
+def refuse_recurrent(network: nn.Module) -> None:
+    """RunnerError where recurrent cells of torch are all that holds weights: told before anything is trained."""
+    holders = [module for module in network.modules() if module._parameters]
+    if holders and all(isinstance(module, (nn.RNNBase, nn.RNNCellBase)) for module in holders):
+        raise RunnerError(
+            f"quantization: {type(network).__name__} is made of {type(holders[0]).__name__} alone, and no back end has "
+            "integer kernels for recurrent cells. Networks with linear layers can be quantized, recurrent ones too "
+            "(model=embedding_rnn, gru or lstm with quantization=ptq_dynamic); or use quantization=none."
+        )
+
+
 def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
     """`prove_integers` for a lowered `converted`, as compiled for its first batch size (compile first)."""
     return prove_integers(next(iter(program.kernels.values())), converted, "After lowering")
@@ -112,6 +124,10 @@ def _by_type(names: Counter[str], table: dict[str, str]) -> dict[str, int]:
 def _nothing(found: list[Operator], name: str, chosen: dict[str, str]) -> str:
     kinds = ", ".join(sorted({operator.kind for operator in found})) or "no convolution or matrix product at all"
     recipes = {*chosen.values()} - {FLOAT}
+    serves = {operator.kind for operator in found} & {*back_end(name).operators}
+    if not serves:
+        reach = ", ".join(back_end(name).operators)
+        return f"Nothing to quantize by any recipe: {name} has integer kernels for {reach}; this network has {kinds}."
     if recipes == {"dynamic"}:
         return (
             "The recipe 'dynamic' finds nothing to quantize: it serves linear layers, and outside the "

@@ -1,0 +1,70 @@
+"""Text as tokens: ASCII codes of names, with accents taken off, and what cannot be written that way refused."""
+
+import unicodedata
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from runner.errors import RunnerError
+
+PADDING = 0
+# Letters that are no plain letter with an accent; as passports write them (ICAO 9303-3).
+SPELLED_OUT = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe"}
+    | {"ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "’": "'", "‘": "'", "–": "-"}
+)
+
+
+def plain(text: str) -> str:
+    """The text without accents and outer spaces: `Müller` becomes `Muller`, `Łukasz` `Lukasz`."""
+    parts = unicodedata.normalize("NFKD", text.strip().translate(SPELLED_OUT))
+    return "".join(each for each in parts if not unicodedata.combining(each))
+
+
+def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: str | None = None) -> Tensor:
+    """Texts as uint8 (n, width), padded with 0 on the right.
+
+    Args:
+        places: where each text stands, for messages.
+        width: the longest text allowed.
+        alphabet: the characters that are tokens 1, 2, …; None for ASCII, whose codes are the tokens.
+
+    Raises:
+        RunnerError: a text is empty, too long, or has a character outside the alphabet; its place is named.
+    """
+    rows = bytearray(len(texts) * width)
+    for index, (text, place) in enumerate(zip(texts, places, strict=True)):
+        tokens = codes(text, place, alphabet)
+        if len(tokens) > width:
+            raise RunnerError(
+                f"{place}: '{text}' has {len(tokens)} characters; at most {width} are read. "
+                f"Shorten it, or train with data.max_length={len(tokens)}."
+            )
+        rows[index * width : index * width + len(tokens)] = tokens
+    return torch.frombuffer(rows, dtype=torch.uint8).reshape(len(texts), width) if texts else empty(width)
+
+
+def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
+    """The tokens of one text, from 1 to 127; raises RunnerError where it is empty or has other characters."""
+    written = plain(text) if alphabet is None else text.strip()
+    if not written:
+        raise RunnerError(f"{place}: the text is empty. Fill it in, or remove the line.")
+    known = alphabet if alphabet is not None else [chr(code) for code in range(32, 127)]
+    strange = sorted({each for each in written if each not in known})
+    if strange:
+        shown = ", ".join(f"'{each}' (U+{ord(each):04X})" for each in strange)
+        words = "ASCII letters, once accents are taken off" if alphabet is None else ", ".join(alphabet)
+        raise RunnerError(f"{place}: '{text}' has {shown}; the vocabulary is {words}. Write it in these.")
+    return written.encode("ascii") if alphabet is None else bytes(alphabet.index(each) + 1 for each in written)
+
+
+def decode(tokens: Tensor, alphabet: str | None = None) -> str:
+    """Tokens (T,) back to text; padding is left out."""
+    kept = [int(token) for token in tokens if token != PADDING]
+    return "".join(chr(token) if alphabet is None else alphabet[token - 1] for token in kept)
+
+
+def empty(width: int) -> Tensor:
+    """No text at all: uint8 (0, width)."""
+    return torch.zeros(0, width, dtype=torch.uint8)
