@@ -142,11 +142,6 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         return
     if "num_classes" in data and classes is None and task != "regression":
         return  # the count could not be found, and the reason has a message of its own
-    tasks, takes = data.get("tasks"), config["task"].get("takes")
-    if (tasks and task not in tasks) or (takes and data.get("kind") not in takes):
-        fitting = f"use task={tasks[0]}" if tasks else f"it is for {' or '.join(takes)} data, not {data.get('kind')}"
-        yield f"task={task} data={name}: the task does not suit the data; {fitting}."
-        return
     if task == "binary_classification" and classes != 2:
         yield f"task=binary_classification data={name}: needs data of two classes, this has {classes or 'none'}."
     if task == "classification" and not classes:
