@@ -1,11 +1,14 @@
 """Graph networks in int8: bound to their graph every linear layer is reached; what cannot be is refused early."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from runner.cli import main
 from runner.compression.quantization.pt2e.artifact import load_program, save_program
 from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
+from runner.config import catalog
 from runner.models.graph import embedded, family
 from runner.models.graph.bound import BoundNetwork
 
@@ -14,6 +17,11 @@ NETS = {
     "graphsage": (family.graphsage, 4),
     "gat": (family.gat, 2),
     "mpnn": (embedded.mpnn, 6),
+    "message_passing": (family.MessagePassingNet, 1),
+    "chebnet": (family.chebnet, 4),
+    "ggnn": (embedded.ggnn, 2),
+    "jumping_knowledge": (embedded.jumping_knowledge, 6),
+    "deep_gcn": (partial(embedded.deep_gcn, num_layers=1), 4),
 }
 RING = torch.tensor([[0, 1, 2, 3, 1, 2, 3, 0], [1, 2, 3, 0, 0, 1, 2, 3]])
 
@@ -37,6 +45,11 @@ def test_every_linear_layer_is_reached(name):
     quantized = DynamicRecipe().apply(network, [features])
     assert quantized.reach.reached == quantized.reach.expected == NETS[name][1]
     assert torch.allclose(quantized(features), network(features), atol=0.05)
+
+
+def test_every_network_over_nodes_is_in_the_table():
+    choices = catalog.choices([catalog.own_config_directory()])["model"]
+    assert set(NETS) == {name for name, each in choices.items() if catalog.kinds(each.path) == ["graph"]}
 
 
 def test_a_static_program_is_saved_and_loaded(tmp_path):
