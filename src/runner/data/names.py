@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from runner.data.alphabet import encode, plain
 from runner.data.module import Source
+from runner.data.offline import refuse_offline
 from runner.data.sequence import SequenceDataModule
 from runner.errors import RunnerError
 
@@ -65,6 +66,7 @@ class Names(SequenceDataModule):
 
     def _download(self) -> Path:
         folder = self.root / "names"
+        refuse_offline("The names")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".Names.lock"):

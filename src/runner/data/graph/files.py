@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from runner.data.offline import refuse_offline
 from runner.errors import RunnerError
 
 SHIPPED = "karate, toy_graph and generated_graphs"
@@ -31,6 +32,7 @@ def obtain(root: Path, name: str, files: Sequence[str], fetch: Callable[[Path], 
     """
     if found := find(root, name, files):
         return found
+    refuse_offline(name)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{name}.lock"):
