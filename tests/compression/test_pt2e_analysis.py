@@ -1,5 +1,7 @@
 """Analysis, sensitivity and the choice of layers left in float."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -60,20 +62,21 @@ def metric(stub: nn.Module) -> float:
 def test_the_fewest_layers_that_suffice_stay_float() -> None:
     stub = Stub({"a": 0.01, "b": 0.2, "c": 0.0, "d": 0.1})
     for allowed, skip in ((0.4, ()), (0.15, ("b",)), (0.02, ("b", "d")), (0.005, ("a", "b", "d"))):
-        assert choose_float_layers(stub, metric, allowed).skip == skip  # type: ignore[arg-type]
+        assert choose_float_layers(stub, metric, allowed).chosen.skip == skip  # type: ignore[arg-type]
 
 
 def test_a_lower_is_better_metric_is_understood() -> None:
     stub = Stub({"a": 0.01, "b": 0.2})
     found = choose_float_layers(stub, lambda it: -metric(it), 0.05, higher_is_better=False)  # type: ignore[arg-type]
-    assert (found.skip, found.drop) == (("b",), pytest.approx(0.01))
+    assert (found.chosen.skip, found.chosen.drop) == (("b",), pytest.approx(0.01))
 
 
 def test_an_unreachable_drop_reports_the_best_found() -> None:
     stub = Stub({"a": 0.3, "b": 0.2, "c": 0.1})
     with pytest.raises(DropNotReachedError, match=r"leaves a, b in float and drops by 0\.1") as caught:
         choose_float_layers(stub, metric, 0.01)  # type: ignore[arg-type]
-    assert caught.value.best.metric == pytest.approx(0.9)
+    assert caught.value.best.chosen.metric == pytest.approx(0.9)
+    assert [trial.skip for trial in caught.value.best.simulated[:4]] == [(), ("a",), ("b",), ("c",)]
 
 
 def test_mixed_quantizes_all_but_the_layers_chosen(network: nn.Module, images: Tensor) -> None:
@@ -86,5 +89,47 @@ def test_mixed_quantizes_all_but_the_layers_chosen(network: nn.Module, images: T
     full = evaluate(simulated.activate({"stem.0", "conv", "fc"}))
     allowed = evaluate(simulated.activate(set())) - full - 0.5
     quantized, mixture = quantize_mixed(StaticRecipe(), network, [images], evaluate, allowed)
-    assert len(mixture.skip) == 1
-    assert set(quantized.reach.layers) == {"stem.0", "conv", "fc"} - set(mixture.skip)
+    assert len(mixture.chosen.skip) == 1
+    assert set(quantized.reach.layers) == {"stem.0", "conv", "fc"} - set(mixture.chosen.skip)
+    assert mixture.chosen == mixture.programs[-1]
+
+
+def dropping(by_program: float, by_simulation: dict[str, float]) -> Callable[[nn.Module], float]:
+    """A metric that programs lose `by_program` of for each layer in int8, and simulations as said by layer."""
+
+    def evaluate(candidate: nn.Module) -> float:
+        if isinstance(candidate, QuantizedNetwork):
+            return 1 - by_program * candidate.reach.reached
+        assert isinstance(candidate, SimulatedNetwork)
+        rounding = {name for name, parts in candidate.layers.items() if parts[0].active}
+        return 1 - sum(by_simulation[name] for name in rounding)
+
+    return evaluate
+
+
+COSTS = {"stem.0": 0.002, "conv": 0.003, "fc": 0.001}
+
+
+def test_where_the_program_drops_more_than_simulated_the_most_sensitive_layers_join(
+    network: nn.Module, images: Tensor
+) -> None:
+    quantized, mixture = quantize_mixed(StaticRecipe(), network, [images], dropping(0.1, COSTS), 0.15)
+    assert [trial.skip for trial in mixture.programs] == [(), ("conv",), ("stem.0", "conv")]
+    assert [trial.drop for trial in mixture.programs] == pytest.approx([0.3, 0.2, 0.1])
+    assert mixture.settled.skip == ()
+    assert quantized.reach.layers == ("fc",)
+
+
+def test_where_no_program_is_good_enough_the_best_is_reported_with_all_that_was_tried(
+    network: nn.Module, images: Tensor
+) -> None:
+    made = []
+
+    def ready(quantized: QuantizedNetwork) -> QuantizedNetwork:
+        made.append(quantized)
+        return quantized
+
+    with pytest.raises(DropNotReachedError, match=r"leaves stem.0, conv in float and drops by 0\.1 ") as caught:
+        quantize_mixed(StaticRecipe(), network, [images], dropping(0.1, COSTS), 0.05, ready=ready)
+    assert len(caught.value.best.programs) == len(made) == 3
+    assert caught.value.best.chosen == caught.value.best.programs[-1]

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,11 @@ def test_mixed_precision_keeps_the_drop_within_bounds(static, tmp_path, capsys):
     ("overrides", "words"),
     [
         (["quantization=qat", "quantization/backend=xpu"], ["xpu cannot do the recipe 'qat'", "static"]),
-        (["quantization=ptq_static", "quantization/backend=openvino"], ["not installed", "runner[openvino]"]),
+        pytest.param(
+            ["quantization=ptq_static", "quantization/backend=openvino"],
+            ["not installed", "runner[openvino]"],
+            marks=pytest.mark.skipif(find_spec("nncf") is not None, reason="it is installed"),
+        ),
         (["stages=[fit,compress]"], ["needs a recipe", "quantization=ptq_static"]),
         (["quantization=ptq_static", "quantization.calibration.batches=0"], ["batches=0", "at least 1"]),
         (["quantization=ptq_static", "quantization.skip=[hed]"], ["'hed'", "head"]),

@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,17 +14,18 @@ from runner.cli import main
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
 from runner.job import Job
+from runner.stages.compress import trains_first
 from runner.tracking.result import RunResult
 
-QUICK = (
+TRAIN = (
     "model=cnn",
     "data=digits",
     "augmentation=none",
     "trainer=cpu",
     "logger=csv",
     "trainer.max_epochs=2",
-    "quantization.calibration.batches=1",
 )
+QUICK = (*TRAIN, "quantization.calibration.batches=1")
 MIXED = ("quantization=ptq_mixed", "stages=[fit,test,compress,test]")
 
 
@@ -64,17 +66,39 @@ def test_mixed_precision_measures_the_program_itself_and_records_what_it_found(m
     assert len(found["layers"]) == 3
 
 
-def test_a_drop_of_the_program_beyond_what_is_allowed_is_said(mixed, tmp_path, monkeypatch, capsys):
+def worse_programs(patch: pytest.MonkeyPatch, enough_in_float: int) -> None:
+    """Programs lose 0.2 of the metric until so many layers stay in float; simulations don't show it."""
     honest = Job.monitored
 
-    def worse(job, network):
-        return honest(job, network) - (0.2 if isinstance(network, QuantizedNetwork) else 0.0)
+    def monitored(job, network):
+        lost = isinstance(network, QuantizedNetwork) and network.reach.reached > 3 - enough_in_float
+        return honest(job, network) - (0.2 if lost else 0.0)
 
-    monkeypatch.setattr(Job, "monitored", worse)
-    overrides = [f"checkpoint={mixed.run_directory}", *QUICK, *MIXED, "stages=[compress]"]
-    assert main([f"hydra.run.dir={tmp_path / 'run'}", *overrides, "quantization.max_drop=0.05"]) == 0
-    assert "That is more than quantization.max_drop=0.05" in capsys.readouterr().out
-    assert RunResult.load(tmp_path / "run" / "result.json").metrics["compressed/mixed/drop"] > 0.15
+    patch.setattr(Job, "monitored", monitored)
+
+
+def test_a_program_that_drops_more_than_simulated_leaves_more_layers_in_float(mixed, tmp_path, monkeypatch, capsys):
+    worse_programs(monkeypatch, enough_in_float=1)
+    overrides = [f"checkpoint={mixed.run_directory}", *QUICK, *MIXED, "stages=[compress]", "quantization.max_drop=0.05"]
+    assert main([f"hydra.run.dir={tmp_path / 'run'}", *overrides]) == 0
+    assert "Not enough was leaving no layer: val/accuracy dropped by" in capsys.readouterr().out
+    result = RunResult.load(tmp_path / "run" / "result.json")
+    assert result.metrics["compressed/mixed/float_layers"] == 1
+    assert result.metrics["compressed/int8_operators"] == 2
+    assert result.metrics["compressed/mixed/drop"] <= 0.05
+
+
+def test_programs_that_all_drop_too_much_lose_nothing_and_are_written_down(mixed, tmp_path, monkeypatch, capsys):
+    worse_programs(monkeypatch, enough_in_float=3)
+    overrides = [f"checkpoint={mixed.run_directory}", *QUICK, *MIXED, "stages=[compress]", "quantization.max_drop=0.05"]
+    assert main([f"hydra.run.dir={tmp_path / 'run'}", *overrides]) == 2
+    assert "No selection of layers keeps the drop within max_drop=0.05: the best found" in capsys.readouterr().err
+    found = json.loads((tmp_path / "run" / "artifacts" / "mixed_precision.json").read_text())
+    tried = found["tried"]["as_program"]
+    assert [len(trial["skip"]) for trial in tried] == [0, 1, 2]
+    assert found["drop"] == min(trial["drop"] for trial in tried) > 0.15
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert (status["state"], status["metrics"]["compressed/mixed/drop"]) == ("failed", found["drop"])
 
 
 def test_a_drop_that_no_selection_reaches_loses_nothing(tmp_path, monkeypatch, capsys):
@@ -103,7 +127,9 @@ def test_a_drop_that_no_selection_reaches_loses_nothing(tmp_path, monkeypatch, c
     assert main([f"hydra.run.dir={tmp_path / 'on'}", *QUICK, *overrides]) == 0
 
 
-def test_a_network_that_cannot_be_captured_is_told_by_the_users_own_line(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def branching(tmp_path, monkeypatch) -> list[str]:
+    """The overrides that choose a user's network whose path depends on the values it sees."""
     code = (
         "from torch import nn\n\n"
         "class Branching(nn.Module):\n"
@@ -117,13 +143,48 @@ def test_a_network_that_cannot_be_captured_is_told_by_the_users_own_line(tmp_pat
     )
     (tmp_path / "branching.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    overrides = ["runner.plugins=[branching]", "model._target_=branching.Branching", "quantization=ptq_static"]
-    assert main([f"hydra.run.dir={tmp_path / 'run'}", *QUICK, *overrides, "stages=[fit,compress]"]) == 2
+    return [*TRAIN, "runner.plugins=[branching]", "model._target_=branching.Branching"]
+
+
+def test_a_network_that_cannot_be_captured_is_refused_before_the_first_epoch(branching, tmp_path, capsys):
+    overrides = [*branching, "quantization=ptq_static", "stages=[fit,compress]"]
+    assert main([f"hydra.run.dir={tmp_path / 'run'}", *overrides]) == 2
     message = capsys.readouterr().err
     assert "branching.py:9 in forward: if inputs.mean() > 0" in message
     assert "torch.where()" in message
     assert "Traceback" not in message
-    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
+    assert "done" not in json.loads((tmp_path / "run" / "status.json").read_text())
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+def test_without_training_compress_itself_tells_the_line(branching, tmp_path, capsys):
+    assert main([f"hydra.run.dir={tmp_path / 'run'}", *branching, "trainer.max_epochs=1", "stages=[fit]"]) == 0
+    overrides = [*branching, f"checkpoint={tmp_path / 'run'}", "quantization=ptq_static", "stages=[compress]"]
+    assert main([f"hydra.run.dir={tmp_path / 'int8'}", *overrides]) == 2
+    assert "branching.py:9 in forward: if inputs.mean() > 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stages", "resumed", "checkpoint", "expected"),
+    [
+        (["fit", "test", "compress"], False, None, True),
+        (["fit", "compress"], False, "other/run", True),
+        (["cross_validate", "compress"], False, None, True),
+        (["compress", "test"], False, "other/run", False),
+        (["fit", "compress"], True, None, True),
+        (["fit", "compress"], True, "this/run", False),
+    ],
+)
+def test_the_network_is_tried_only_where_training_is_to_come(stages, resumed, checkpoint, expected):
+    job = SimpleNamespace(config=SimpleNamespace(stages=stages), resumed=resumed, checkpoint=checkpoint)
+    assert trains_first(job) is expected
+
+
+def test_looking_ahead_changes_nothing_about_the_training(mixed, tmp_path):
+    assert main([f"hydra.run.dir={tmp_path / 'run'}", *TRAIN, "stages=[fit,test]"]) == 0
+    alone = RunResult.load(tmp_path / "run" / "result.json").metrics
+    assert alone["test/loss"] == mixed.metrics["test/loss"]
+    assert alone["val/loss"] == mixed.metrics["val/loss"]
 
 
 def test_a_calibration_batch_of_another_shape_is_told(mixed, tmp_path, monkeypatch, capsys):

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e import artifact, package
+from runner.compression.quantization.pt2e import artifact, openvino_runtime, package
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.verify import prove_integers
 from runner.errors import RunnerError, did_you_mean
 
 Program = Callable[[Tensor], Any]
+# Kinds of program: not quantized; ranges known beforehand; measured as they come; some layers this way, some that.
+FLOAT, STATIC, DYNAMIC, BOTH = KINDS = ("float", "static", "dynamic", "static and dynamic")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Format:
         save: float network or None, int8 network or None, example batch, path.
         load: path to a callable over input batches.
         batch: the one batch size its programs take; None for any.
+        beside: endings of further files that belong to one, in place of `suffix`.
+        kinds: the kinds of program it can hold.
     """
 
     suffix: str
@@ -35,11 +39,17 @@ class Format:
     save: Callable[[nn.Module, QuantizedNetwork | None, Tensor, Path], object]
     load: Callable[[Path], Program]
     batch: int | None = None
+    beside: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = KINDS
 
     @property
     def missing(self) -> list[str]:
         """Packages that are not installed."""
         return [module for module in self.modules if find_spec(module) is None]
+
+    def files(self, path: Path) -> list[Path]:
+        """All files of the one written to `path`."""
+        return [path, *(path.with_name(path.name.removesuffix(self.suffix) + each) for each in self.beside)]
 
 
 def _save_program(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
@@ -64,6 +74,13 @@ def _save_executorch(network: nn.Module, quantized: QuantizedNetwork | None, exa
     return package.save_executorch(quantized.program if quantized else network, example[:1], path)
 
 
+def _save_openvino(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
+    kernels = openvino_runtime.save_openvino(quantized.program if quantized else network, example, path)
+    if quantized is not None:
+        prove_integers(kernels, quantized.program, path.name)
+    return kernels
+
+
 def _load_program(path: Path) -> Program:
     return artifact.load_program(path).program
 
@@ -79,30 +96,49 @@ FORMATS: dict[str, Format] = {
         package.load_executorch,
         batch=1,
     ),
+    "openvino": Format(
+        ".xml",
+        ("openvino", "onnx", "onnxscript"),
+        openvino_runtime.INSTALL,
+        _save_openvino,
+        openvino_runtime.load_openvino,
+        beside=(".bin",),
+        kinds=(FLOAT, STATIC),
+    ),
     "onnx": Format(
         ".onnx",
         ("onnx", "onnxscript", "onnxruntime"),
         "pip install 'runner[onnx]'",
         _save_onnx,
         package.load_onnx,
+        kinds=(FLOAT, STATIC, DYNAMIC),
     ),
 }
 
 
-def chosen(names: str | list[str], lowering: str | None = None) -> list[str]:
+def kind_of(recipes: set[str]) -> str:
+    """The kind of program that layers of these recipes (static, dynamic, qat, float) make together."""
+    if "dynamic" not in recipes:
+        return STATIC
+    return BOTH if recipes & {"static", "qat"} else DYNAMIC
+
+
+def chosen(names: str | list[str], lowering: str | None = None, kind: str = FLOAT) -> list[str]:
     """The formats of `export.formats`: a list of names, or `auto` for all that can be had here.
 
     Args:
         names: as configured.
-        lowering: who runs programs of the back end (inductor, executorch, openvino); None for a float network.
+        lowering: who runs programs of the back end (inductor, executorch, openvino; elsewhere, where it takes another
+            machine); None for a float network.
+        kind: the kind of program.
 
     Raises:
-        RunnerError: an unknown name, or one whose packages are missing.
+        RunnerError: an unknown name, one whose packages are missing, or one that cannot hold this kind of program.
     """
     if names == "auto":
         others = {"aot": "inductor", "executorch": "executorch"}
         fitting = [name for name in FORMATS if others.get(name) in (None, lowering or "inductor")]
-        return [name for name in fitting if not FORMATS[name].missing]
+        return [name for name in fitting if kind in FORMATS[name].kinds and not FORMATS[name].missing]
     for name in names:
         if name not in FORMATS:
             raise RunnerError(
@@ -112,6 +148,9 @@ def chosen(names: str | list[str], lowering: str | None = None) -> list[str]:
             raise RunnerError(
                 f"export.formats: {name} needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}"
             )
+        if kind not in FORMATS[name].kinds:
+            able = ", ".join(other for other, each in FORMATS.items() if kind in each.kinds)
+            raise RunnerError(f"export.formats: {name} cannot hold {kind} int8 programs; these can: {able}.")
     return list(names)
 
 

@@ -10,26 +10,29 @@ def verdict(median_ms: Mapping[str, float], batch: int) -> list[str]:
     """Sentences about one batch size.
 
     Args:
-        median_ms: median latency by program: `eager`, `compiled`, perhaps `bf16` and `int8`.
+        median_ms: median latency by program: `eager`, `compiled`, perhaps `bf16` and `int8`, or `int8_openvino` where
+            int8 runs in another runtime only.
         batch: the batch size measured.
     """
-    eager, compiled, int8 = median_ms["eager"], median_ms["compiled"], median_ms.get("int8")
+    eager, compiled = median_ms["eager"], median_ms["compiled"]
+    name = next((name for name in median_ms if name.partition("_")[0] == "int8"), None)
     sentences = []
-    if int8 is None:
+    if name is None:
         return [f"Batch {batch}: compiling makes the float network {eager / compiled:.2f} times as fast as eager."]
+    int8 = median_ms[name]
     gain = compiled / int8
     if gain < TELLING:
         loss = "slower" if gain < 1 / TELLING else "no faster"
         sentences.append(
-            f"Batch {batch}: int8 is {loss} than compiled float32 here ({int8:.3g} against {compiled:.3g} ms). "
+            f"Batch {batch}: {name} is {loss} than compiled float32 here ({int8:.3g} against {compiled:.3g} ms). "
             "Networks of few channels spend their time on calls, not on arithmetic: int8 saves bytes, not time."
         )
     else:
-        sentences.append(f"Batch {batch}: int8 is {gain:.2f} times as fast as compiled float32.")
+        sentences.append(f"Batch {batch}: {name} is {gain:.2f} times as fast as compiled float32.")
     if eager / compiled > max(gain, TELLING):
         sentences.append(
-            f"Batch {batch}: compiling alone is worth {eager / compiled:.2f}, more than int8 adds to it ({gain:.2f}); "
-            f"against eager float32 int8 would look {eager / int8:.2f} times as fast."
+            f"Batch {batch}: compiling alone is worth {eager / compiled:.2f}, more than {name} adds ({gain:.2f}); "
+            f"against eager float32 it would look {eager / int8:.2f} times as fast."
         )
     bf16 = median_ms.get("bf16")
     if bf16 is not None and bf16 * TELLING < int8:

@@ -7,11 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 
 from runner.compression.formats import FORMATS, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.artifact import save_program
 from runner.compression.quantization.pt2e.lower import CompiledProgram
+from runner.compression.quantization.pt2e.verify import described, prove_integers
+from runner.errors import RunnerError
 from runner.job import Job
 from runner.measure.cpu import has_bfloat16
 from runner.measure.latency import Latency, time_interleaved
@@ -23,7 +26,7 @@ from runner.tracking.files import write_json
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512
 # Exported files with a runtime of their own; a torch.export file runs as the int8 program itself does.
-TIMED = ("aot", "onnx", "executorch")
+TIMED = ("aot", "onnx", "openvino", "executorch")
 
 
 def benchmark(job: Job) -> None:
@@ -35,13 +38,10 @@ def benchmark(job: Job) -> None:
     agreement = agree(job, programs)
     rows: dict[int, dict[str, Latency]] = {}
     memory: Memory = {}
+    sentences: list[str] = []
     for batch in suitable(job, settings.batch_sizes):
         inputs = some(job, batch)
-        fitting = {name: each for name, each in programs.items() if fits(name, batch)}
-        fitting = {
-            name: each.compile_for(inputs).bare(batch) if isinstance(each, CompiledProgram) else each
-            for name, each in fitting.items()
-        }
+        fitting, remarks = ready(programs, inputs)
         with torch.no_grad():
             rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
             memory[batch] = {name: working_memory(partial(run, inputs)) for name, run in fitting.items()}
@@ -49,9 +49,7 @@ def benchmark(job: Job) -> None:
             job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
             if (used := memory[batch][name]) is not None:
                 job.metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
-    sentences = [
-        line for batch, row in rows.items() for line in verdict({n: each.median_ms for n, each in row.items()}, batch)
-    ]
+        sentences += [*remarks, *verdict({name: each.median_ms for name, each in rows[batch].items()}, batch)]
     findings = Findings(rows, memory, sizes, agreement, sentences)
     show(findings)
     for name, (share, decibel) in agreement.items():
@@ -75,6 +73,40 @@ def collect(job: Job) -> Programs:
         if kind in ("int8", "float") and format_name in TIMED:
             programs[name] = FORMATS[format_name].load(job.record.path / artifact.path)
     return programs
+
+
+def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
+    """The programs that run at this batch size, compiled for it, and what is to be said about that.
+
+    Compiling for another batch size may match other kernels than compress proved: int8 that runs in float is not timed
+    under that name.
+    """
+    fitting: Programs = {}
+    remarks: list[str] = []
+    batch = len(inputs)
+    for name, each in programs.items():
+        if not isinstance(each, CompiledProgram):
+            fitting |= {name: each} if fits(name, batch) else {}
+            continue
+        each.compile_for(inputs)
+        try:
+            if name == "int8":
+                remarks.append(f"Batch {batch}: {prove(each, batch)}")
+            fitting[name] = each.bare(batch)
+        except RunnerError as error:
+            remarks.append(f"{error} It is not timed as int8.")
+    return fitting, remarks
+
+
+def prove(program: CompiledProgram, batch: int) -> str:
+    """Which kernels an int8 program runs at a batch size it was compiled for.
+
+    Raises:
+        RunnerError: fewer in int8 than it has quantized operators.
+    """
+    assert isinstance(program.network, GraphModule)
+    kernels = prove_integers(program.kernels[batch], program.network, f"Batch {batch}")
+    return f"int8 runs {described(kernels.integer)} in int8 and {described(kernels.floating)} in float."
 
 
 def fits(name: str, batch: int) -> bool:

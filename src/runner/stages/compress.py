@@ -1,16 +1,19 @@
 """Compression: from the trained network to the int8 program that takes its place."""
 
+from functools import partial
+
+from torch import Tensor
+
 from runner.build import build
-from runner.compression.formats import chosen
-from runner.compression.quantization.pt2e.capture import capture
+from runner.compression.formats import chosen, kind_of
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
-from runner.compression.quantization.pt2e.verify import refuse_recurrent
+from runner.compression.quantization.pt2e.verify import described, refuse_recurrent
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.stages.quantization.fine_tune import fine_tune
-from runner.stages.quantization.mixed_precision import confirm, mix
+from runner.stages.quantization.mixed_precision import mix
 from runner.tracking.console import console
 
 
@@ -29,35 +32,50 @@ def compress(job: Job) -> None:
     job.datamodule.fix_shape()
     job.float_network = job.task.standalone()
     calibration = list(calibration_batches(job.datamodule, **settings.calibration))
-    mixture = None
+    ready = partial(lowered, inputs=calibration[0][: job.config.data.batch_size])
     if "max_drop" in settings:
-        quantized, mixture = mix(job, recipe, job.float_network, calibration)
+        quantized = mix(job, recipe, job.float_network, calibration, ready)
     else:
-        quantized = recipe.apply(job.float_network, calibration, fine_tune=lambda network: fine_tune(job, network))
-    if quantized.can_lower:
-        quantized.lower(calibration[0][: job.config.data.batch_size])
+        tuned = partial(fine_tune, job)
+        quantized = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned))
     job.quantized = job.task.network = quantized.eval()
     job.calibration = calibration
     note_proof(job, quantized)
-    if mixture is not None:
-        confirm(job, quantized, mixture)
+
+
+def lowered(quantized: QuantizedNetwork, inputs: Tensor) -> QuantizedNetwork:
+    """Compiled for the batch size of `inputs`, where programs of its back end are compiled here."""
+    return quantized.lower(inputs) if quantized.can_lower else quantized
 
 
 def rehearse(job: Job) -> None:
     """Finds, before any training, what compress and export would refuse after it.
 
+    Where training comes first, the network is captured once more than it has to be: a few seconds, against hours of
+    training for a network that no back end can take. Without training, compress itself says it soon enough.
+
     Raises:
-        RunnerError: a network without integer kernels, a layer to skip that it does not have, or an export format
-            that cannot be had.
+        RunnerError: a network without integer kernels, a layer to skip that it does not have, a network that cannot be
+            captured or holds nothing to quantize, or an export format that cannot be had.
     """
     refuse_recurrent(job.task.network)
     recipe = build(job.config.quantization, "recipe")
     network = job.task.standalone()
-    recipe.selection.resolve(network, recipe.kind)
-    if job.datamodule.most_at_once == 1:  # whether messages between nodes can be captured differs from net to net
-        capture(network, job.datamodule.example(1))
+    if trains_first(job):
+        recipe.rehearse(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
+    else:
+        recipe.selection.resolve(network, recipe.kind)
     if "export" in job.config.stages:
-        chosen(job.config.export.formats, back_end(job.config.quantization.backend.name).lowering)
+        settings = job.config.quantization
+        kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
+        chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)
+
+
+def trains_first(job: Job) -> bool:
+    """Whether training is still to come before compress; a resumed run whose training is done has its weights."""
+    before = job.config.stages[: list(job.config.stages).index("compress")]
+    done = job.resumed and job.checkpoint is not None
+    return bool({"fit", "cross_validate"} & set(before)) and not done
 
 
 def note_proof(job: Job, quantized: QuantizedNetwork) -> None:
@@ -75,8 +93,3 @@ def note_proof(job: Job, quantized: QuantizedNetwork) -> None:
             f"; kernels after lowering: {described(kernels.integer)} in int8, {described(kernels.floating)} in float"
         )
     console.print(line, soft_wrap=True)
-
-
-def described(counts: dict[str, int]) -> str:
-    """`2 conv, 1 linear`, or `none`."""
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"

@@ -1,10 +1,11 @@
 """Mixed precision: the int8 program with as few layers left in float as the allowed drop needs, and its record."""
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.mixed import DropNotReachedError, Mixture, quantize_mixed
+from runner.compression.quantization.pt2e.mixed import DropNotReachedError, Mixture, Ready, Trial, quantize_mixed
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.recipes import Recipe
 from runner.errors import RunnerError
@@ -17,8 +18,8 @@ PREFIX = "compressed/mixed"
 ARTIFACT = "mixed_precision"
 
 
-def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Tensor]) -> tuple[QuantizedNetwork, Mixture]:
-    """The program, and the mixture it was made by.
+def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Tensor], ready: Ready) -> QuantizedNetwork:
+    """The program, as `ready` hands it back; what was tried for it is recorded and said.
 
     Raises:
         RunnerError: no selection keeps the drop within `quantization.max_drop`; the best one found is recorded.
@@ -26,11 +27,14 @@ def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Tensor]) -> 
     allowed = job.config.quantization.max_drop
     best_is_high = job.config.task.monitor_mode == "max"
     try:
-        return quantize_mixed(recipe, network, batches, job.monitored, allowed, best_is_high)
+        quantized, mixture = quantize_mixed(recipe, network, batches, job.monitored, allowed, best_is_high, ready)
     except DropNotReachedError as error:
-        note(job, error.best, None)
+        note(job, error.best)
         job.record.update_status(metrics=job.metrics)
         raise RunnerError(f"{error} {way_on(job)}") from error
+    note(job, mixture)
+    say(job, mixture)
+    return quantized
 
 
 def way_on(job: Job) -> str:
@@ -45,37 +49,45 @@ def way_on(job: Job) -> str:
     )
 
 
-def confirm(job: Job, quantized: QuantizedNetwork, mixture: Mixture) -> None:
-    """Measures the program itself, which rounds between layers too, and says where it drops more than allowed."""
-    metric = job.monitored(quantized)
-    sign = 1.0 if job.config.task.monitor_mode == "max" else -1.0
-    drop, allowed = sign * (mixture.sensitivity.floating - metric), job.config.quantization.max_drop
-    note(job, mixture, drop)
-    left = ", ".join(mixture.skip) or "no layer"
-    line = f"Left in float: {left}; {job.config.task.monitor} drops by {drop:.4g} ({mixture.drop:.4g} in simulation)"
-    console.print(line, soft_wrap=True)
-    if drop > allowed:
+def say(job: Job, mixture: Mixture) -> None:
+    """What is left in float and what it costs; where simulation promised too much, how much further the search went."""
+    metric = job.config.task.monitor
+    line = f"Left in float: {named(mixture.chosen)}; {metric} drops by {mixture.chosen.drop:.4g}"
+    console.print(f"{line} ({mixture.settled.drop:.4g} in simulation)", soft_wrap=True)
+    for trial in mixture.programs[:-1]:
         console.print(
-            f"That is more than quantization.max_drop={allowed:g}: the simulation leaves out rounding that belongs to "
-            "no layer (additions, pooling). Ask for a smaller max_drop, or fine-tune (quantization=qat).",
+            f"Not enough was leaving {named(trial)}: {metric} dropped by {trial.drop:.4g}, more than "
+            f"quantization.max_drop={job.config.quantization.max_drop:g}. Simulation leaves out rounding that belongs "
+            "to no layer (additions, pooling).",
             soft_wrap=True,
         )
 
 
-def note(job: Job, mixture: Mixture, drop: float | None) -> None:
-    """The mixture among the metrics, and with every layer's sensitivity in `artifacts/mixed_precision.json`."""
+def named(trial: Trial) -> str:
+    """The layers a selection leaves in float."""
+    return ", ".join(trial.skip) or "no layer"
+
+
+def note(job: Job, mixture: Mixture) -> None:
+    """The mixture among the metrics; with all that was tried and every layer's sensitivity in
+    `artifacts/mixed_precision.json`."""
+    drop = mixture.chosen.drop if mixture.programs else None
     found: dict[str, Any] = {
-        "float_layers": list(mixture.skip),
+        "float_layers": list(mixture.chosen.skip),
         "monitor": job.config.task.monitor,
         "max_drop": job.config.quantization.max_drop,
         "drop": drop,
-        "simulated_drop": mixture.drop,
+        "simulated_drop": mixture.settled.drop,
         "float": mixture.sensitivity.floating,
         "all_int8": mixture.sensitivity.quantized,
         "layers": {it.layer: {"only_this": it.only, "all_but_this": it.all_but} for it in mixture.sensitivity.layers},
+        "tried": {
+            "in_simulation": [asdict(trial) for trial in mixture.simulated],
+            "as_program": [asdict(trial) for trial in mixture.programs],
+        },
     }
-    job.metrics[f"{PREFIX}/float_layers"] = float(len(mixture.skip))
-    job.metrics[f"{PREFIX}/simulated_drop"] = mixture.drop
+    job.metrics[f"{PREFIX}/float_layers"] = float(len(mixture.chosen.skip))
+    job.metrics[f"{PREFIX}/simulated_drop"] = mixture.settled.drop
     if drop is not None:
         job.metrics[f"{PREFIX}/drop"] = drop
     path = job.record.path / "artifacts" / f"{ARTIFACT}.json"

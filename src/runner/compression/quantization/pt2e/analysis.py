@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Interpreter, Node
 
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.operators import TARGETS, heavy_nodes, layer
+from runner.compression.quantization.pt2e.operators import TARGETS, heavy_nodes, layer, origin
 from runner.compression.quantization.pt2e.simulate import quantizer_of, rounded
 
 
@@ -54,7 +54,7 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
         twin = wanted.get((layer(node), index))
         if twin is None:
             continue
-        errors = [_error(argument, modules, floating) for argument in node.args[:2]]
+        errors = [_error(argument, modules, floating) for argument in (origin(node.args[0]), node.args[1])]
         output, noisy = floating[node.name], integer[twin.name]
         noise = (output - noisy).square().mean()
         reports.append(

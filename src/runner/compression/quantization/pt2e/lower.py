@@ -125,17 +125,25 @@ def products_of(program: nn.Module) -> AbstractContextManager[None]:
 def lower(converted: nn.Module, name: str) -> CompiledProgram:
     """The converted program of back end `name`, compiled for this machine; RunnerError where that can't
     be."""
+    reason = obstacle(name)
+    if reason is not None:
+        raise RunnerError(reason)
+    return CompiledProgram(converted)
+
+
+def obstacle(name: str) -> str | None:
+    """Why programs of back end `name` cannot be compiled on this machine; None where they can."""
     row = back_end(name)
     if row.lowering != "inductor":
-        raise RunnerError(f"Programs of {name} are run by {row.lowering}, not compiled here; export them instead.")
+        return f"Programs of {name} are run by {row.lowering}, not compiled here; export them instead."
     if row.machines and platform.machine() not in row.machines:
-        raise RunnerError(
+        return (
             f"The back end {name} lowers on {row.machines[0]}; this machine is {platform.machine()}. "
             "Save the program here and load it there, or choose quantization/backend for this machine."
         )
     if name == "xpu" and not torch.xpu.is_available():
-        raise RunnerError("The back end xpu lowers on an Intel GPU; none is here. Save the program and load it there.")
-    return CompiledProgram(converted)
+        return "The back end xpu lowers on an Intel GPU; none is here. Save the program and load it there."
+    return None
 
 
 def kernel_names(graph: Graph) -> list[str]:

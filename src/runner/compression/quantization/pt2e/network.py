@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from runner.compression.quantization.pt2e.lower import CompiledProgram, lower
-from runner.compression.quantization.pt2e.support import back_end
+from runner.compression.quantization.pt2e.lower import CompiledProgram, lower, obstacle
 from runner.compression.quantization.pt2e.verify import Kernels, Reach, prove
 
 
@@ -59,8 +58,8 @@ class QuantizedNetwork(nn.Module):
 
     @property
     def can_lower(self) -> bool:
-        """Whether Inductor is who lowers this back end's programs."""
-        return back_end(self.back_end).lowering == "inductor"
+        """Whether this machine can compile the program; otherwise it runs as it is, and is lowered elsewhere."""
+        return obstacle(self.back_end) is None
 
     def train(self, mode: bool = True) -> "QuantizedNetwork":
         """Stays in inference mode."""

@@ -116,7 +116,7 @@ def _activation_constructor(numerics: Numerics, recipe: str) -> Callable[..., An
         if name == "moving_average":
             return FusedMovingAvgObsFakeQuantize.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS, **averaging)
         if name == "lsq":
-            return LearnedRange.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS, use_grad_scaling=True)
+            return LearnedRange.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS)
         return FakeQuantize.with_args(observer=MinMaxObserver, eps=_EPS)
     _choose("activation observer", name, ACTIVATION)
     extra: dict[str, Any] = averaging if name == "moving_average" else {}
@@ -129,7 +129,7 @@ def _weight_constructor(numerics: Numerics, recipe: str) -> Callable[..., Any]:
     if recipe != "qat":
         return observer.with_args(eps=_EPS)  # type: ignore[attr-defined]
     if numerics.activation_observer == "lsq" and observer is PerChannelMinMaxObserver:
-        return LearnedRange.with_args(observer=observer, eps=_EPS, use_grad_scaling=True)
+        return LearnedRange.with_args(observer=observer, eps=_EPS)
     if observer is PerChannelMinMaxObserver:
         # weights are all there at every step: no averaging, which would lag behind the fine-tuned values
         moving = MovingAveragePerChannelMinMaxObserver

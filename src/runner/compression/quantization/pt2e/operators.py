@@ -23,6 +23,24 @@ TARGETS: dict[Any, str] = {
     _ATEN.lstm.input: "recurrent",
     _ATEN.rnn_tanh.input: "recurrent",
 }
+# These pass values on as they are: what was rounded before them is rounded behind them.
+_PASSING = (
+    _ATEN.flatten.using_ints,
+    _ATEN.view.default,
+    _ATEN.reshape.default,
+    _ATEN.permute.default,
+    _ATEN.transpose.int,
+    _ATEN.squeeze.dim,
+    _ATEN.squeeze.dims,
+    _ATEN.unsqueeze.default,
+    _ATEN.contiguous.default,
+    _ATEN.dropout.default,
+    _ATEN.select.int,
+    _ATEN.slice.Tensor,
+    _ATEN.max_pool2d.default,
+    _ATEN.pad.default,  # with zeros, which int8 has exactly
+    _ATEN.constant_pad_nd.default,
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,10 @@ def operators(graph: GraphModule) -> list[Operator]:
 
 
 def quantized_operators(converted: GraphModule) -> list[Operator]:
-    """Those operators of a converted program whose input and weight both come out of dequantize nodes."""
+    """Those operators of a converted program whose input and weight both come out of dequantize nodes.
+
+    Reshapes and the like may stand in between: OpenVINO's quantizer rounds before them.
+    """
     return [_operator(node) for node in heavy_nodes(converted) if all(_dequantized(it) for it in node.args[:2])]
 
 
@@ -63,7 +84,17 @@ def _operator(node: Node) -> Operator:
 
 
 def _dequantized(source: object) -> bool:
+    source = origin(source)
+    if isinstance(source, Node) and source.target is _ATEN.cat.default:
+        return all(_dequantized(part) for part in source.args[0])  # type: ignore[union-attr]
     return isinstance(source, Node) and "dequantize" in str(source.target)
+
+
+def origin(source: Any) -> Any:
+    """What `source`, an argument of a node, is before it is reshaped and passed on."""
+    while isinstance(source, Node) and source.target in _PASSING:
+        source = source.args[0]
+    return source
 
 
 def layer(node: Node) -> str:

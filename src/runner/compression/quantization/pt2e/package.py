@@ -1,5 +1,6 @@
 """Programs for other runtimes: AOTInductor packages, ONNX files with quantize nodes, ExecuTorch programs."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
+from torch.fx import Graph, Node
 
 from runner.compression.quantization.pt2e.artifact import export_program
 from runner.compression.quantization.pt2e.lower import kernel_names, products_of
@@ -43,7 +45,7 @@ def load_aot(path: Path) -> Callable[[Tensor], Any]:
 
 def save_onnx(program: nn.Module, example: Tensor, path: Path) -> Path:
     """Writes a static int8 program (or a float network) as ONNX with QDQ nodes and a dynamic batch."""
-    _need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
+    need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         exported: Any = torch.onnx.export(export_program(program, example), dynamo=True, verbose=False)
@@ -61,7 +63,7 @@ def save_onnx_dynamic(network: nn.Module, example: Tensor, path: Path) -> Path:
 
     PT2E's dynamic programs have no ONNX form: `choose_qparams` has no ONNX function.
     """
-    _need(("onnxruntime",), "dynamic ONNX quantization", "pip install 'runner[onnx]'")
+    need(("onnxruntime",), "dynamic ONNX quantization", "pip install 'runner[onnx]'")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     plain = path.with_suffix(".float.onnx")
@@ -76,7 +78,7 @@ def save_onnx_dynamic(network: nn.Module, example: Tensor, path: Path) -> Path:
 
 def load_onnx(path: Path, threads: int | None = None) -> Callable[[Tensor], Tensor]:
     """The ONNX program at `path` in ONNX Runtime on the CPU: inputs (N, ...) to its first output."""
-    _need(("onnxruntime",), "running ONNX", "pip install 'runner[onnx]'")
+    need(("onnxruntime",), "running ONNX", "pip install 'runner[onnx]'")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -94,31 +96,76 @@ def save_executorch(program: nn.Module, example: Tensor, path: Path) -> Path:
 
     It takes the batch size of `example` and no other: ExecuTorch plans its memory ahead, and with a dynamic
     batch its bound came out as 15 whatever was asked (executorch 1.5.1).
+    RunnerError where XNNPACK leaves quantized operators to others: ExecuTorch has no kernels for them.
     """
-    _need(("executorch",), "ExecuTorch export", "pip install 'runner[executorch]'")
+    need(("executorch",), "ExecuTorch export", "pip install 'runner[executorch]'")
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    exported = torch.export.export(program, (example,), strict=True)
+    exported = torch.export.export(row_major(program), (example.contiguous(),), strict=True)
     edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+    refuse_left_over(edge.exported_program().graph, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(edge.to_executorch().buffer)
     return path
 
 
+def refuse_left_over(graph: Graph, path: Path) -> None:
+    """RunnerError that counts the operators around which a lowered `graph` still has quantize nodes."""
+    calls = [node for node in graph.nodes if node.op == "call_function"]
+    behind = [user for node in calls if "dequantize" in _operator(node) for user in node.users]
+    names = [_operator(node) for node in behind]
+    left = Counter(name for name in names if "quantize" not in name and "delegate" not in name)
+    if left:
+        counted = ", ".join(f"{count} {name}" for name, count in left.items())
+        raise RunnerError(
+            f"{path.name}: XNNPACK does not take {counted} of this program as it is quantized: quantize with "
+            "quantization/backend=xnnpack, or leave executorch out of export.formats."
+        )
+
+
+def _operator(node: Node) -> str:
+    """`aten.convolution.default` for an edge operator."""
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def row_major(program: nn.Module) -> nn.Module:
+    """A copy of `program` whose weights lie in memory in the order of their dimensions.
+
+    With channels last, XNNPACK's lowering finds some in two layouts at once and gives up, or makes a program that fails
+    when it is run (executorch 1.5.1).
+    """
+    copied = copy.deepcopy(program)
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        # contiguous() would leave 1x1 kernels as they are: both layouts at once
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
+    return copied
+
+
 def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
     """The ExecuTorch program at `path` in its runtime on the CPU: inputs of its one batch size to its first output."""
-    _need(("executorch",), "running ExecuTorch programs", "pip install 'runner[executorch]'")
+    need(("executorch",), "running ExecuTorch programs", "pip install 'runner[executorch]'")
     from executorch.runtime import Runtime
 
     try:
         method = Runtime.get().load_program(str(path)).load_method("forward")
     except Exception as error:
         raise RunnerError(f"{path} is no ExecuTorch program that can run here ({error}); export it again.") from error
-    return lambda inputs: method.execute([inputs.contiguous()])[0]
+
+    def run(inputs: Tensor) -> Tensor:
+        try:
+            outputs: list[Tensor] = method.execute([inputs.contiguous()])
+        except RuntimeError as error:
+            raise RunnerError(
+                f"{path}: ExecuTorch fails to run this program ({error}); leave executorch out of export.formats."
+            ) from error
+        return outputs[0]
+
+    return run
 
 
-def _need(modules: tuple[str, ...], what: str, install: str) -> None:
+def need(modules: tuple[str, ...], what: str, install: str) -> None:
+    """RunnerError with the command that installs, where one of `modules` is missing for `what`."""
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise RunnerError(f"{what} needs {', '.join(missing)}, not installed here: {install}")

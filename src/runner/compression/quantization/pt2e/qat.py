@@ -17,7 +17,7 @@ from runner.compression.quantization.pt2e.convert import convert
 from runner.compression.quantization.pt2e.copies import copy_graph
 from runner.compression.quantization.pt2e.float_norm import KeepFloatNorms, restore_float_norms
 from runner.compression.quantization.pt2e.fold import fold_batch_norms
-from runner.compression.quantization.pt2e.learned_range import learned_ranges
+from runner.compression.quantization.pt2e.learned_range import LearnedRange, learned_ranges
 from runner.compression.quantization.pt2e.observers import Numerics
 from runner.compression.quantization.pt2e.operators import Operator
 from runner.compression.quantization.pt2e.quantizers import SelectiveQuantizer
@@ -119,9 +119,8 @@ class FakeQuantizedNetwork(nn.Module):
                 if not self.training:
                     settle_range(module)
         for module in learned_ranges(self.graph):
-            if module.scale is not None and module.learning_enabled[0]:
-                module.scale.requires_grad_(self.observing)
-                module.zero_point.requires_grad_(self.observing)
+            if module.learning_enabled[0]:
+                module.learn(self.observing)
 
     def get_extra_state(self) -> dict[str, str]:
         """The recipe's hash, kept beside the weights."""
@@ -182,10 +181,10 @@ def settle_range(quantizer: FakeQuantizeBase) -> None:
     """Rounds from now on as conversion will, by the observer's range.
 
     The scale kept beside it need not agree: averaged weights bring an averaged scale and the newest zero point.
-    Fused quantizers work it out in every forward pass.
+    Fused and learning quantizers work it out in every forward pass.
     """
     observer: Any = getattr(quantizer, "activation_post_process", None)
-    if isinstance(quantizer, FusedMovingAvgObsFakeQuantize) or not hasattr(observer, "min_val"):
+    if isinstance(quantizer, (FusedMovingAvgObsFakeQuantize, LearnedRange)) or not hasattr(observer, "min_val"):
         return
     if unseen_range(observer.min_val):
         return

@@ -15,6 +15,7 @@ from torchao.quantization.pt2e.quantizer import (
 
 from runner.compression.quantization.pt2e.custom_linear import ANNOTATION, LinearQuantizer, annotate_weighted
 from runner.compression.quantization.pt2e.observers import Numerics, activation_spec, weight_spec
+from runner.compression.quantization.pt2e.openvino_quantizer import ConsiderateOpenVINO
 from runner.compression.quantization.pt2e.operators import TARGETS, layer, modules
 from runner.compression.quantization.pt2e.selection import recipe_of
 from runner.compression.quantization.pt2e.support import back_end, check
@@ -56,11 +57,13 @@ class SelectiveQuantizer(Quantizer):
         calls = [node for node in model.graph.nodes if node.op == "call_function"]
         for part in self.parts:
             held = [node for node in calls if ANNOTATION not in node.meta and not self.wants(part, node)]
-            for node in held:
-                node.meta[ANNOTATION] = part.mark(_annotated=True)
+            marks = {node: part.mark(_annotated=True) for node in held}
+            for node, mark in marks.items():
+                node.meta[ANNOTATION] = mark
             part.quantizer.annotate(model)
-            for node in held:
-                del node.meta[ANNOTATION]
+            for node, mark in marks.items():
+                if node.meta[ANNOTATION] is mark:
+                    del node.meta[ANNOTATION]
             for node in calls:
                 overlooked = node.target in TARGETS and self.wants(part, node) and not annotated(node)
                 if overlooked and part.activation and part.weight:
@@ -104,6 +107,12 @@ def build(name: str, recipe: str, numerics: Numerics, chosen: dict[str, str]) ->
     ):
         if value not in possible:
             raise RunnerError(f"The back end {name} cannot do the {what} {value!r}; it can do: {', '.join(possible)}.")
+    own = ("histogram", "minmax")
+    if not row.observers and (numerics.activation_observer, numerics.weight_observer) != own:
+        raise RunnerError(
+            f"The back end {name} brings its own observers, which are {own[0]} for activations and {own[1]} for "
+            "weights; leave quantization.numerics.activation_observer and .weight_observer as they are."
+        )
     return SelectiveQuantizer([_FACTORIES[name](numerics, one) for one in recipes], chosen, row.operators)
 
 
@@ -166,11 +175,7 @@ def _xnnpack(numerics: Numerics, recipe: str) -> Part:
 
 
 def _openvino(numerics: Numerics, recipe: str) -> Part:
-    from executorch.backends.openvino.quantizer import quantizer as openvino
-
-    symmetric = numerics.activation_scheme == "symmetric"
-    mode = openvino.QuantizationMode.INT8_SYM if symmetric else openvino.QuantizationMode.INT8_MIXED
-    return Part(recipe, openvino.OpenVINOQuantizer(mode=mode), QuantizationAnnotation)
+    return Part(recipe, ConsiderateOpenVINO(numerics.activation_scheme == "symmetric"), QuantizationAnnotation)
 
 
 _FACTORIES: dict[str, Callable[[Numerics, str], Part]] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
@@ -43,6 +44,16 @@ class Recipe(ABC):
         fake-quantized network in place (QAT only). RunnerError: back end, data or network unfit, or operators
         missed.
         """
+
+    def rehearse(self, network: nn.Module, example: Tensor) -> None:
+        """Raises what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
+
+        `example` is one input batch (N, ...). Takes one capture, on a copy, and draws no random numbers.
+        """
+        chosen = self.selection.resolve(network, self.kind)
+        build(self.back_end, self.kind, self.numerics, chosen)
+        with torch.random.fork_rng(devices=[]):
+            expect(capture(network, example), self.back_end, chosen)
 
     def skipping(self, layers: Iterable[str]) -> "Recipe":
         """The same recipe with `layers` left in float as well."""

@@ -9,7 +9,7 @@ from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import FakeQuantizeBase, ObserverBase
 
 from runner.compression.quantization.pt2e.copies import copy_graph
-from runner.compression.quantization.pt2e.operators import heavy_nodes, layer
+from runner.compression.quantization.pt2e.operators import heavy_nodes, layer, origin
 
 
 class Rounding(nn.Module):
@@ -39,7 +39,8 @@ class SimulatedNetwork(nn.Module):
         self.layers: dict[str, list[Rounding]] = {}
         for node in heavy_nodes(graph):
             for position in (0, 1):
-                observer = quantizer_of(node.args[position], modules)
+                source = node.args[position] if position else origin(node.args[position])
+                observer = quantizer_of(source, modules)
                 if observer is not None:
                     self._insert(graph, node, position, observer)
         for node in list(graph.graph.nodes):
@@ -71,8 +72,7 @@ class SimulatedNetwork(nn.Module):
         name = f"rounding_{node.name}_{position}"
         graph.add_submodule(name, rounding)
         with graph.graph.inserting_before(node):
-            source = node.args[position].args[0]  # type: ignore[union-attr]
-            node.update_arg(position, graph.graph.call_module(name, (source,)))
+            node.update_arg(position, graph.graph.call_module(name, (node.args[position],)))
         self.layers.setdefault(layer(node), []).append(rounding)
 
 

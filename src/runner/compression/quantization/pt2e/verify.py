@@ -13,8 +13,19 @@ from runner.compression.quantization.pt2e.selection import FLOAT, recipe_of
 from runner.compression.quantization.pt2e.support import back_end
 from runner.errors import RunnerError
 
-INTEGER = {"qconv": "conv", "onednn.qconv": "conv", "qlinear": "linear", "onednn.qlinear": "linear"}
+INTEGER = {
+    "qconv": "conv",
+    "onednn.qconv": "conv",
+    "qlinear": "linear",
+    "onednn.qlinear": "linear",
+    "int8.conv": "conv",
+    "int8.linear": "linear",
+    "int8.matmul": "matmul",
+}
 FLOATING = {
+    "float.conv": "conv",
+    "float.linear": "linear",
+    "float.matmul": "matmul",
     "mkldnn._convolution": "conv",
     "aten.convolution": "conv",
     "mkldnn._linear": "linear",
@@ -111,6 +122,11 @@ def prove_integers(names: Counter[str], converted: GraphModule, where: str) -> K
             f"(kernels: {dict(names)})."
         )
     return kernels
+
+
+def described(counts: dict[str, int]) -> str:
+    """`2 conv, 1 linear`, or `none`."""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
 
 
 def _by_type(names: Counter[str], table: dict[str, str]) -> dict[str, int]:

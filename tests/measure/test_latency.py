@@ -1,14 +1,12 @@
-"""Timing and sizes against values known beforehand."""
+"""Timing, and what the CPU can do, against values known beforehand."""
 
 from itertools import count
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from runner.measure.cpu import has_bfloat16, has_integer_dot_product, instruction_sets
 from runner.measure.latency import time_interleaved
-from runner.measure.size import bytes_on_disk, macs, parameters, peak_memory
 
 
 def test_programs_are_timed_in_turn_with_median_and_quartiles() -> None:
@@ -24,20 +22,6 @@ def test_timing_stops_when_its_seconds_are_used_up() -> None:
     ticks = (float(tick) for tick in count())
     found = time_interleaved({"a": lambda inputs: None}, torch.zeros(1), runs=100, seconds=3, clock=lambda: next(ticks))
     assert found["a"].runs == 5
-
-
-def test_macs_and_parameters_of_a_known_network() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 10))
-    assert macs(network, torch.zeros(7, 1, 8, 8)) == 36 * 4 * 9 + 1440
-    assert parameters(network) == 40 + 1450
-
-
-def test_bytes_on_disk_of_files_and_folders(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(bytes(10))
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "y").write_bytes(bytes(5))
-    assert (bytes_on_disk(tmp_path / "x"), bytes_on_disk(tmp_path)) == (10, 15)
-    assert peak_memory() > 10**7
 
 
 def test_instruction_sets_are_read_from_cpuinfo(tmp_path: Path) -> None:

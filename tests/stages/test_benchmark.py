@@ -1,0 +1,70 @@
+"""What the benchmark may call int8, and what it says about it."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from runner.compression.quantization.pt2e.lower import CompiledProgram
+from runner.compression.quantization.pt2e.recipes import StaticRecipe
+from runner.measure.verdict import verdict
+from runner.stages.benchmark import ready
+from runner.stages.export import as_close_to_float
+
+INPUTS = torch.linspace(-1, 1, 4 * 36).reshape(4, 1, 6, 6)
+
+
+@pytest.fixture(scope="module")
+def int8() -> CompiledProgram:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)).eval()
+    return CompiledProgram(StaticRecipe().apply(network, [INPUTS]).program)
+
+
+@pytest.fixture
+def compiled_to(monkeypatch):
+    """Compiling gives these kernels, and takes no time."""
+
+    def install(**kernels: int) -> None:
+        def compile_for(program: CompiledProgram, inputs: torch.Tensor) -> CompiledProgram:
+            program.kernels[len(inputs)] = Counter(kernels)
+            return program
+
+        monkeypatch.setattr(CompiledProgram, "compile_for", compile_for)
+        monkeypatch.setattr(CompiledProgram, "bare", lambda program, batch: program)
+
+    return install
+
+
+def test_a_batch_size_at_which_int8_runs_in_float_is_told_and_not_timed(int8, compiled_to):
+    compiled_to(qconv2d_pointwise=1, addmm=1)
+    fitting, remarks = ready({"eager": torch.sum, "int8": int8}, INPUTS)
+    assert set(fitting) == {"eager"}
+    assert remarks[0].startswith("Batch 4: 1 of 1 linear operators still run in float although they were quantized")
+    assert remarks[0].endswith("It is not timed as int8.")
+
+
+def test_a_batch_size_at_which_int8_is_proven_is_timed_and_told(int8, compiled_to):
+    compiled_to(qconv2d_pointwise=1, qlinear_pointwise=1)
+    fitting, remarks = ready({"eager": torch.sum, "int8": int8}, INPUTS)
+    assert set(fitting) == {"eager", "int8"}
+    assert remarks == ["Batch 4: int8 runs 1 conv, 1 linear in int8 and none in float."]
+
+
+def test_int8_that_runs_in_another_runtime_only_is_named_with_it():
+    said = verdict({"eager": 4.0, "compiled": 2.0, "int8_openvino": 1.0}, 8)
+    assert said[0] == "Batch 8: int8_openvino is 2.00 times as fast as compiled float32."
+    assert verdict({"eager": 4.0, "compiled": 2.0}, 8) == [
+        "Batch 8: compiling makes the float network 2.00 times as fast as eager."
+    ]
+
+
+def test_a_runtime_that_rounds_in_other_places_is_judged_by_the_float_network():
+    job = SimpleNamespace(float_network=lambda inputs: inputs)
+    program = INPUTS + 0.05 * torch.linspace(-1, 1, INPUTS.numel()).reshape(INPUTS.shape).sign()
+    elsewhere = INPUTS - (program - INPUTS)
+    assert as_close_to_float(job, INPUTS, program, elsewhere)
+    assert not as_close_to_float(job, INPUTS, program, INPUTS + 2 * (program - INPUTS))
+    assert not as_close_to_float(SimpleNamespace(float_network=None), INPUTS, program, elsewhere)
