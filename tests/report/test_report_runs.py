@@ -1,7 +1,6 @@
 """Runs are found wherever they lie, and told by what they are: done, or why not."""
 
 import json
-import os
 import socket
 
 import pytest
@@ -10,6 +9,8 @@ from written_runs import Write, status_writer, writer
 from runner.errors import RunnerError
 from runner.report.runs import curves, find_runs
 
+# A process that is always there; every worker of the test suite must collect the same names.
+INIT = 1
 GONE = 2**22 + 1  # above the largest process number of Linux
 
 
@@ -85,7 +86,7 @@ def status_of(path):
         ({"state": "failed", "error": "OSError: full\nmore", "stage": "fit"}, "failed", "OSError: full, in stage fit"),
         ({"state": "interrupted", "error": "stopped by SIGINT"}, "interrupted", "stopped by SIGINT"),
         ({"state": "failed"}, "failed", "no reason recorded"),
-        ({"state": "running", "pid": os.getpid(), "stage": "test"}, "running", f"process {os.getpid()}, in stage test"),
+        ({"state": "running", "pid": INIT, "stage": "test"}, "running", f"process {INIT}, in stage test"),
         ({"state": "starting", "pid": GONE}, "died", f"process {GONE} is gone"),
         ({"state": "running", "pid": GONE, "stage": "fit"}, "died", f"process {GONE} is gone, in stage fit"),
         ({"state": "running", "host": "far"}, "running", "says its status, on far, which cannot be asked from here"),
