@@ -1,6 +1,7 @@
 """Static and dynamic recipes: what they reach, what they refuse, and that integers really run."""
 
 import copy
+import platform
 import subprocess
 import sys
 
@@ -175,7 +176,9 @@ def test_back_ends_refuse_what_they_cannot_do(network: nn.Module, images: Tensor
     with pytest.raises(RunnerError, match="weight granularity 'per_channel'; it can do: per_tensor"):
         StaticRecipe(back_end="arm_inductor").apply(network, [images])
     arm = StaticRecipe(back_end="arm_inductor", numerics=Numerics(weight_granularity="per_tensor"))
-    assert sqnr(network(images), arm.apply(network, [images])(images)) > 25
+    quantized = arm.apply(network, [images])
+    assert sqnr(network(images), quantized(images)) > 25
+    assert quantized.can_lower is (platform.machine() in ("aarch64", "arm64"))
 
 
 def test_support_table_is_read_without_torch_and_names_the_missing_extra() -> None:

@@ -164,7 +164,7 @@ def test_ranges_and_norms_move_until_they_are_frozen_and_in_training_only(whole)
 
 def test_learned_ranges_run_through(whole):
     run, observed = whole("lsq")
-    ranges = [name for name in run.checkpoint("qat/last")["state_dict"] if name.endswith(".scale")]
+    ranges = [name for name in run.checkpoint("qat/last")["state_dict"] if name.endswith(".log_scale")]
     assert len(ranges) >= 6
     assert observed.moved_by_validation == []
     assert run.metrics["compressed/int8_operators"] == 3

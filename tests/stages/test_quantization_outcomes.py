@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 import torch
 
 from runner.cli import main
+from runner.compression.formats import chosen, kind_of
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.errors import RunnerError
 from runner.job import Job
 from runner.stages.compress import trains_first
 from runner.tracking.result import RunResult
@@ -185,6 +188,40 @@ def test_looking_ahead_changes_nothing_about_the_training(mixed, tmp_path):
     alone = RunResult.load(tmp_path / "run" / "result.json").metrics
     assert alone["test/loss"] == mixed.metrics["test/loss"]
     assert alone["val/loss"] == mixed.metrics["val/loss"]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="here it is no other machine's back end")
+def test_a_back_end_of_another_machine_is_tested_and_saved_here(mixed, tmp_path, capsys):
+    overrides = [
+        f"checkpoint={mixed.run_directory}",
+        *QUICK,
+        "quantization=ptq_static",
+        "stages=[compress,test,export]",
+    ]
+    overrides += ["quantization/backend=arm_inductor", f"hydra.run.dir={tmp_path / 'run'}"]
+    assert main(overrides) == 0
+    assert "arm_inductor lowers on aarch64; this machine is" in capsys.readouterr().out
+    result = RunResult.load(tmp_path / "run" / "result.json")
+    assert result.metrics["compressed/accuracy"] == pytest.approx(mixed.metrics["test/accuracy"], abs=0.01)
+    assert "int8_program" in result.artifacts
+    assert "int8_aot" not in result.artifacts
+
+
+@pytest.mark.parametrize(
+    ("recipes", "kind", "onnx"),
+    [
+        ({"static"}, "static", True),
+        ({"qat", "float"}, "static", True),
+        ({"dynamic", "float"}, "dynamic", True),
+        ({"static", "dynamic"}, "static and dynamic", False),
+    ],
+)
+def test_formats_are_chosen_by_what_they_can_hold(recipes, kind, onnx):
+    assert kind_of(recipes) == kind
+    assert ("onnx" in chosen("auto", "inductor", kind)) is onnx
+    if not onnx:
+        with pytest.raises(RunnerError, match="onnx cannot hold static and dynamic int8 programs; these can: program"):
+            chosen(["onnx"], "inductor", kind)
 
 
 def test_a_calibration_batch_of_another_shape_is_told(mixed, tmp_path, monkeypatch, capsys):

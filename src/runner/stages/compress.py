@@ -6,6 +6,7 @@ from torch import Tensor
 
 from runner.build import build
 from runner.compression.formats import chosen, kind_of
+from runner.compression.quantization.pt2e.lower import obstacle
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
 from runner.compression.quantization.pt2e.verify import described, refuse_recurrent
@@ -92,4 +93,6 @@ def note_proof(job: Job, quantized: QuantizedNetwork) -> None:
         line += (
             f"; kernels after lowering: {described(kernels.integer)} in int8, {described(kernels.floating)} in float"
         )
+    elif reason := obstacle(quantized.back_end):
+        line += f". {reason}"
     console.print(line, soft_wrap=True)
