@@ -1,6 +1,7 @@
 """smoke: every legal pair is a run, everything else is refused with its reason."""
 
 import json
+import os
 
 import yaml
 
@@ -30,7 +31,7 @@ def test_a_config_directory_of_ones_own_is_tried_as_well(tmp_path, monkeypatch, 
     (folder / "small.yaml").write_text(own)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNNER_DATA", raising=False)
-    monkeypatch.setenv("RUNNER_OFFLINE", "1")
+    monkeypatch.delenv("RUNNER_OFFLINE", raising=False)
     assert main(["smoke", "--config-dir", "mine", "model=small,tabular_mlp", "data=digits,cifar10,hours"]) == 0
     output = capsys.readouterr().out
     words = {" ".join(line.split()[:2]): line.split()[2] for line in output.splitlines() if line.startswith("model=")}
@@ -40,6 +41,7 @@ def test_a_config_directory_of_ones_own_is_tried_as_well(tmp_path, monkeypatch, 
         "model=tabular_mlp data=hours": "ran",
     }
     assert "RUNNER_OFFLINE forbids" in output
+    assert "RUNNER_OFFLINE" not in os.environ
     assert "2 ran, 0 failed, 1 were refused" in output
     assert len(list(tmp_path.rglob("result.json"))) == 2
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from rich.table import Table
 
 from runner.config import overrides
-from runner.data.offline import VARIABLE
+from runner.data.offline import offline
 from runner.errors import EXIT_USER_ERROR
 from runner.sweep.plan import Plan, Planner, SweepJob
 from runner.sweep.record import DONE, Entry, Sweep
@@ -42,7 +42,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("overrides", nargs="*", help="for every run; model=a,b or data=a,b keep to these")
     parser.add_argument("--config-dir", "-cd", help="a directory of your own with further choices")
     options = parser.parse_args(arguments)
-    os.environ.setdefault(VARIABLE, "1")
     planner = Planner(options.config_dir)
     jobs = [planner.job(0, overrides.parse(texts)[0], VARYING) for texts in combinations(planner, options.overrides)]
     legal = [numbered(job, number) for number, job in enumerate(job for job in jobs if not job.mistakes)]
@@ -101,7 +100,7 @@ def run(jobs: Sequence[SweepJob], config_dir: str | None) -> Sweep:
     sweep = Sweep(Path("outputs") / "smoke" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}", ["smoke"])
     settings: dict[str, Any] = {"skip_done": True, "retry_failed": False, "on_error": "continue", "search": None}
     plan = Plan(["smoke"], config_dir, settings, {}, sweep.path, True, list(jobs), [])
-    with sweep.locked():
+    with sweep.locked(), offline():
         Runner(plan, sweep, InProcess()).run(enter(sweep, jobs))
     return sweep
 

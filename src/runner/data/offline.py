@@ -1,6 +1,8 @@
 """The environment variable that forbids downloads."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runner.errors import RunnerError
 
@@ -11,3 +13,15 @@ def refuse_offline(what: str) -> None:
     """Raises RunnerError where downloads are forbidden; call it before one begins."""
     if os.environ.get(VARIABLE, "") not in ("", "0"):
         raise RunnerError(f"{what} is not there, and {VARIABLE} forbids to download it.")
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Within this context nothing is downloaded, unless the variable says otherwise already."""
+    before = os.environ.get(VARIABLE)
+    os.environ.setdefault(VARIABLE, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
