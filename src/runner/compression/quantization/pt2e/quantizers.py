@@ -19,6 +19,7 @@ from runner.compression.quantization.pt2e.openvino_quantizer import ConsiderateO
 from runner.compression.quantization.pt2e.operators import TARGETS, layer, modules
 from runner.compression.quantization.pt2e.selection import recipe_of
 from runner.compression.quantization.pt2e.support import back_end, check
+from runner.compression.quantization.pt2e.xnnpack_quantizer import ClampingXNNPACK
 from runner.errors import RunnerError
 
 DYNAMIC = ("linear",)  # x86 annotates dynamic convolutions too, but lowers them to float ones: slower and less exact
@@ -171,7 +172,8 @@ def _xnnpack(numerics: Numerics, recipe: str) -> Part:
     )
     output = activation if usual.output_activation is not None else None
     config = replace(usual, input_activation=activation, output_activation=output, weight=weight)
-    return Part(recipe, xnnpack.XNNPACKQuantizer().set_global(config), QuantizationAnnotation)
+    quantizer = ClampingXNNPACK(xnnpack.XNNPACKQuantizer().set_global(config))
+    return Part(recipe, quantizer, QuantizationAnnotation)
 
 
 def _openvino(numerics: Numerics, recipe: str) -> Part:
