@@ -48,6 +48,26 @@ def test_the_file_answers_like_the_program(recipe: str, network: nn.Module, tmp_
     assert sqnr(quantized(INPUTS), got) > 40
 
 
+@pytest.mark.parametrize("recipe", ["static", "qat"])
+def test_relu6_is_rounded_behind_the_clamp(recipe: str, tmp_path: Path) -> None:
+    """executorch's own quantizer rounds what reaches ReLU6, here up to 900, of which 6 is kept."""
+    torch.manual_seed(0)
+    first = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU6())
+    network = nn.Sequential(first, nn.Conv2d(8, 4, 3)).eval()
+    with torch.no_grad():
+        first[0].weight.mul_(400)
+    quantized = quantize(recipe, network)
+    assert sqnr(network(INPUTS).detach(), quantized(INPUTS)) > 25  # 17 before the clamp
+    save_executorch(quantized.program, INPUTS[:1], tmp_path / "int8.pte")
+    assert sqnr(quantized(INPUTS[:1]), load_executorch(tmp_path / "int8.pte")(INPUTS[:1])) > 40
+
+
+def test_a_pool_that_shares_its_range_with_a_folded_batch_norm_is_converted() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.Conv2d(8, 4, 3)).eval()
+    assert sqnr(network(INPUTS).detach(), quantize("qat", network)(INPUTS)) > 30
+
+
 def test_xnnpack_still_gives_up_on_channels_last(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

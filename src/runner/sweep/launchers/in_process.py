@@ -27,6 +27,8 @@ class InProcess:
         with surroundings(work):
             future.set_result(run(work))
         gc.collect()
+        # What the libraries brought along stays; without it the next collection is far faster.
+        gc.freeze()
         return future
 
     def stop(self, signal: int) -> None:

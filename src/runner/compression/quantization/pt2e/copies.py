@@ -40,5 +40,8 @@ def _moved_spec(spec: Any, nodes: dict[str, Node]) -> Any:
     if not isinstance(spec, SharedQuantizationSpec):
         return spec
     where = spec.edge_or_node
+    sources = [where] if isinstance(where, Node) else list(where)
+    if any(node.name not in nodes for node in sources):
+        return spec  # of a batch norm that was folded: its observer stands already
     there = nodes[where.name] if isinstance(where, Node) else tuple(nodes[node.name] for node in where)
     return replace(spec, edge_or_node=there)

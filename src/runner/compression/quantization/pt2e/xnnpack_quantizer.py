@@ -46,6 +46,7 @@ def round_behind(clamp: Node) -> None:
     source = clamp.args[0]
     assert isinstance(source, Node)
     note = source.meta.get(ANNOTATION)
-    if source.target in TARGETS and len(source.users) == 1 and note is not None and note.output_qspec is not None:
+    layer = source.target in TARGETS or source.target is _ATEN.batch_norm.default
+    if layer and len(source.users) == 1 and note is not None and note.output_qspec is not None:
         clamp.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=note.output_qspec, _annotated=True)
         note.output_qspec = None
