@@ -80,7 +80,7 @@ def through_runner(place: str) -> float:
     overrides = ["experiment=cora_gcn", f"data.root={place}", "trainer=cpu", f"trainer.max_epochs={EPOCHS + 1}"]
     with tempfile.TemporaryDirectory() as folder:
         composed = compose(overrides)
-        record = run_directory.create(Path(folder) / "run", composed.config, overrides, exactly=False)
+        record = run_directory.create(Path(folder) / "run", composed.config, overrides, composed.chosen, exactly=False)
         with surroundings(composed.config, record) as signals:
             job = prepare(composed.config, record, signals, resume=False, fitted=False)
             trainer = job.trainer()
