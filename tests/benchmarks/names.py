@@ -81,7 +81,7 @@ def through_runner() -> float:
     texts = [*overrides(), "model=gru", "trainer=cpu", "trainer.max_epochs=2"]
     with tempfile.TemporaryDirectory() as folder:
         composed = compose(texts)
-        record = run_directory.create(Path(folder) / "run", composed.config, texts, exactly=False)
+        record = run_directory.create(Path(folder) / "run", composed.config, texts, composed.chosen, exactly=False)
         with surroundings(composed.config, record) as signals:
             job = prepare(composed.config, record, signals, resume=False, fitted=False)
             trainer = job.trainer()
