@@ -20,6 +20,7 @@ Every key can be overridden (key.subkey=value, +key=value for a new one); see th
 
 Options:
   -m, --multirun             a run for every combination of key=a,b
+  --fresh                    with -m: start anew although the same command began a sweep earlier
   -c, --cfg job|hydra|all    print the composed configuration (--resolve: without interpolations; -p KEY: a part)
   -i, --info [all|defaults|defaults-tree|config|plugins|searchpath]
                              print how the configuration is composed
