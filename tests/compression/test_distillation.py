@@ -1,6 +1,7 @@
 """Teachers guide students: exact losses, gradients where they belong, and refusals that name the way out."""
 
 import copy
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -232,6 +233,27 @@ def test_evaluation_between_training_steps_is_not_taken_for_one(teacher, student
     with torch.no_grad():
         student(torch.zeros_like(pictures))
     torch.testing.assert_close(guide(pictures, outputs, labels, F.cross_entropy(outputs, labels)), alone)
+
+
+class Two(NamedTuple):
+    """Inputs that are no tensor, as batches of graphs are."""
+
+    left: Tensor
+    right: Tensor
+
+    def to(self, device: torch.device) -> "Two":
+        return Two(self.left.to(device), self.right.to(device))
+
+
+@pytest.mark.parametrize("make", [LogitsGuide, FeatureGuide])
+def test_networks_are_asked_as_their_task_asks_them(make):
+    torch.manual_seed(0)
+    wide, narrow = (nn.Sequential(nn.Linear(4, size), nn.ReLU(), nn.Linear(size, 3)) for size in (8, 2))
+    inputs = Two(torch.randn(5, 4), torch.randn(5, 4))
+    guide = make(wide, narrow, inputs, share=1.0, answer=lambda network, both: network(both.left + both.right))
+    outputs = narrow(inputs.left + inputs.right)
+    loss = guide(inputs, outputs, torch.zeros(5, dtype=torch.int64), torch.tensor(0.0))
+    assert loss >= soft_by_hand(outputs, wide(inputs.left + inputs.right), 4.0)
 
 
 def test_a_float_teacher_guides_its_fake_quantized_self(network, images):

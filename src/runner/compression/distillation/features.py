@@ -23,7 +23,7 @@ class FeatureGuide(HintGuide):
 
     kind = "features"
 
-    def __init__(self, teacher: nn.Module, student: nn.Module, example: Tensor, **settings: Any) -> None:
+    def __init__(self, teacher: nn.Module, student: nn.Module, example: Any, **settings: Any) -> None:
         super().__init__(teacher, student, example, **settings)
         # The run draws the same numbers afterwards as one without a teacher: the same batches, the same dropout.
         with torch.random.fork_rng(devices=[]):

@@ -1,11 +1,12 @@
 """Guide: what a teacher has to say about a student's training step."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from runner.compression.distillation.layers import device_of, probe, run
+from runner.compression.distillation.layers import Answer, called, device_of, probe, run
 from runner.errors import RunnerError
 
 
@@ -20,15 +21,16 @@ class Guide(nn.Module, ABC):
         teacher: answers the same inputs with as many outputs; it may be the student's own float network.
         student: the network in training. It may be a captured program unless its layers are looked at.
         example: inputs (N, …) as both take them; only shape and type matter.
+        answer: the outputs of a network for inputs, where there is more to it than calling the network.
 
     Raises:
         RunnerError: the teacher does not take these inputs, or gives other outputs than the student.
     """
 
-    def __init__(self, teacher: nn.Module, student: nn.Module, example: Tensor) -> None:
+    def __init__(self, teacher: nn.Module, student: nn.Module, example: Any, *, answer: Answer = called) -> None:
         super().__init__()
-        self._teacher = (probe(teacher).requires_grad_(False),)
-        refuse_strangers(self.teacher, student, example)
+        self._teacher, self._answer = (probe(teacher).requires_grad_(False),), answer
+        refuse_strangers(self.teacher, student, example, answer)
 
     @property
     def teacher(self) -> nn.Module:
@@ -36,15 +38,14 @@ class Guide(nn.Module, ABC):
         return self._teacher[0]
 
     @abstractmethod
-    def forward(self, inputs: Tensor, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
+    def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
         """The loss of a training step, 0-d; `loss` is the task's own for the same `student_outputs`."""
 
     @torch.no_grad()
-    def ask(self, inputs: Tensor) -> Tensor:
-        """The teacher's outputs."""
-        follow(self.teacher, inputs.device)
-        answers: Tensor = self.teacher(inputs)
-        return answers
+    def ask(self, inputs: Any, student_outputs: Tensor) -> Tensor:
+        """The teacher's outputs, on the device of the student's."""
+        follow(self.teacher, student_outputs.device)
+        return self._answer(self.teacher, inputs)
 
     def close(self) -> None:
         """Leaves the student as it was found; there is nothing to undo unless a guide looks into its layers."""
@@ -56,14 +57,15 @@ def follow(network: nn.Module, device: torch.device) -> None:
         network.to(device)
 
 
-def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Tensor) -> None:
+def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, answer: Answer) -> None:
     """Raises RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
-    wanted = run(student, example)
+    wanted, _ = run(student, example, answer)
     try:
-        given = run(teacher, example)
+        given, _ = run(teacher, example, answer)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        shape = f" {tuple(example.shape)}" if isinstance(example, Tensor) else ""
         raise RunnerError(
-            f"The teacher ({type(teacher).__name__}) does not take the student's inputs {tuple(example.shape)}: "
+            f"The teacher ({type(teacher).__name__}) does not take the student's inputs{shape}: "
             f"{first_line(error)}. Choose a teacher that was trained on data of this shape (data.image_size, "
             "data.channels …)."
         ) from error

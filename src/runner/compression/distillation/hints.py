@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.distillation.guide import follow
-from runner.compression.distillation.layers import Tap, record
+from runner.compression.distillation.layers import Answer, Tap, called, recorded
 from runner.compression.distillation.logits import LogitsGuide
 from runner.compression.distillation.pairs import Pair, choose, size
 from runner.errors import RunnerError
@@ -20,7 +20,7 @@ class HintGuide(LogitsGuide):
     The student's layers are tapped by hooks until `close()`.
 
     Args:
-        teacher, student, example, share, temperature, outputs: see `LogitsGuide`.
+        teacher, student, example, answer, share, temperature, outputs: see `LogitsGuide`.
         layers: student's layer to teacher's; None chooses them, see `pairs.choose`.
         weight: of the layers' losses, at least 0.
 
@@ -34,19 +34,22 @@ class HintGuide(LogitsGuide):
         self,
         teacher: nn.Module,
         student: nn.Module,
-        example: Tensor,
+        example: Any,
         *,
+        answer: Answer = called,
         layers: Mapping[str, str] | None = None,
         weight: float = 1.0,
         share: float = 0.0,
         temperature: float = 4.0,
         outputs: str = "classes",
     ) -> None:
-        super().__init__(teacher, student, example, share=share, temperature=temperature, outputs=outputs)
+        super().__init__(
+            teacher, student, example, answer=answer, share=share, temperature=temperature, outputs=outputs
+        )
         if weight < 0:
             raise RunnerError(f"distillation.weight={weight}: must be at least 0.")
         self.weight = weight
-        chosen = choose(student, self.teacher, example, layers, self.kind)
+        chosen = choose(student, self.teacher, example, answer, layers, self.kind)
         self.pairs = self.preferred(chosen) if layers is None else chosen
         for pair in self.pairs:
             self.check(pair)
@@ -65,10 +68,10 @@ class HintGuide(LogitsGuide):
     def difference(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
         """The loss between the features of pair `number`, 0-d; float32."""
 
-    def forward(self, inputs: Tensor, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
+    def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
         """See `Guide.forward`."""
-        follow(self.teacher, inputs.device)
-        answers, given = record(self.teacher, inputs, {pair.teacher for pair in self.pairs})
+        with recorded(self.teacher, {pair.teacher for pair in self.pairs}) as given:
+            answers = self.ask(inputs, student_outputs)
         total = self.mixed(answers, student_outputs, targets, loss)
         for number, (pair, tap) in enumerate(zip(self.pairs, self.taps, strict=True)):
             total = total + self.weight * self.difference(number, tap.take().float(), given[pair.teacher].float())

@@ -2,7 +2,8 @@
 
 import copy
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -37,32 +38,36 @@ class Tap:
         return features
 
 
-def run(network: nn.Module, inputs: Tensor) -> Tensor:
-    """The outputs of a copy of `network` in evaluation mode; nothing of the network itself changes."""
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        outputs: Tensor = probe(network)(inputs.to(device_of(network)))
+Features = dict[str, Tensor]
+Answer = Callable[[nn.Module, Any], Tensor]
+
+
+def called(network: nn.Module, inputs: Any) -> Tensor:
+    """The outputs of a network that takes its inputs as they are."""
+    outputs: Tensor = network(inputs)
     return outputs
 
 
-def record(network: nn.Module, inputs: Tensor, names: Iterable[str] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-    """The outputs for `inputs`, and what layers gave, in the order in which they finished.
-
-    Args:
-        names: the layers wanted; None for all. What is no single tensor is left out.
-    """
-    given: dict[str, Tensor] = {}
-    wanted = [name for name, _ in network.named_modules() if name] if names is None else names
-    handles = [network.get_submodule(name).register_forward_hook(keeper(name, given)) for name in wanted]
-    try:
-        with torch.no_grad():
-            outputs: Tensor = network(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+def run(network: nn.Module, inputs: Any, answer: Answer, names: Iterable[str] = ()) -> tuple[Tensor, Features]:
+    """What `recorded` gives for a copy of `network` in evaluation mode; of the network itself nothing changes."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), recorded(copied := probe(network), names) as given:
+        outputs = answer(copied, inputs.to(device_of(network)))
     return outputs, given
 
 
-def keeper(name: str, given: dict[str, Tensor]) -> Any:
+@contextmanager
+def recorded(network: nn.Module, names: Iterable[str]) -> Iterator[Features]:
+    """What these layers give within this context, in the order in which they finish, unless it is no single tensor."""
+    given: Features = {}
+    handles = [network.get_submodule(name).register_forward_hook(keeper(name, given)) for name in names]
+    try:
+        yield given
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def keeper(name: str, given: Features) -> Any:
     """A hook that puts a layer's output, if it is one tensor, at the end of `given`."""
 
     def keep(module: nn.Module, arguments: Any, output: Any) -> None:
@@ -73,13 +78,12 @@ def keeper(name: str, given: dict[str, Tensor]) -> Any:
     return keep
 
 
-def survey(network: nn.Module, example: Tensor) -> dict[str, torch.Size]:
+def survey(network: nn.Module, example: Any, answer: Answer) -> dict[str, torch.Size]:
     """The shapes (N, …) of all that lies inside a network, in the order in which it is computed.
 
     What the network gives in the end is not inside it, whichever layer it comes from.
     """
-    with torch.random.fork_rng(devices=[]):
-        outputs, given = record(probe(network), example.to(device_of(network)))
+    outputs, given = run(network, example, answer, [name for name, _ in network.named_modules() if name])
     end = outputs.untyped_storage().data_ptr()
     return {name: each.shape for name, each in given.items() if each.untyped_storage().data_ptr() != end}
 

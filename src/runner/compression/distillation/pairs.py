@@ -1,11 +1,12 @@
 """Which layers of student and teacher are compared: as named, or the deepest of each size that both have."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from runner.compression.distillation.layers import check_names, refuse_captured, survey
+from runner.compression.distillation.layers import Answer, check_names, refuse_captured, survey
 from runner.errors import RunnerError
 
 
@@ -21,7 +22,12 @@ class Pair:
 
 
 def choose(
-    student: nn.Module, teacher: nn.Module, example: Tensor, layers: Mapping[str, str] | None, kind: str
+    student: nn.Module,
+    teacher: nn.Module,
+    example: Any,
+    answer: Answer,
+    layers: Mapping[str, str] | None,
+    kind: str,
 ) -> list[Pair]:
     """The pairs of layers to compare, from the shallowest to the deepest.
 
@@ -36,7 +42,7 @@ def choose(
     """
     refuse_captured(student, "student", kind)
     refuse_captured(teacher, "teacher", kind)
-    ours, theirs = survey(student, example), survey(teacher, example)
+    ours, theirs = (survey(network, example, answer) for network in (student, teacher))
     if layers is None:
         pairs = matching(ours, theirs)
     else:

@@ -17,8 +17,8 @@ from runner.compression.factorization.factorized import (
     refuse_unchanged,
     size_of,
 )
+from runner.compression.replace import replaced
 from runner.compression.structure.depthwise import pair
-from runner.compression.structure.replace import replaced
 from runner.errors import RunnerError
 
 

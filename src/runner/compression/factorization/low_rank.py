@@ -17,8 +17,8 @@ from runner.compression.factorization.factorized import (
     refuse_unchanged,
     size_of,
 )
+from runner.compression.replace import replaced
 from runner.compression.structure.low_rank import pair
-from runner.compression.structure.replace import replaced
 from runner.errors import RunnerError
 
 
@@ -31,21 +31,19 @@ class LowRank:
 
     Attributes:
         rank: channels between the two: a share of each layer's full rank where below 1, else a number.
-        energy: in place of `rank`: the share of the sum of squared singular values that each layer keeps, above 0 and
-            up to 1, by the smallest rank that does.
+        energy: in place of `rank` where it is given: the share of the sum of squared singular values that each layer
+            keeps, above 0 and up to 1, by the smallest rank that does.
         skip: layers that stay, by name (globs) or type.
     """
 
-    rank: float | None = None
+    rank: float = 0.25
     energy: float | None = None
     skip: Sequence[str] = ()
     kind = "low_rank"
 
     def __post_init__(self) -> None:
-        """Raises RunnerError unless one of rank and energy is given, in its range."""
-        if (self.rank is None) == (self.energy is None):
-            raise RunnerError("factorization: give rank or energy, the other null, for example rank=0.25.")
-        if self.rank is not None and (self.rank <= 0 or (self.rank > 1 and self.rank != int(self.rank))):
+        """Raises RunnerError for a rank or an energy out of range."""
+        if self.rank <= 0 or (self.rank > 1 and self.rank != int(self.rank)):
             raise RunnerError(f"factorization.rank={self.rank}: must be a share between 0 and 1, or a whole number.")
         if self.energy is not None and not 0 < self.energy <= 1:
             raise RunnerError(f"factorization.energy={self.energy}: must be above 0 and up to 1.")
@@ -104,7 +102,6 @@ class LowRank:
             # The last sum is all there is, but for rounding.
             enough = (self.energy - 1e-12) * energies.sum()
             return min(int((energies.cumsum(0) < enough).sum()) + 1, len(energies))
-        assert self.rank is not None
         wanted = math.ceil(self.rank * len(energies)) if self.rank < 1 else int(self.rank)
         return min(max(wanted, 1), len(energies))
 

@@ -1,1 +1,1 @@
-"""Changes of a network's shape, made again from the plain settings that a checkpoint keeps."""
+"""Changes to the shape of a network, as a checkpoint keeps them."""

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from runner.compression.structure.replace import alike, geometry, laid_out_like, replaced
+from runner.compression.replace import alike, geometry, laid_out_like, replaced
 
 
 def rebuild(network: nn.Module, *, layers: list[str], multiplier: int) -> nn.Module:
