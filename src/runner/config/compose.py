@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, overrides, resolvers, rules, schema
+from runner.config import catalog, overrides, resolvers, rules, schema, small_models
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -161,6 +161,9 @@ def check(composed: Composed, known: Known) -> list[str]:
         *schema.check_types({**config, "sweep": composed.sweep, "launcher": composed.launcher}),
         *rules.check_stages(config),
         *rules.check_quantization(config),
+        *small_models.check_order(config),
+        *small_models.check_factorization(config),
+        *small_models.check_distillation(config),
         *told,
     ]
     misfits = [

@@ -135,6 +135,29 @@ class FineTune:
 
 
 @dataclass
+class Factorization:
+    rank: Annotated[float, above(0)]
+    energy: Annotated[float, Rule("above 0 and up to 1", lambda value: 0 < value <= 1)] | None
+    multiplier: Annotated[int, at_least(1)]
+    least_channels: Annotated[int, at_least(1)]
+    skip: list[str]
+
+
+@dataclass
+class FactorizationFineTune:
+    epochs: Annotated[int, at_least(0)]
+    lr: Annotated[float, above(0)]
+
+
+@dataclass
+class Distillation:
+    teacher: str | None
+    share: Annotated[float, share(one=True)]
+    temperature: Annotated[float, above(0)]
+    weight: Annotated[float, at_least(0)]
+
+
+@dataclass
 class Benchmark:
     batch_sizes: list[int]
     runs: Annotated[int, at_least(1)]
@@ -184,6 +207,9 @@ SECTIONS: dict[str, type] = {
     "quantization": Quantization,
     "quantization.calibration": Calibration,
     "quantization.fine_tune": FineTune,
+    "factorization": Factorization,
+    "factorization.fine_tune": FactorizationFineTune,
+    "distillation": Distillation,
     "benchmark": Benchmark,
     "trainer": Trainer,
     "task": Task,
