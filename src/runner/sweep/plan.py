@@ -64,8 +64,7 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
     grid = [each for each in grid if each.key not in given]
     whole = [*own, *grid]
     space = [each for each in whole if each.sweeps]
-    once = settings.sweep["train_once"] or settings.sweep["teacher"]
-    place = planner.settings([*around, *first_values(own if once else whole, planner)])
+    place = planner.settings([*around, *first_values(naming(whole, own, settings.sweep), planner)])
     return Plan(
         command=[each.text for each in whole],
         config_dir=config_dir,
@@ -94,6 +93,13 @@ def expand(
     if sweep["teacher"]:
         return taught(planner, whole, sweep["teacher"])
     return combined(planner, whole, grid if sweep["train_once"] else [])
+
+
+def naming(whole: Sequence[Override], own: Sequence[Override], sweep: Mapping[str, Any]) -> list[Override]:
+    """The overrides that name a sweep: of one whose grid shares a training only what the grid does not say."""
+    if sweep["teacher"]:
+        return [each for each in own if section(each) != "distillation"]
+    return list(own if sweep["train_once"] else whole)
 
 
 def first_values(parsed: Sequence[Override], planner: Planner) -> list[Override]:

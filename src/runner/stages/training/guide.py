@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
 from runner.build import build
@@ -20,18 +21,27 @@ def guided(job: Job, task: Task) -> Iterator[None]:
     Raises:
         RunnerError: the teacher cannot be opened, or does not answer as the student does.
     """
-    teacher = teacher_of(job)
-    if teacher is None:
+    with isolate_rng():  # the run goes on with the numbers that it would draw without a teacher
+        guide = guide_of(job, task)
+    if guide is None:
         yield
         return
-    recipe = build(job.config.distillation, "recipe")
-    guide: Guide = recipe(teacher=teacher, student=task.network, example=job.datamodule.example(2), answer=task.answer)
     task.guide = guide
     try:
         yield
     finally:
         guide.close()
         task.guide = None
+
+
+def guide_of(job: Job, task: Task) -> Guide | None:
+    """Teacher and task's network, ready for a training; None where no teacher takes part."""
+    teacher = teacher_of(job)
+    if teacher is None:
+        return None
+    recipe = build(job.config.distillation, "recipe")
+    guide: Guide = recipe(teacher=teacher, student=task.network, example=job.datamodule.example(2), answer=task.answer)
+    return guide
 
 
 def teacher_of(job: Job) -> nn.Module | None:

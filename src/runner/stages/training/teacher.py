@@ -13,6 +13,7 @@ from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.tasks.base import Task
+from runner.tracking import checkpoints
 from runner.tracking.run_directory import RunDirectory, owner
 
 PROGRAM, CHECKPOINT, ONE_BY_ONE = ".pt2", ".ckpt", ".aot.pt2"
@@ -43,6 +44,8 @@ def open_teacher(job: Job) -> nn.Module:
     config = record.config()
     if not place.is_dir():
         config.checkpoint = None  # this file is meant, not the one that the run began with
+    elif not config.checkpoint and checkpoints.kept(place) is None:
+        raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
     with plugins([*job.config.runner.plugins, *config.runner.plugins]):
         datamodule, task = restore(config, place)
     refuse_another_problem(job, config, datamodule, task)
