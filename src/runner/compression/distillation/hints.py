@@ -41,7 +41,7 @@ class HintGuide(LogitsGuide):
         layers: Mapping[str, str] | None = None,
         weight: float = 1.0,
         share: float = 0.0,
-        temperature: float = 4.0,
+        temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
         super().__init__(

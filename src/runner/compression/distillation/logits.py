@@ -32,7 +32,7 @@ class LogitsGuide(Guide):
         *,
         answer: Answer = called,
         share: float = 0.9,
-        temperature: float = 4.0,
+        temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
         super().__init__(teacher, student, example, answer=answer)
