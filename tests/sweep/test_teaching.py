@@ -8,7 +8,7 @@ import pytest
 from runner.errors import RunnerError
 from runner.sweep.plan import plan
 
-PRESET = ["sweep=distillation", "data=digits", "model=cnn"]
+PRESET = ["sweep=distillation", 'sweep.teacher=["model=resnet"]', "data=digits", "model=cnn"]
 
 LONGER = 'sweep.teacher=["trainer.max_epochs=9"]'
 
@@ -32,7 +32,7 @@ def test_the_teacher_comes_before_its_students_and_only_they_wait_for_it():
 
 def test_teachers_are_trained_like_their_students_but_for_what_only_students_have():
     texts = ["optimizer.lr=0.01", "model.channels=[4,8]", "quantization=qat", "distillation.temperature=2,8", "seed=3"]
-    jobs = planned("sweep=distillation", "data=digits", "distillation=logits", *texts)
+    jobs = planned(*PRESET[:3], "distillation=logits", *texts)
     teachers = [job for job in jobs if job.needs is None]
     assert [job.overrides for job in teachers] == [["data=digits", "optimizer.lr=0.01", "model=resnet"]]
     assert len(jobs) == 3

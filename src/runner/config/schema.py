@@ -168,12 +168,19 @@ class Benchmark:
 @dataclass
 class Sweep:
     grid: list[str]
+    recipes: list[str]
     train_once: bool
     teacher: list[str]
     skip_done: bool
     retry_failed: bool
     on_error: Annotated[str, one_of("continue", "stop")]
     on_invalid: Annotated[str, one_of("refuse", "skip")]
+
+
+@dataclass
+class Goal:
+    max_drop: Annotated[float, at_least(0)]
+    minimise: Annotated[str, one_of("size", "latency")]
 
 
 @dataclass
@@ -214,6 +221,7 @@ SECTIONS: dict[str, type] = {
     "trainer": Trainer,
     "task": Task,
     "expected": Expected,
+    "compression.goal": Goal,
     "sweep": Sweep,
     "sweep.search": Search,
     "launcher": Launcher,

@@ -58,6 +58,7 @@ def benchmark(job: Job) -> None:
     for name, (share, decibel) in agreement.items():
         job.metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
     job.metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
+    job.metrics |= gains(named(job)[-1], rows, sizes)
     path = job.record.path / "artifacts" / "benchmark.json"
     write_json(path, findings.as_json())
     job.keep("benchmark", path)
@@ -152,6 +153,17 @@ def sizes_on_disk(job: Job) -> dict[str, int]:
     if job.smaller is not None and job.float_network is not None:
         keep_program(job, job.smaller, job.float_network)
     return {name: each.bytes for name, each in job.artifacts.items() if name.startswith(tuple(named(job)))}
+
+
+def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
+    """How many times smaller than the float program, and faster than the compiled one, a network has become; `name` is
+    what it is called in the end, and of several files of it the smallest counts."""
+    files = [size for file, size in sizes.items() if file.startswith(f"{name}_")]
+    found = {"gain/size": sizes["float_program"] / min(files)} if files and name != "float" else {}
+    for batch, row in rows.items():
+        if name in row:
+            found[f"gain/speed/batch_{batch}"] = row["compiled"].median_ms / row[name].median_ms
+    return found
 
 
 def keep_program(job: Job, name: str, network: nn.Module) -> None:
