@@ -116,9 +116,7 @@ def _pieces(
         yield rounding.value(source, batch), floating.value(layer.node, batch)  # type: ignore[arg-type]
 
 
-def _draw(
-    pieces: Sequence[tuple[Tensor, Tensor]], settings: AdaRound, samples: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _draw(pieces: Sequence[tuple[Tensor, Tensor]], settings: AdaRound, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
     """As many random rows of a random piece as `batch_size` samples have, for every iteration.
 
     The generator is its own: the run's random numbers stay untouched.
@@ -133,9 +131,7 @@ def _draw(
 
 
 @torch.no_grad()
-def _error(
-    layer: RoundedLayer, weight: Tensor, bias: Tensor | None, pieces: Sequence[tuple[Tensor, Tensor]]
-) -> float:
+def _error(layer: RoundedLayer, weight: Tensor, bias: Tensor | None, pieces: Sequence[tuple[Tensor, Tensor]]) -> float:
     """The mean squared error of the output behind the activation."""
     total, count = 0.0, 0
     for inputs, wanted in pieces:

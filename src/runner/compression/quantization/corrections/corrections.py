@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -47,9 +46,9 @@ class Corrections:
     @property
     def rounding(self) -> AdaRound | None:
         """The settings of AdaRound where it is on."""
-        if isinstance(self.adaround, AdaRound) or not self.adaround:
-            return self.adaround or None
-        return AdaRound() if self.adaround is True else AdaRound(**self.adaround)
+        if isinstance(self.adaround, bool):
+            return AdaRound() if self.adaround else None
+        return self.adaround if isinstance(self.adaround, AdaRound) else AdaRound(**self.adaround)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,7 +106,7 @@ def correct(
     batches: Sequence[Tensor],
     evaluate: Evaluate | None = None,
 ) -> Corrected:
-    """`captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with all that `corrections` asks for.
+    """`captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with what `corrections` asks for.
 
     `batches` of inputs (N, ...); `evaluate` is the user's metric of a network that answers them. Without corrections
     nothing is measured and `prepare(captured)` comes back. RunnerError: a correction finds nothing to do.
@@ -119,7 +118,8 @@ def correct(
         give_biases(captured)
     measure = _Measure(captured, batches[-1], evaluate)
     ahead = [name for name in names if name in FLOAT_SIDE]
-    prepared, steps, learned = prepare(copy.deepcopy(captured) if ahead else captured), list[Step](), dict[str, Tensor]()
+    prepared = prepare(copy.deepcopy(captured) if ahead else captured)
+    steps, learned = list[Step](), dict[str, Tensor]()
     before = measure(prepared, learned)
     for name in names:
         if name in FLOAT_SIDE:
@@ -136,17 +136,19 @@ def correct(
 
 
 def _change(corrections: Corrections, name: str, graph: GraphModule, batches: Sequence[Tensor]) -> object:
-    alpha = corrections.smooth
-    changes = {"equalize": equalize, "smooth": partial(smooth, alpha=0.5 if alpha is None else alpha)}
-    return changes[name](graph, batches)
+    if name == "equalize":
+        return equalize(graph)
+    assert corrections.smooth is not None
+    return smooth(graph, batches, corrections.smooth)
 
 
 def _learn(
     corrections: Corrections, name: str, prepared: GraphModule, batches: Sequence[Tensor], learned: dict[str, Tensor]
 ) -> object:
-    if name == "adaround":
-        return learn_rounding(prepared, batches, learned, corrections.rounding or AdaRound())
-    return correct_biases(prepared, batches, learned)
+    if name == "bias_correction":
+        return correct_biases(prepared, batches, learned)
+    assert corrections.rounding is not None
+    return learn_rounding(prepared, batches, learned, corrections.rounding)
 
 
 class _Measure:

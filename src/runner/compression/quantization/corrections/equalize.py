@@ -1,6 +1,5 @@
 """Cross-layer equalization: neighbouring layers trade scale until their weights' ranges agree."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +29,14 @@ class Equalized:
         return f"{self.pairs} pairs of layers{caps}"
 
 
-def equalize(graph: GraphModule, batches: Sequence[Tensor] = ()) -> Equalized:
+def equalize(graph: GraphModule) -> Equalized:
     """Changes `graph`, a fresh capture in inference mode, so that it computes the same with balanced ranges.
 
     Batch norms are folded first. For each pair (Nagel et al. 2019, "Data-free quantization through weight equalization
     and bias correction", equation 11) channel i is divided by s = sqrt(r1 / r2) in the first layer and multiplied in
     the second, r being the largest magnitude of its weights there: both become sqrt(r1 r2). A ReLU6 on the way doesn't
     commute with s: it turns into min(relu(x), 6 / s), which keeps the function exact and costs a float operation
-    that no kernel fuses. `batches` are not needed.
+    that no kernel fuses.
 
     RunnerError: the network has no such pair.
     """
@@ -64,8 +63,8 @@ def equalize(graph: GraphModule, batches: Sequence[Tensor] = ()) -> Equalized:
 def without_pairs() -> str:
     """What to say of a network that offers nothing to equalize."""
     return (
-        "quantization.corrections.equalize finds no pair of layers in this network: a convolution or linear layer whose "
-        "output goes through nothing but ReLU, ReLU6, pooling or flattening into one other such layer. (Residual "
+        "quantization.corrections.equalize finds no pair of layers in this network: a convolution or linear layer "
+        "whose output goes through nothing but ReLU, ReLU6, pooling or flattening into one other such layer. (Residual "
         "branches, LayerNorm, GELU, SiLU and hard-swish stand in the way of positive scaling.) Leave it out."
     )
 

@@ -48,12 +48,12 @@ def _can_fold(graph: GraphModule, norm: Node) -> bool:
 
 def _fold(graph: GraphModule, norm: Any) -> None:
     layer = norm.args[0]
-    gain, offset, mean, variance = (None if each is None else value_of(graph, each).double() for each in norm.args[1:5])
-    scale = torch.rsqrt(variance + norm.args[7])
-    scale = scale if gain is None else gain * scale
+    mean, variance = (value_of(graph, each).double() for each in norm.args[3:5])
+    gain, offset = (None if each is None else value_of(graph, each).double() for each in norm.args[1:3])
+    scale = torch.rsqrt(variance + norm.args[7]) * (1 if gain is None else gain)
     weight, bias = value_of(graph, layer.args[1]), bias_of(layer)
     shift = -mean if bias is None else value_of(graph, bias).double() - mean
-    shift = shift * scale if offset is None else shift * scale + offset
+    shift = shift * scale + (0 if offset is None else offset)
     folded = weight.double() * scale.reshape(-1, *[1] * (weight.dim() - 1))
     replace(graph, layer.args[1], folded.to(weight.dtype))
     if bias is None:

@@ -13,7 +13,7 @@ from runner.compression.quantization.pt2e.simulate import quantizer_of
 
 _ATEN = torch.ops.aten
 # Activations that directly follow a layer, applied value by value; those that work in place by their other name.
-_ACTIVATIONS = {
+_ACTIVATIONS: dict[Any, Any] = {
     _ATEN.relu.default: _ATEN.relu.default,
     _ATEN.relu_.default: _ATEN.relu.default,
     _ATEN.hardtanh.default: _ATEN.hardtanh.default,
@@ -62,11 +62,12 @@ def rounded_layers(prepared: GraphModule) -> list[RoundedLayer]:
         observer = quantizer_of(observed, modules)
         if observer is None or not isinstance(observed, Node):
             continue
-        source = observed.args[0]
+        source: Any = observed.args[0]
         plain = isinstance(source, Node) and source.op == "get_attr"
         if plain and is_layer(node) and readers(prepared, source) == 1 and len(observed.users) == 1:
             bias = bias_of(node)
-            found.append(RoundedLayer(node, str(source.target), bias and str(bias.target), Grid.of(observer)))
+            name = None if bias is None else str(bias.target)
+            found.append(RoundedLayer(node, str(source.target), name, Grid.of(observer)))
     return found
 
 

@@ -13,7 +13,7 @@ from runner.compression.quantization.pt2e.reading import Reading
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten
-_NORMS = {_ATEN.layer_norm.default: (2, 3), _ATEN.rms_norm.default: (2,)}  # where their gain and their shift stand
+_NORMS = (_ATEN.layer_norm.default, _ATEN.rms_norm.default)  # input, shape, gain, and LayerNorm's shift
 _LEAST = 1e-5
 
 
@@ -66,11 +66,16 @@ def find_smoothable(graph: GraphModule) -> dict[Node, list[Node]]:
 
 
 def _has_gain(graph: GraphModule, node: Node) -> bool:
-    positions = _NORMS.get(node.target, ()) if node.op == "call_function" else ()
-    parameters = [node.args[at] for at in positions if at < len(node.args) and node.args[at] is not None]
-    over_last = bool(positions) and len(node.args[1]) == 1  # type: ignore[arg-type]
-    gain = bool(positions) and positions[0] < len(node.args) and node.args[positions[0]] is not None
-    return over_last and gain and all(readers(graph, each) == 1 for each in parameters)
+    if node.op != "call_function" or node.target not in _NORMS:
+        return False
+    shape: Any = node.args[1]
+    parameters = _parameters(node)
+    return len(shape) == 1 and bool(parameters) and all(readers(graph, each) == 1 for each in parameters)
+
+
+def _parameters(norm: Node) -> list[Node]:
+    """The nodes that a normalisation reads gain and shift from."""
+    return [each for each in norm.args[2:4] if isinstance(each, Node)]
 
 
 def _readers_of(graph: GraphModule, node: Node) -> list[Node] | None:
@@ -108,9 +113,8 @@ def _migrate(graph: GraphModule, norm: Node, linears: list[Node], peak: Tensor, 
     strongest = torch.stack([weight.abs().amax(0) for weight in weights.values()]).amax(0)
     scale = peak.clamp(min=_LEAST) ** alpha / strongest.clamp(min=_LEAST) ** (1 - alpha)
     scale = torch.where((peak > 0) & (strongest > 0), scale.clamp(min=_LEAST), torch.ones_like(scale))
-    for at in _NORMS[norm.target]:
-        if at < len(norm.args) and norm.args[at] is not None:
-            replace(graph, norm.args[at], value_of(graph, norm.args[at]) / scale)
+    for each in _parameters(norm):
+        replace(graph, each, value_of(graph, each) / scale)
     for node, weight in weights.items():
         replace(graph, node.args[1], weight * scale)
 
@@ -148,9 +152,9 @@ def _rolled(source: Node, node: Node) -> bool:
 
 def _padded(source: Node, node: Node) -> bool:
     """With zeros, and not along the features."""
-    pads, rest = node.args[1], node.args[2:]
-    zero = all(each in ("constant", None, 0) for each in rest)
-    return zero and not any(pads[:2])  # type: ignore[index]
+    pads: Any = node.args[1]
+    zero = all(each in ("constant", None, 0) for each in node.args[2:])
+    return zero and not any(pads[:2])
 
 
 # What stands between a normalisation and its linear layers and leaves every feature in its column.

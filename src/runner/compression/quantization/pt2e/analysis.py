@@ -50,8 +50,8 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
     modules = dict(prepared.named_modules(remove_duplicate=False))
     twins = {(layer(node), index): node for index, node in _numbered(network.program)}
     pairs = {node: twins[layer(node), index] for index, node in _numbered(prepared) if (layer(node), index) in twins}
-    observed = {node: (origin(node.args[0]), node.args[1]) for node in pairs}
-    quantized = {each for pair in observed.values() for each in pair if quantizer_of(each, modules) is not None}
+    observed: dict[Node, tuple[Any, Any]] = {node: (origin(node.args[0]), node.args[1]) for node in pairs}
+    quantized = {each for both in observed.values() for each in both if quantizer_of(each, modules) is not None}
     errors: dict[Any, TensorError | None] = {}
     reports, integer = [], _Alongside(network.program, pairs.values(), inputs)
     for node, value in Reading(prepared).visit({*pairs, *quantized}, inputs):

@@ -189,9 +189,7 @@ def quantize_captured(
     program = convert(corrected.prepared, batches[0], corrected.learned)
     reach = reached(program, expected)
     example, kind, name = batches[0], recipe.kind, recipe.back_end
-    return QuantizedNetwork(
-        program, corrected.prepared, example, reach, kind, name, corrected.learned, corrected.steps
-    )
+    return QuantizedNetwork(program, corrected.prepared, example, reach, kind, name, corrected.learned, corrected.steps)
 
 
 def _calibrated(recipe: Recipe, chosen: dict[str, str], batches: list[Tensor], graph: GraphModule) -> GraphModule:

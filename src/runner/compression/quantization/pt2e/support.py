@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from runner.errors import RunnerError, did_you_mean, join_errors
 
 RECIPES = ("static", "dynamic", "qat")
-# What corrections can do for a recipe. Dynamic ranges are measured as values come, and fine-tuning moves what was rounded.
+# What corrections can do for a recipe.
 CORRECTIONS: dict[str, tuple[str, ...]] = {
     "static": ("equalize", "smooth", "adaround", "bias_correction"),
     "qat": ("equalize", "smooth"),
@@ -114,7 +114,6 @@ def check_corrections(recipe: str, names: Iterable[str]) -> None:
         "dynamic": "a dynamic recipe measures ranges as values come, and has no calibrated rounding to correct",
         "qat": "fine-tuning under rounding moves the weights and biases that it would set",
     }.get(recipe, "")
-    usable = f"With {recipe} these are possible: {', '.join(possible)}. " if possible else ""
-    raise RunnerError(
-        f"corrections.{' and corrections.'.join(wrong)}: {reason}. {usable}Leave it out, or use quantization=ptq_static."
-    )
+    usable = f" Possible with {recipe}: {', '.join(possible)}." if possible else ""
+    where = " and ".join(f"corrections.{name}" for name in wrong)
+    raise RunnerError(f"{where}: {reason}.{usable} Leave it out, or use quantization=ptq_static.")
