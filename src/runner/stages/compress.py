@@ -13,6 +13,7 @@ from runner.compression.quantization.pt2e.verify import described, refuse_recurr
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
+from runner.stages.quantization.corrections import note_corrections
 from runner.stages.quantization.fine_tune import fine_tune
 from runner.stages.quantization.mixed_precision import mix
 from runner.tracking.console import console
@@ -38,9 +39,10 @@ def compress(job: Job) -> None:
         quantized = mix(job, recipe, job.float_network, calibration, ready)
     else:
         tuned = partial(fine_tune, job)
-        quantized = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned))
+        quantized = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned, evaluate=job.monitored))
     job.quantized = job.task.network = quantized.eval()
     job.calibration = calibration
+    note_corrections(job, quantized.corrections)
     note_proof(job, quantized)
 
 

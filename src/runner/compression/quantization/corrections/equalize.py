@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.fold import fold_norms
-from runner.compression.quantization.corrections.pairs import Pair, by_input, find_pairs, incoming, outgoing
+from runner.compression.quantization.corrections.pairs import Pair, by_input, cap_of, find_pairs, incoming, outgoing
 from runner.compression.quantization.corrections.weights import bias_of, replace, value_of
 from runner.errors import RunnerError
 
@@ -90,7 +90,9 @@ def _cap_channels(graph: GraphModule, node: Node, scale: Tensor, axis: int) -> N
     shape = [1] * node.meta["val"].dim()
     shape[axis] = -1
     name = f"{node.name}_caps"
-    graph.register_buffer(name, (float(node.args[2]) / scale).reshape(shape))  # type: ignore[arg-type]
+    cap = cap_of(node)
+    assert cap is not None
+    graph.register_buffer(name, (cap / scale).reshape(shape))
     with graph.graph.inserting_before(node):
         relu = graph.graph.call_function(_ATEN.relu.default, (node.args[0],))
         caps = graph.graph.get_attr(name)

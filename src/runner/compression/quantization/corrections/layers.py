@@ -16,6 +16,8 @@ _ATEN = torch.ops.aten
 _ACTIVATIONS: dict[Any, Any] = {
     _ATEN.relu.default: _ATEN.relu.default,
     _ATEN.relu_.default: _ATEN.relu.default,
+    _ATEN.relu6.default: _ATEN.relu6.default,
+    _ATEN.relu6_.default: _ATEN.relu6.default,
     _ATEN.hardtanh.default: _ATEN.hardtanh.default,
     _ATEN.hardtanh_.default: _ATEN.hardtanh.default,
     _ATEN.leaky_relu.default: _ATEN.leaky_relu.default,

@@ -19,7 +19,8 @@ from runner.compression.quantization.corrections.weights import (
 )
 
 _ATEN = torch.ops.aten
-CAPPED = (_ATEN.hardtanh.default, _ATEN.hardtanh_.default)  # ReLU6
+_RELU6 = (_ATEN.relu6.default, _ATEN.relu6_.default)
+_CAPPED = (*_RELU6, _ATEN.hardtanh.default, _ATEN.hardtanh_.default)
 # f(s x) = s f(x) for s > 0, value by value
 _HOMOGENEOUS = (
     _ATEN.relu.default,
@@ -88,9 +89,9 @@ def _follow(graph: GraphModule, producer: Node) -> Pair | None:
         if is_weighted(user) and user.args[0] is place.node and user.args[1] is not place.node:
             pair = Pair(producer, user, place.repeat, tuple(caps))
             return pair if _owns_weights(graph, user) and _fits(graph, pair, place) else None
-        if user.target in CAPPED:
-            if place.repeat != 1 or len(user.args) < 3 or user.args[1] != 0:
-                return None  # a lower end other than zero doesn't move with the scale
+        if user.target in _CAPPED:
+            if place.repeat != 1 or cap_of(user) is None:
+                return None
             caps.append(user)
         step = _STEPS.get(user.target)
         moved = step(place, user) if step is not None else None
@@ -153,13 +154,21 @@ def _flattened(place: _Place, node: Node) -> _Place | None:
 
 
 _STEPS: dict[Any, Callable[[_Place, Node], _Place | None]] = {
-    **dict.fromkeys((*_HOMOGENEOUS, *CAPPED), _kept),
+    **dict.fromkeys((*_HOMOGENEOUS, *_CAPPED), _kept),
     **dict.fromkeys(_POOLING, _pooled),
     **dict.fromkeys(_RESHAPES, _flattened),
     _ATEN.pad.default: _padded,
     _ATEN.constant_pad_nd.default: _padded,
     _ATEN.mean.dim: _averaged,
 }
+
+
+def cap_of(node: Node) -> float | None:
+    """The c of min(max(x, 0), c), of ReLU6 and hardtanh; None where the lower end isn't zero, which does not scale."""
+    if node.target in _RELU6:
+        return 6.0
+    bounds: Any = node.args[1:3]
+    return float(bounds[1]) if len(bounds) == 2 and bounds[0] == 0 else None
 
 
 def outgoing(graph: GraphModule, pair: Pair) -> Tensor:
