@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.compression.quantization.pt2e import support
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, Config, Run, show
+from runner.config.schema import SECTIONS, AdaRound, Config, Run, show
 from runner.errors import RunnerError, did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
@@ -173,6 +173,25 @@ def check_quantization(config: Config) -> Iterator[str]:
         support.check_mixture(kind, quantization["per_layer"] or {})
     except RunnerError as error:
         yield f"quantization: {error}"
+    yield from check_corrections(kind, quantization.get("corrections"))
+
+
+def check_corrections(kind: str, corrections: Any) -> Iterator[str]:
+    """The corrections mean something under the recipe, and AdaRound knows its settings."""
+    if not isinstance(corrections, dict):
+        return
+    chosen = [name for name in support.CORRECTIONS["static"] if corrections.get(name) not in (None, False)]
+    try:
+        support.check_corrections(kind, chosen)
+    except RunnerError as error:
+        yield f"quantization.{error}"
+    settings = corrections.get("adaround")
+    for key in settings if isinstance(settings, dict) else ():
+        if key not in (known := AdaRound.__dataclass_fields__):
+            yield (
+                f"quantization.corrections.adaround.{key}: there is no such key.{did_you_mean(str(key), known)} "
+                f"Known: {', '.join(known)}."
+            )
 
 
 def sees_all(config: Config) -> bool:

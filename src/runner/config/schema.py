@@ -127,6 +127,22 @@ class Calibration:
 
 
 @dataclass
+class Corrections:
+    equalize: bool
+    smooth: Annotated[float, share(one=True)] | None
+    adaround: bool | dict
+    bias_correction: bool
+
+
+@dataclass
+class AdaRound:
+    iterations: Annotated[int, at_least(1)]
+    batch_size: Annotated[int, at_least(1)]
+    lr: Annotated[float, above(0)]
+    regularization: Annotated[float, at_least(0)]
+
+
+@dataclass
 class FineTune:
     epochs: Annotated[int, at_least(1)]
     lr: Annotated[float, above(0)]
@@ -213,6 +229,8 @@ SECTIONS: dict[str, type] = {
     "optimizer": Optimizer,
     "quantization": Quantization,
     "quantization.calibration": Calibration,
+    "quantization.corrections": Corrections,
+    "quantization.corrections.adaround": AdaRound,
     "quantization.fine_tune": FineTune,
     "factorization": Factorization,
     "factorization.fine_tune": FactorizationFineTune,
@@ -267,6 +285,7 @@ WORDS: dict[Any, str] = {
     float: "a number",
     str: "text",
     bool: "true or false",
+    dict: "settings in braces",
     type(None): "null",
 }
 NOUNS: dict[Any, str] = {int: "whole number", str: "name"}
