@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from torch import nn
 
 from runner.compression.pruning.zeros import KeptZeros
 
@@ -19,7 +20,9 @@ class KeepZeros(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Finds the zeros; the weights of a checkpoint are loaded by now."""
-        self.zeros = KeptZeros(pl_module.network)
+        network = pl_module.network
+        assert isinstance(network, nn.Module)
+        self.zeros = KeptZeros(network)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         assert self.zeros is not None

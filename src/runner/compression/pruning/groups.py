@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from runner.compression.structure.channels import IN, OUT, Removed, is_depthwise, width_attributes
+from runner.compression.structure.channels import IN, OUT, is_depthwise, width_attributes
 from runner.errors import RunnerError
 
 
@@ -61,7 +61,7 @@ class Grouping:
     whole: tuple[str, ...] = ()
 
 
-def union(removals: Sequence[Removed]) -> dict[str, dict[str, list[int]]]:
+def union(removals: Sequence[Mapping[str, Mapping[str, Collection[int]]]]) -> dict[str, dict[str, list[int]]]:
     """One removal that does all of them; groups share layers, but no channels."""
     found: dict[str, dict[str, set[int]]] = {}
     for removal in removals:
@@ -102,8 +102,9 @@ def find_groups(network: nn.Module, example: Any) -> Grouping:
             f"pruning=channel: {type(network).__name__} has no channels between its layers that may go{kept}: "
             "use pruning=magnitude, which sets single weights to zero."
         )
-    order = list(names.values())
-    return Grouping(tuple(sorted(found, key=lambda group: order.index(group.name))), tuple(sorted(whole, key=order.index)))
+    place = {name: number for number, name in enumerate(names.values())}
+    found.sort(key=lambda group: place[group.name])
+    return Grouping(tuple(found), tuple(sorted(whole, key=place.__getitem__)))
 
 
 def _trace(network: nn.Module, example: Any) -> Any:

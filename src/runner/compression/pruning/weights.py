@@ -30,7 +30,9 @@ def prunable(network: nn.Module, skip: Sequence[str] = ()) -> dict[str, Tensor]:
     weights = dict(_weights(network))
     kept = {name: each for name, each in weights.items() if not _inside(name, skipped) and bool(each.any())}
     if not kept:
-        what = "pruning.skip leaves no weights to prune" if weights else "it has no linear, convolution or recurrent layer"
+        what = (
+            "pruning.skip leaves no weights to prune" if weights else "it has no linear, convolution or recurrent layer"
+        )
         raise RunnerError(f"pruning: nothing of {type(network).__name__} can be pruned: {what}. Use pruning=none.")
     return kept
 

@@ -86,8 +86,8 @@ def _layer(network: nn.Module, name: str, attributes: Mapping[str, Any]) -> nn.M
     layer = dict(network.named_modules()).get(name)
     if layer is None or not set(attributes) <= set(width_attributes(layer)):
         raise RunnerError(
-            f"The pruned network has a layer {name} with {', '.join(attributes)}, and {type(network).__name__} as it is "
-            "configured has not. Choose the model it was pruned from (its run directory's config.yaml says which)."
+            f"The pruned network has a layer {name} with {', '.join(attributes)}, and {type(network).__name__} as it "
+            "is configured has not. Choose the model it was pruned from (its run directory's config.yaml says which)."
         )
     return layer
 
