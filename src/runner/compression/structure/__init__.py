@@ -1,1 +1,1 @@
-"""Networks of another shape than the configuration builds, from plain settings that a checkpoint can hold."""
+"""Changes to the shape of a network, as a checkpoint keeps them."""
