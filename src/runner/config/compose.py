@@ -161,6 +161,7 @@ def check(composed: Composed, known: Known) -> list[str]:
         *schema.check_types({**config, "sweep": composed.sweep, "launcher": composed.launcher}),
         *rules.check_stages(config),
         *rules.check_quantization(config),
+        *rules.check_pruning(config),
         *told,
     ]
     misfits = [

@@ -19,59 +19,73 @@ Share = Callable[[Removed], float]
 ROUNDING = 1e-9
 
 
+# A group, and units of it that go at once.
+Block = tuple[int, tuple[int, ...]]
+
+
 @dataclass(frozen=True)
 class Order:
-    """Units as (group, unit), the least important first. `last` are those without which a group would be empty."""
+    """Blocks, the least important first. `last` are those without which a group would be empty, in the same order."""
 
-    units: tuple[tuple[int, int], ...]
-    last: tuple[tuple[int, int], ...]
+    blocks: tuple[Block, ...]
+    last: tuple[Block, ...]
 
 
-def order(scores: Sequence[Tensor], scope: str) -> Order:
+def order(scores: Sequence[Tensor], scope: str, multiple_of: int = 1) -> Order:
     """Orders the units of all groups by their scores, (units,) a group.
 
     `global` compares scores across groups; `layer` takes the same share of every group, by rank within it. The most
-    important unit of a group stays whatever its score.
+    important block of a group stays whatever its score. With `multiple_of`, units go in blocks that leave a multiple
+    of it, and a block counts with its mean score.
     """
     keyed = []
     for group, values in enumerate(scores):
-        ranks = values.argsort(stable=True).tolist()
-        for rank, unit in enumerate(ranks, 1):
-            key = float(values[unit]) if scope == GLOBAL else rank / len(ranks)
-            keyed.append((rank == len(ranks), key, group, unit))
+        ranked, start = values.argsort(stable=True), 0
+        for end in _ends(len(ranked), multiple_of):
+            units = ranked[start:end]
+            key = float(values[units].mean()) if scope == GLOBAL else end / len(ranked)
+            keyed.append((end == len(ranked), key, (group, tuple(units.tolist()))))
+            start = end
     keyed.sort(key=lambda it: it[1])
-    units = tuple((group, unit) for last, _, group, unit in keyed if not last)
-    return Order(units, tuple((group, unit) for last, _, group, unit in keyed if last))
+    blocks = tuple(block for last, _, block in keyed if not last)
+    return Order(blocks, tuple(block for last, _, block in keyed if last))
 
 
-def removal(groups: Sequence[ChannelGroup], units: Sequence[tuple[int, int]]) -> Removed:
-    """The channels of every layer that go with these (group, unit)."""
+def _ends(count: int, multiple_of: int) -> list[int]:
+    """Where the blocks of a group end: what is left after each is a multiple."""
+    return [end for end in range(1, count + 1) if (count - end) % multiple_of == 0]
+
+
+def removal(groups: Sequence[ChannelGroup], blocks: Sequence[Block]) -> Removed:
+    """The channels of every layer that go with these blocks."""
     chosen: dict[int, list[int]] = {}
-    for group, unit in units:
-        chosen.setdefault(group, []).append(unit)
+    for group, units in blocks:
+        chosen.setdefault(group, []).extend(units)
     return union([groups[group].removal(each) for group, each in chosen.items()])
 
 
 def fewest(groups: Sequence[ChannelGroup], order: Order, share: Share, target: float, key: str) -> Removed:
-    """The removal of the fewest units, in order, whose share reaches `target`; `key` is the setting's name.
+    """The removal of the fewest blocks, in order, whose share reaches `target`; `key` is the setting's name.
 
     Raises:
         RunnerError: the target would empty a layer; it is named, and the nearest target that works.
     """
 
     def reached(count: int) -> float:
-        return share(removal(groups, order.units[:count]))
+        return share(removal(groups, order.blocks[:count]))
 
-    most = reached(len(order.units))
+    most = reached(len(order.blocks))
     if most < target - ROUNDING:
-        emptied = groups[order.last[0][0]]
+        emptied, units = order.last[0]
+        left = sum(len(groups[emptied].units[unit]) for unit in units)
         nearest = math.floor(most * 1e4) / 1e4
         raise RunnerError(
-            f"pruning.{key}={target:g} would empty {emptied.name}: with one channel left of each layer that may be "
-            f"pruned, {most:.4f} is gone. The nearest that works is pruning.{key}={nearest:g}."
+            f"pruning.{key}={target:g} would empty {groups[emptied].name}: with {left} of its channels left, and as "
+            f"little of every other layer that may be pruned, {most:.4f} is gone. The nearest that works is "
+            f"pruning.{key}={nearest:g}."
         )
-    count = bisect.bisect_left(range(len(order.units)), target - ROUNDING, key=reached)
-    return removal(groups, order.units[:count])
+    count = bisect.bisect_left(range(len(order.blocks)), target - ROUNDING, key=reached)
+    return removal(groups, order.blocks[:count])
 
 
 def channel_share(groups: Sequence[ChannelGroup], dense: Sequence[ChannelGroup]) -> Share:

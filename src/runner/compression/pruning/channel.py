@@ -36,6 +36,8 @@ class ChannelPruning(PruningRecipe):
         macs: the share of the multiply-accumulates that goes, in place of `ratio`.
         importance: `l1`, `l2`, `bn_scale` or `taylor`; see `importance.channel_scores`.
         scope: `global` ranks all channels against each other, `layer` takes the same share of every group.
+        multiple_of: every layer keeps a multiple of this many channels, where it may be pruned: kernels for 8 or 16
+            channels at a time are slow with numbers in between.
         skip: layers that keep all they make, by name (globs) or type.
     """
 
@@ -43,6 +45,7 @@ class ChannelPruning(PruningRecipe):
     macs: float | None = None
     importance: str = L1
     scope: str = GLOBAL
+    multiple_of: int = 1
     skip: Sequence[str] = ()
     kind = "channel"
 
@@ -54,6 +57,8 @@ class ChannelPruning(PruningRecipe):
         check_importance(self.importance, OF_CHANNELS)
         if self.scope not in SCOPES:
             raise RunnerError(f"pruning.scope={self.scope}: must be one of {', '.join(SCOPES)}.")
+        if self.multiple_of < 1:
+            raise RunnerError(f"pruning.multiple_of={self.multiple_of}: must be at least 1.")
 
     @property
     def key(self) -> str:
@@ -75,8 +80,8 @@ class ChannelPruning(PruningRecipe):
         if not ranked:
             raise RunnerError("pruning.skip leaves no channels that may go: skip fewer layers, or use pruning=none.")
         groups = [group for group, _ in ranked]
-        units = order([scores for _, scores in ranked], self.scope)
-        removed = fewest(groups, units, self._share(network, groups, basis), amount, self.key)
+        blocks = order([scores for _, scores in ranked], self.scope, self.multiple_of)
+        removed = fewest(groups, blocks, self._share(network, groups, basis), amount, self.key)
         narrow = cut(network, removed)
         layers = settings(basis.dense, narrow)
         steps = ({"change": "channels", "layers": layers},) if layers else ()

@@ -7,6 +7,7 @@ from torch import nn
 from runner.compression.pruning.magnitude import MagnitudePruning
 from runner.compression.pruning.recipe import Basis, Pruned
 from runner.compression.pruning.weights import with_zeros
+from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
 
@@ -37,8 +38,8 @@ class LotteryPruning(MagnitudePruning):
                 f"pruning=lottery goes back to the weights after epoch {self.rewind_epoch} of training, and they were "
                 "not kept: train in the same run (put fit before prune), or use pruning=magnitude."
             )
-        zeros = self.zeros(network, amount, basis)
-        return Pruned(with_zeros(basis.early, zeros).train(network.training))
+        masks = self.zeros(network, amount, basis)
+        return Pruned(with_zeros(basis.early, masks).train(network.training), (zeros.STEP,))
 
     def rehearse(self, basis: Basis) -> Pruned:
         """See PruningRecipe.rehearse; there are no early weights yet."""

@@ -12,6 +12,7 @@ from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importan
 from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
 from runner.compression.pruning.schedules import check_share
 from runner.compression.pruning.weights import prunable, with_zeros
+from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
 
@@ -19,7 +20,7 @@ from runner.errors import RunnerError
 class MagnitudePruning(PruningRecipe):
     """Sets the smallest weights to zero (Han et al., NeurIPS 2015).
 
-    Biases and normalization stay. Only `zeros.KeepZeros` keeps zeros at zero while the network trains on.
+    Biases and normalization stay. The step `zeros` makes later trainings keep the zeros (`pruning.zeros.KeptZeros`).
 
     Attributes:
         ratio: the share of the weights that is zero in the end.
@@ -56,7 +57,7 @@ class MagnitudePruning(PruningRecipe):
 
     def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
         """See PruningRecipe.apply."""
-        return Pruned(with_zeros(network, self.zeros(network, amount, basis)))
+        return Pruned(with_zeros(network, self.zeros(network, amount, basis)), (zeros.STEP,))
 
 
 def _lowest(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
 from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
 from runner.compression.pruning.weights import prunable, with_zeros
+from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
 
@@ -53,14 +54,14 @@ class SemiStructuredPruning(PruningRecipe):
         keep = self.group - int(amount * self.group + 1e-9)
         weights = prunable(network, self.skip)
         scores = weight_scores(network, list(weights), self.importance, basis)
-        zeros, filled = {}, []
+        masks, filled = {}, []
         for name, weight in weights.items():
             layer = network.get_submodule(name.rpartition(".")[0])
             dim = 0 if isinstance(layer, _ConvTransposeNd) else 1
             if weight.shape[dim] % self.group:
                 filled.append(name.rpartition(".")[0])
-            zeros[name] = ~most_important(scores[name].masked_fill(weight == 0, -1), dim, keep, self.group)
-        return Pruned(with_zeros(network, zeros), remarks=self._remarks(filled))
+            masks[name] = ~most_important(scores[name].masked_fill(weight == 0, -1), dim, keep, self.group)
+        return Pruned(with_zeros(network, masks), (zeros.STEP,), self._remarks(filled))
 
     def _remarks(self, filled: list[str]) -> tuple[str, ...]:
         pattern = f"{self.keep}:{self.group}"
