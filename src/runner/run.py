@@ -47,10 +47,11 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         Interrupted: a signal arrived; the run can be resumed.
     """
     with surroundings(config, record) as signals, record.running():
-        record.write_json("environment.json", environment())
+        surrounding = environment()
+        record.write_json("environment.json", surrounding)
         done = stages_done(record) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
-        record.write_json("environment.json", {**environment(), "data": fingerprint(job.datamodule.splits)})
+        record.write_json("environment.json", {**surrounding, "data": fingerprint(job.datamodule.splits)})
         for stage in config.stages:
             rehearse(job, stage)
         for position, stage in enumerate(config.stages):
