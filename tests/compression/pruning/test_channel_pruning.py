@@ -8,6 +8,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from runner.compression.pruning.budget import order
 from runner.compression.pruning.channel import ChannelPruning
 from runner.compression.pruning.groups import find_groups, union
 from runner.compression.pruning.importance import channel_scores
@@ -155,6 +156,26 @@ def test_a_target_that_would_empty_a_layer_is_refused_and_the_one_offered_works(
     offered = ChannelPruning(**{setting: float(str(error.value).split("=")[-1].rstrip("."))})
     narrow = offered.apply(network, offered.target, Basis(network, GREY)).network
     assert (narrow.features[0].out_channels, narrow.features[3].out_channels) == (1, 1)
+
+
+def test_layers_keep_multiples_where_asked_to():
+    network = GoogLeNet(1, 28, 10)  # layers of 10, 16, 20 and 24 channels
+    narrow = ChannelPruning(macs=0.5, multiple_of=8).apply(network, 0.5, Basis(network, GREY)).network
+    widths = {
+        (m.out_channels, n.out_channels)
+        for m, n in zip(network.modules(), narrow.modules(), strict=True)
+        if isinstance(m, nn.Conv2d)
+    }
+    assert all(after == before or after % 8 == 0 for before, after in widths)
+    assert any(after < before for before, after in widths)
+
+
+def test_blocks_leave_multiples_and_count_with_their_mean():
+    blocks = order([torch.tensor([5.0, 1, 2, 9, 3]), torch.tensor([4.0, 0])], "global", multiple_of=2)
+    assert blocks.blocks == ((0, (1,)), (0, (2, 4)))
+    assert blocks.last == ((1, (1, 0)), (0, (0, 3)))
+    alone = order([torch.tensor([5.0, 1, 2]), torch.tensor([0.3, 0.2])], "layer")
+    assert alone.blocks == ((0, (1,)), (1, (1,)), (0, (2,)))
 
 
 def test_skipped_layers_keep_what_they_make():
