@@ -174,6 +174,30 @@ class Distillation:
 
 
 @dataclass
+class Pruning:
+    kind: Annotated[str, one_of("none", "magnitude", "semi_structured", "channel", "lottery")]
+    ratio: Annotated[float, share(one=False)] | None
+    macs: Annotated[float, share(one=False)] | None
+    importance: Annotated[str, one_of("l1", "l2", "bn_scale", "taylor")]
+    scope: Annotated[str, one_of("global", "layer")]
+    schedule: Annotated[str, one_of("one_shot", "iterative", "cubic")]
+    rounds: Annotated[int, at_least(1)]
+    multiple_of: Annotated[int, at_least(1)]
+    skip: list[str]
+    keep: Annotated[int, at_least(1)]
+    group: Annotated[int, at_least(2)]
+    rewind_epoch: Annotated[int, at_least(0)]
+    importance_batches: Annotated[int, at_least(1)]
+
+
+@dataclass
+class PruningFineTune:
+    epochs: Annotated[int, at_least(0)]
+    lr: Annotated[float, above(0)]
+    schedule: bool
+
+
+@dataclass
 class Benchmark:
     batch_sizes: list[int]
     runs: Annotated[int, at_least(1)]
@@ -235,6 +259,8 @@ SECTIONS: dict[str, type] = {
     "factorization": Factorization,
     "factorization.fine_tune": FactorizationFineTune,
     "distillation": Distillation,
+    "pruning": Pruning,
+    "pruning.fine_tune": PruningFineTune,
     "benchmark": Benchmark,
     "trainer": Trainer,
     "task": Task,
