@@ -11,6 +11,8 @@ from torch.fx import GraphModule, Interpreter, Node
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.operators import TARGETS, heavy_nodes, layer, origin
 from runner.compression.quantization.pt2e.simulate import quantizer_of, rounded
+from runner.measure.error import decibels
+from runner.measure.error import sqnr as sqnr  # callers look for it here
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,9 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
         output, noisy = floating[node.name], integer[twin.name]
         noise = (output - noisy).square().mean()
         reports.append(
-            LayerReport(layer(node), TARGETS[node.target], errors[1], errors[0], _db(output, noise), float(noise))
+            LayerReport(layer(node), TARGETS[node.target], errors[1], errors[0], decibels(output, noise), float(noise))
         )
     return reports
-
-
-def sqnr(reference: Tensor, noisy: Tensor) -> float:
-    """Signal to quantization noise ratio of `noisy` against `reference`, in dB (inf when equal)."""
-    return _db(reference, (reference - noisy).square().mean())
-
-
-def _db(reference: Tensor, noise: Tensor) -> float:
-    return float(10 * torch.log10(reference.detach().square().mean() / noise.detach()))
 
 
 def _numbered(graph: GraphModule) -> list[tuple[int, Node]]:
@@ -90,7 +83,7 @@ def _error(argument: Any, modules: dict[str, Any], values: dict[str, Tensor]) ->
     back, clipped = rounded(observer, value)
     noise = (value - back).detach().square().mean()
     low, high = torch.aminmax(value.detach())
-    return TensorError(_db(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
+    return TensorError(decibels(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
 
 
 class _Recorder(Interpreter):
