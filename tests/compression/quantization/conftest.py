@@ -48,13 +48,15 @@ def pictures() -> Tensor:
 class TensorMemory(TorchDispatchMode):
     """Bytes of the tensors made within it: those alive now, the most at any one time, and the largest float one."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: nn.Module | None = None) -> None:
+        """Tensors of `given`, which were there before, do not count."""
         super().__init__()
+        self.given = {id_of(each) for each in given.parameters()} if given else set()
         self.made: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = self.largest_float = self.added = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = {id_of(each) for each in pytree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
+        before = self.given | {id_of(each) for each in pytree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)}
         out = func(*args, **(kwargs or {}))
         for each in pytree.tree_leaves(out):
             if isinstance(each, Tensor) and each.device.type == "cpu" and id_of(each) not in before:
@@ -78,5 +80,5 @@ def id_of(tensor: Tensor) -> int:
 
 
 @pytest.fixture
-def tensor_memory() -> Callable[[], TensorMemory]:
+def tensor_memory() -> Callable[..., TensorMemory]:
     return TensorMemory

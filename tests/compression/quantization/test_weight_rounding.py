@@ -67,7 +67,7 @@ def test_inputs_that_are_always_equal_share_one_rounding_error() -> None:
     codes, parameters = round_by_hessian(weight, moments, grid_of(4), None)
     nearest, corrected = (dequantize(each, parameters) for each in (quantize(weight, parameters), codes))
     sums = [each[:, :2].sum(1) for each in (weight, nearest, corrected)]
-    assert mse(sums[0], sums[2]) < 0.6 * mse(sums[0], sums[1])
+    assert mse(sums[0], sums[2]) < 0.7 * mse(sums[0], sums[1])
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -126,12 +126,12 @@ def test_gptq_without_data_is_refused(mixed) -> None:
 
 def test_gptq_streams_in_less_memory_than_the_network_and_keeps_nothing(tensor_memory) -> None:
     torch.manual_seed(0)
-    layers = [each for _ in range(16) for each in (nn.Linear(64, 64), nn.ReLU())]
+    layers = [each for _ in range(12) for each in (nn.Linear(64, 64), nn.ReLU())]
     network = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten(), *layers).eval()
     batches = [torch.randn(32, 1, 8, 8) for _ in range(4)]
     size = sum(parameter.nbytes for parameter in network.parameters())
     activations = 32 * 16 * 8 * 8 * 4  # of the convolution, the largest
-    with tensor_memory() as memory:
+    with tensor_memory(network) as memory:
         small = WeightOnlyRecipe(bits=4, group_size=32, rounding="gptq").apply(network, batches)
         gc.collect()
         kept = memory.alive
