@@ -1,12 +1,13 @@
 """The objects of a run, built from its configuration: data, task, loggers."""
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
-from torch import nn
+from torch import Tensor, nn
 
 from runner.build import build
 from runner.data.module import DataModule
@@ -49,6 +50,39 @@ def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module
     return task
 
 
+class Answering(nn.Module):
+    """A network that takes the inputs of a task's batches, whatever they are made of; it is no part of the task."""
+
+    def __init__(self, task: Task, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self._task = (task,)
+
+    def forward(self, inputs: Any) -> Tensor:
+        """What the task would get from the network."""
+        return self._task[0].answer(self.network, inputs)
+
+
+def as_network(task: Task, network: nn.Module) -> nn.Module:
+    """`network` answering to batches of `task`."""
+    return Answering(task, network)
+
+
+def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
+    """Loads a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
+
+    Raises:
+        RunnerError: the checkpoint is of another network.
+    """
+    steps = content.get("structure", [])
+    if steps != task.structure:
+        from runner.compression.structure.rebuild import rebuild
+
+        task.network = rebuild(task.network, steps)
+        task.structure = steps
+    checkpoints.load_weights(task, content, path)
+
+
 def build_loggers(config: DictConfig) -> list[Logger]:
     """The configured loggers."""
     return [build(config, f"logger.{name}") for name in config.logger or {}]
@@ -66,5 +100,5 @@ def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
     datamodule: DataModule = build(config, "data")
     datamodule.load_state_dict(content[type(datamodule).__qualname__])
     task = build_task(config, datamodule)
-    checkpoints.load_weights(task, content, path)
+    load_trained(task, content, path)
     return datamodule, task.eval()

@@ -30,7 +30,7 @@ from runner.tracking.signals import Signals
 from runner.tracking.training_state import TrainingState
 
 if TYPE_CHECKING:  # torchao takes seconds to import, and most runs do not compress
-    from runner.compression.quantization.pt2e.network import QuantizedNetwork
+    from runner.compression.compressed import CompressedNetwork
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,14 @@ class Job:
         seconds: wall time of each stage.
         resume_from: the checkpoint from which training goes on, where a run is continued.
         resumed: whether the run is continued.
-        steps: optimizer steps that the stage fit took in this run.
+        steps: optimizer steps that the trainings of this run took so far.
+        phase: what the network has been through, as its test metrics are named: `test` (trained), `pruned`,
+            `factorized`, `compressed`.
+        smaller: `pruned` or `factorized` where the float network is no longer as it was trained.
+        teacher: whose outputs guide training, where there is one; see `stages.training.guide`.
+        dense_network: as it was before anything made it smaller: the baseline.
+        float_network: what was quantized; the dense network, or what pruning and factorization made of it.
+        compressed: what quantization made of it.
     """
 
     config: DictConfig
@@ -65,8 +72,12 @@ class Job:
     seconds: dict[str, float] = field(default_factory=dict)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     checkpoint: Path | None = None
+    phase: str = "test"
+    smaller: str | None = None
+    teacher: nn.Module | None = None
+    dense_network: nn.Module | None = None
     float_network: nn.Module | None = None
-    quantized: "QuantizedNetwork | None" = None
+    compressed: "CompressedNetwork | None" = None
     calibration: list[Tensor] = field(default_factory=list)
 
     def trainer(
@@ -143,6 +154,21 @@ class Job:
         parts = samples.indices.split(self.config.data.batch_size)
         batches = ((self.datamodule.transform(samples.rows[part]), samples.row_targets[part]) for part in parts)
         return self.task.measure(network, batches)[self.config.task.monitor]
+
+    def remember_dense(self) -> None:
+        """Keeps the network as it is now as the baseline, unless an earlier stage did."""
+        self.dense_network = self.dense_network or self.task.standalone()
+
+    def replace_network(self, network: nn.Module, structure: Sequence[dict[str, Any]], phase: str) -> None:
+        """Goes on with a smaller float network.
+
+        Args:
+            structure: the steps that lead to it from the configured one; see `compression.structure.rebuild`.
+            phase: `pruned` or `factorized`.
+        """
+        self.task.network = network
+        self.task.structure = list(structure)
+        self.float_network, self.phase, self.smaller = self.task.standalone(), phase, phase
 
     def new_task(self) -> Task:
         """A task with a freshly initialised network, for the data as it is divided now."""

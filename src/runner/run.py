@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from runner.assemble import build_data, build_loggers, build_task, try_trainer
+from runner.assemble import build_data, build_loggers, build_task, load_trained, try_trainer
 from runner.build import plugins
 from runner.config import resolvers
 from runner.data.fingerprint import fingerprint
@@ -30,6 +30,9 @@ from runner.tracking.signals import Signals, handled
 
 log = logging.getLogger(__name__)
 
+# The stages that put another network into the task.
+CHANGING = ("prune", "factorize", "compress")
+
 
 def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> RunResult:
     """Does every stage of `config` and records what came of it in `record`.
@@ -44,15 +47,16 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         Interrupted: a signal arrived; the run can be resumed.
     """
     with surroundings(config, record) as signals, record.running():
-        record.write_json("environment.json", environment())
+        surrounding = environment()
+        record.write_json("environment.json", surrounding)
         done = stages_done(record) if resume else []
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
-        record.write_json("environment.json", {**environment(), "data": fingerprint(job.datamodule.splits)})
-        if "compress" in config.stages:
-            import_module("runner.stages.compress").rehearse(job)
+        record.write_json("environment.json", {**surrounding, "data": fingerprint(job.datamodule.splits)})
+        for stage in config.stages:
+            rehearse(job, stage)
         for position, stage in enumerate(config.stages):
-            # What compress made lives in memory only, so a resumed run makes it again from its checkpoints.
-            if position >= len(done) or stage == "compress":
+            # What these made of the network is made or loaded again by a resumed run, from their checkpoints.
+            if position >= len(done) or stage in CHANGING:
                 do(job, stage)
                 done = done if position < len(done) else [*done, stage]
                 record.update_status(
@@ -67,7 +71,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
 def stages_done(record: RunDirectory) -> list[str]:
     """The stages that need not be repeated; training must be where no checkpoint kept its weights."""
     done: list[str] = record.status.get("done", [])
-    return done if "fit" not in done or checkpoints.kept(record.path) else []
+    return done if "fit" not in done or checkpoints.trained(record.path) else []
 
 
 @contextmanager
@@ -98,7 +102,7 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
         job.artifacts |= {name: Artifact(**each) for name, each in record.status.get("artifacts", {}).items()}
     last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if fitted:
-        start_from(job, record.path, trained=True)
+        start_from(job, checkpoints.trained(record.path) or record.path, trained=True)
         job.steps = checkpoints.read(last)["global_step"] if last.is_file() else 0
     elif resume and last.is_file():
         go_on_from(job, last)
@@ -113,7 +117,7 @@ def start_from(job: Job, place: str | Path, *, trained: bool) -> None:
     """Loads the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
     path = checkpoints.find(place)
     content = checkpoints.read(path)
-    checkpoints.load_weights(job.task, content, path)
+    load_trained(job.task, content, path)
     state = content.get(type(job.datamodule).__qualname__)
     if trained and state is not None:
         job.datamodule.load_state_dict(state)
@@ -139,6 +143,13 @@ def continue_loggers(job: Job, step: int) -> None:
     for logger in job.loggers:
         if isinstance(logger, (MetricsFile, TensorBoard)):
             logger.continue_from(step)
+
+
+def rehearse(job: Job, stage: str) -> None:
+    """What a stage would refuse later on is refused now, before anything is trained; many have nothing to refuse."""
+    check = getattr(import_module(f"runner.stages.{stage}"), "rehearse", None)
+    if check is not None:
+        check(job)
 
 
 def do(job: Job, stage: str) -> None:

@@ -8,7 +8,7 @@ import yaml
 from runner.cli import main
 from runner.commands.smoke import combinations
 from runner.config.catalog import own_config_directory
-from runner.sweep.plan import Planner
+from runner.sweep.jobs import Planner
 
 REPOSITORY = own_config_directory().parent
 

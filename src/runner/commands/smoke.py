@@ -13,7 +13,8 @@ from rich.table import Table
 from runner.config import overrides
 from runner.data.offline import offline
 from runner.errors import EXIT_USER_ERROR
-from runner.sweep.plan import Plan, Planner, SweepJob
+from runner.sweep.jobs import Planner, SweepJob
+from runner.sweep.plan import Plan
 from runner.sweep.record import DONE, Entry, Sweep
 from runner.sweep.start import enter
 from runner.tracking.console import console, shortest

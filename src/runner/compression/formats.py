@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner.compression.compressed import CompressedNetwork
 from runner.compression.quantization.pt2e import artifact, openvino_runtime, package
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.verify import prove_integers
@@ -26,7 +27,7 @@ class Format:
     Attributes:
         suffix: how its files end.
         modules: packages it needs, and `install`, how to get them.
-        save: float network or None, int8 network or None, example batch, path.
+        save: float network or None, compressed network or None, example batch, path.
         load: path to a callable over input batches.
         batch: the one batch size its programs take; None for any.
         beside: endings of further files that belong to one, in place of `suffix`.
@@ -36,7 +37,7 @@ class Format:
     suffix: str
     modules: tuple[str, ...]
     install: str
-    save: Callable[[nn.Module, QuantizedNetwork | None, Tensor, Path], object]
+    save: Callable[[nn.Module, CompressedNetwork | None, Tensor, Path], object]
     load: Callable[[Path], Program]
     batch: int | None = None
     beside: tuple[str, ...] = ()
@@ -52,32 +53,32 @@ class Format:
         return [path, *(path.with_name(path.name.removesuffix(self.suffix) + each) for each in self.beside)]
 
 
-def _save_program(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    details = {"recipe": quantized.recipe, "back_end": quantized.back_end} if quantized else {"recipe": "none"}
-    return artifact.save_program(quantized.program if quantized else network, example, path, details)
+def _save_program(network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    details = compressed.details if compressed else {"recipe": "none"}
+    return artifact.save_program(compressed.program if compressed else network, example, path, details)
 
 
-def _save_aot(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    kernels = package.save_aot(quantized.program if quantized else network, example[:1], path)
-    if quantized is not None:
-        prove_integers(kernels, quantized.program, path.name)
+def _save_aot(network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    kernels = package.save_aot(compressed.program if compressed else network, example[:1], path)
+    if isinstance(compressed, QuantizedNetwork):
+        prove_integers(kernels, compressed.program, path.name)
     return kernels
 
 
-def _save_onnx(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    if quantized is not None and quantized.recipe == "dynamic":
+def _save_onnx(network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    if compressed is not None and compressed.recipe == "dynamic":
         return package.save_onnx_dynamic(network, example, path)
-    return package.save_onnx(quantized.program if quantized else network, example, path)
+    return package.save_onnx(compressed.program if compressed else network, example, path)
 
 
-def _save_executorch(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    return package.save_executorch(quantized.program if quantized else network, example[:1], path)
+def _save_executorch(network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    return package.save_executorch(compressed.program if compressed else network, example[:1], path)
 
 
-def _save_openvino(network: nn.Module, quantized: QuantizedNetwork | None, example: Tensor, path: Path) -> object:
-    kernels = openvino_runtime.save_openvino(quantized.program if quantized else network, example, path)
-    if quantized is not None:
-        prove_integers(kernels, quantized.program, path.name)
+def _save_openvino(network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    kernels = openvino_runtime.save_openvino(compressed.program if compressed else network, example, path)
+    if isinstance(compressed, QuantizedNetwork):
+        prove_integers(kernels, compressed.program, path.name)
     return kernels
 
 

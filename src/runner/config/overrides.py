@@ -98,12 +98,12 @@ def choice_mistakes(override: Override, known: Known) -> list[str]:
 
 def key_mistakes(override: Override, known: Known, base: DictConfig) -> list[str]:
     """A message when the composed configuration has no such key; `+key=` adds one that is not there yet."""
-    keys = list(flat_keys(base))
-    if override.key in keys:
+    if has_key(base, override.key):
         there = override.mark == "+" and not isinstance(override.value, (dict, list))
         return [f"{override.text}: the key is there already; write it without +."] if there else []
     if override.mark in ("+", "++"):
         return []
+    keys = flat_keys(base)
     own = override.key.startswith("hydra.")
     names = dict.fromkeys([*(key for key in keys if key.startswith("hydra.") == own and key != "hydra"), *known])
     if "." in override.key:
@@ -122,6 +122,19 @@ def apply(override: Override, config: DictConfig) -> None:
             del (OmegaConf.select(config, section) if section else config)[name]
         else:
             OmegaConf.update(config, override.key, override.value, merge=True)
+
+
+def has_key(config: DictConfig, key: str) -> bool:
+    """Whether `flat_keys` has the key; looks along its path only, for a sweep asks this of every run."""
+    name, _, rest = key.partition(".")
+    if not rest or name not in map(str, config):
+        return key in map(str, config)
+    if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
+        return False
+    child = config[name]
+    if isinstance(child, ListConfig) and not child._is_none():
+        return rest in map(str, range(len(child)))
+    return isinstance(child, DictConfig) and not child._is_none() and has_key(child, rest)
 
 
 def flat_keys(config: DictConfig, prefix: str = "") -> list[str]:

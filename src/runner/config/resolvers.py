@@ -1,6 +1,6 @@
 """The interpolations that configurations may use beside OmegaConf's own: `${run_directory:}`, `${csv_features:…}`, …"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -30,12 +30,19 @@ def register() -> None:
     """Makes the interpolations known to OmegaConf; calling it again changes nothing."""
     table: dict[str, Callable[..., Any]] = {
         "run_directory": _directory.get,
+        "stages": stages,
         "folder_classes": discovery.count_classes_in_folder,
         "csv_features": remembered(discovery.count_features),
         "csv_classes": remembered(discovery.count_classes_in_column),
     }
     for name, function in table.items():
         OmegaConf.register_new_resolver(name, function, replace=True)
+
+
+def stages(*compression: Sequence[str]) -> list[str]:
+    """All stages of a run, given those that each kind of compression adds."""
+    added = [stage for each in compression for stage in each]
+    return ["fit", "test", *added, *(["export", "benchmark"] if added else [])]
 
 
 def remembered(count: Callable[..., Any]) -> Callable[..., Any]:

@@ -146,6 +146,7 @@ class Benchmark:
 class Sweep:
     grid: list[str]
     train_once: bool
+    teacher: list[str]
     skip_done: bool
     retry_failed: bool
     on_error: Annotated[str, one_of("continue", "stop")]

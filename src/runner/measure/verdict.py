@@ -1,40 +1,49 @@
-"""What a benchmark's numbers mean, in words: does int8 pay here, and against what?"""
+"""What a benchmark's numbers mean, in words: does compression pay here, and against what?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # A difference smaller than this is within what repeated measurements show.
 TELLING = 1.05
 
 
-def verdict(median_ms: Mapping[str, float], batch: int) -> list[str]:
+def verdict(median_ms: Mapping[str, float], batch: int, subjects: Sequence[str] = ("int8",)) -> list[str]:
     """Sentences about one batch size.
 
     Args:
-        median_ms: median latency by program: `eager`, `compiled`, perhaps `bf16` and `int8`, or `int8_openvino` where
-            int8 runs in another runtime only.
+        median_ms: median latency by program: `eager`, `compiled`, perhaps `bf16`, and what was made of the network, by
+            names such as `pruned` and `int8`, or `int8_openvino` where that runs in another runtime only.
         batch: the batch size measured.
+        subjects: what was made of the network, the last of it last.
     """
     eager, compiled = median_ms["eager"], median_ms["compiled"]
-    name = next((name for name in median_ms if name.partition("_")[0] == "int8"), None)
-    sentences = []
-    if name is None:
+    names = [program for subject in subjects if (program := run_as(subject, median_ms)) is not None]
+    if not names:
         return [f"Batch {batch}: compiling makes the float network {eager / compiled:.2f} times as fast as eager."]
-    int8 = median_ms[name]
-    gain = compiled / int8
-    if gain < TELLING:
-        loss = "slower" if gain < 1 / TELLING else "no faster"
-        sentences.append(
-            f"Batch {batch}: {name} is {loss} than compiled float32 here ({int8:.3g} against {compiled:.3g} ms). "
-            "Networks of few channels spend their time on calls, not on arithmetic: int8 saves bytes, not time."
-        )
-    else:
-        sentences.append(f"Batch {batch}: {name} is {gain:.2f} times as fast as compiled float32.")
+    gains = {name: compiled / median_ms[name] for name in names}
+    sentences = [f"Batch {batch}: {gained(name, gains[name], median_ms)}" for name in names]
+    name, gain = names[-1], gains[names[-1]]
     if eager / compiled > max(gain, TELLING):
         sentences.append(
             f"Batch {batch}: compiling alone is worth {eager / compiled:.2f}, more than {name} adds ({gain:.2f}); "
-            f"against eager float32 it would look {eager / int8:.2f} times as fast."
+            f"against eager float32 it would look {eager / median_ms[name]:.2f} times as fast."
         )
     bf16 = median_ms.get("bf16")
-    if bf16 is not None and bf16 * TELLING < int8:
+    if bf16 is not None and name != "bf16" and bf16 * TELLING < median_ms[name]:
         sentences.append(f"Batch {batch}: bfloat16 is faster still ({bf16:.3g} ms) and needs no calibration.")
     return sentences
+
+
+def run_as(subject: str, median_ms: Mapping[str, float]) -> str | None:
+    """The program that was timed of it: its own, else an exported file's."""
+    return next((name for name in median_ms if name == subject or name.startswith(f"{subject}_")), None)
+
+
+def gained(name: str, gain: float, median_ms: Mapping[str, float]) -> str:
+    """One program against the compiled float network."""
+    if gain >= TELLING:
+        return f"{name} is {gain:.2f} times as fast as compiled float32."
+    loss = "slower" if gain < 1 / TELLING else "no faster"
+    return (
+        f"{name} is {loss} than compiled float32 here ({median_ms[name]:.3g} against {median_ms['compiled']:.3g} ms). "
+        f"Networks of few channels spend their time on calls, not on arithmetic: {name} saves bytes, not time."
+    )

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from runner.compression.quantization.pt2e.analysis import LayerReport, TensorError
 from runner.compression.quantization.pt2e.analysis import analyse as analyse_layers
+from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.sensitivity import measure_sensitivity
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
 from runner.errors import RunnerError
@@ -23,9 +24,9 @@ def analyse(job: Job) -> None:
     Raises:
         RunnerError: nothing was compressed in this run.
     """
-    if job.quantized is None:
-        raise RunnerError("The stage analyse looks at an int8 program: put compress before it.")
-    rows = [flat(report) for report in analyse_layers(job.quantized, job.calibration[:1])]
+    if not isinstance(job.compressed, QuantizedNetwork):
+        raise RunnerError("The stage analyse looks at an int8 program: put compress with a PT2E recipe before it.")
+    rows = [flat(report) for report in analyse_layers(job.compressed, job.calibration[:1])]
     if job.config.quantization.sensitivity:
         add_sensitivity(job, rows)
     show(rows)
@@ -50,8 +51,8 @@ def flat(report: LayerReport) -> dict[str, Any]:
 
 def add_sensitivity(job: Job, rows: list[dict[str, Any]]) -> None:
     """The monitored metric with only this layer rounded, and with all but this one, for every row."""
-    assert job.quantized is not None
-    simulated = SimulatedNetwork(job.quantized.prepared)
+    assert isinstance(job.compressed, QuantizedNetwork)
+    simulated = SimulatedNetwork(job.compressed.prepared)
     found = measure_sensitivity(simulated, job.monitored)
     by_layer = {each.layer: each for each in found.layers}
     for row in rows:

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from runner.compression.formats import FORMATS, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.artifact import save_program
 from runner.compression.quantization.pt2e.lower import CompiledProgram
+from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.verify import described, prove_integers
 from runner.errors import RunnerError
 from runner.job import Job
@@ -49,7 +49,10 @@ def benchmark(job: Job) -> None:
             job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
             if (used := memory[batch][name]) is not None:
                 job.metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
-        sentences += [*remarks, *verdict({name: each.median_ms for name, each in rows[batch].items()}, batch)]
+        sentences += [
+            *remarks,
+            *verdict({name: each.median_ms for name, each in rows[batch].items()}, batch, named(job)[1:]),
+        ]
     findings = Findings(rows, memory, sizes, agreement, sentences)
     show(findings)
     for name, (share, decibel) in agreement.items():
@@ -61,18 +64,32 @@ def benchmark(job: Job) -> None:
 
 
 def collect(job: Job) -> Programs:
-    """The programs of this run by name: float in three ways, int8, and every exported file that can be run."""
-    network = job.float_network or job.task.standalone()
+    """The programs of this run by name: the float network as it was trained in three ways, the smaller float network,
+    what quantization made of it, and every exported file that can be run."""
+    network = baseline(job)
     programs: Programs = {"eager": network, "compiled": CompiledProgram(network)}
     if job.config.benchmark.bf16 and has_bfloat16():
         programs["bf16"] = CompiledProgram(network, torch.bfloat16)
-    if job.quantized is not None and job.quantized.compiled is not None:
-        programs["int8"] = job.quantized.compiled
+    if job.smaller is not None and job.float_network is not None:
+        programs[job.smaller] = CompiledProgram(job.float_network)
+    if job.compressed is not None and job.compressed.compiled is not None:
+        programs[job.compressed.title] = job.compressed.compiled
+    kinds = named(job)
     for name, artifact in job.artifacts.items():
-        kind, _, format_name = name.partition("_")
-        if kind in ("int8", "float") and format_name in TIMED:
+        kind, _, format_name = name.rpartition("_")
+        if kind in kinds and format_name in TIMED:
             programs[name] = FORMATS[format_name].load(job.record.path / artifact.path)
     return programs
+
+
+def baseline(job: Job) -> nn.Module:
+    """The float network before anything made it smaller."""
+    return job.dense_network or job.float_network or job.task.standalone()
+
+
+def named(job: Job) -> list[str]:
+    """What the networks of this run are called in files and tables: as trained, made smaller, quantized."""
+    return [name for name in ("float", job.smaller, job.compressed and job.compressed.title) if name]
 
 
 def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
@@ -90,11 +107,11 @@ def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
             continue
         each.compile_for(inputs)
         try:
-            if name == "int8":
+            if name == QuantizedNetwork.title:
                 remarks.append(f"Batch {batch}: {prove(each, batch)}")
             fitting[name] = each.bare(batch)
         except RunnerError as error:
-            remarks.append(f"{error} It is not timed as int8.")
+            remarks.append(f"{error} It is not timed as {name}.")
     return fitting, remarks
 
 
@@ -111,8 +128,8 @@ def prove(program: CompiledProgram, batch: int) -> str:
 
 def fits(name: str, batch: int) -> bool:
     """Whether a program can be run at this batch size; ahead-of-time packages have one only."""
-    only = FORMATS[name.partition("_")[2]].batch if "_" in name else None
-    return only in (None, batch)
+    file = FORMATS.get(name.rpartition("_")[2])
+    return file is None or file.batch in (None, batch)
 
 
 def suitable(job: Job, sizes: list[int]) -> list[int]:
@@ -130,22 +147,26 @@ def some(job: Job, count: int) -> Tensor:
 
 
 def sizes_on_disk(job: Job) -> dict[str, int]:
-    """Bytes of the files of this run; the float network is saved in the same format as the int8 program."""
-    path = job.record.path / "artifacts" / "float.pt2"
+    """Bytes of the files of this run; every float network is saved in the same format as the compressed program."""
+    keep_program(job, "float", baseline(job))
+    if job.smaller is not None and job.float_network is not None:
+        keep_program(job, job.smaller, job.float_network)
+    return {name: each.bytes for name, each in job.artifacts.items() if name.startswith(tuple(named(job)))}
+
+
+def keep_program(job: Job, name: str, network: nn.Module) -> None:
+    """Saves a float network as a program, unless export did."""
+    path = job.record.path / "artifacts" / f"{name}.pt2"
     if not path.is_file():
-        network = job.float_network or job.task.standalone()
         save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
-        job.keep("float_program", path)
-    return {
-        name: each.bytes for name, each in job.artifacts.items() if Path(each.path).name.startswith(("int8", "float"))
-    }
+        job.keep(f"{name}_program", path)
 
 
 def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
     """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
     inputs = some(job, min(AGREEMENT_SAMPLES, max(2, len(job.datamodule.splits["test"]))))
     size = job.config.data.batch_size
-    answers = {name: run_in_batches(name.partition("_")[2], run, inputs, size) for name, run in programs.items()}
+    answers = {name: run_in_batches(name.rpartition("_")[2], run, inputs, size) for name, run in programs.items()}
     wanted = answers["eager"]
     return {
         name: (equal_share(wanted, got), min(sqnr(wanted, got), 200.0))

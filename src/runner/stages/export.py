@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from runner.compression.formats import FLOAT, FORMATS, chosen, kind_of, run_in_batches
 from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.lower import obstacle
+from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
 from runner.errors import RunnerError
 from runner.job import Job
@@ -30,10 +31,10 @@ def export(job: Job) -> None:
     job.datamodule.fix_shape()
     example = job.datamodule.example(2).cpu()
     network = job.float_network or job.task.standalone()
-    name = "int8" if job.quantized is not None else "float"
+    name = job.compressed.title if job.compressed is not None else job.smaller or "float"
     for each in chosen(job.config.export.formats, lowering(job), kind(job)):
         path = job.record.path / "artifacts" / f"{name}{FORMATS[each].suffix}"
-        FORMATS[each].save(network, job.quantized, example, path)
+        FORMATS[each].save(network, job.compressed, example, path)
         agreement = check(job, network, each, path, example)
         size = sum(file.stat().st_size for file in FORMATS[each].files(path))
         job.keep(f"{name}_{each}", path)
@@ -44,16 +45,18 @@ def export(job: Job) -> None:
 
 def lowering(job: Job) -> str | None:
     """Who runs this run's int8 program; None where the network is float. A program for another machine runs nowhere."""
-    if job.quantized is None:
+    if not isinstance(job.compressed, QuantizedNetwork):
         return None
-    row = back_end(job.quantized.back_end)
-    return "elsewhere" if row.lowering == "inductor" and obstacle(job.quantized.back_end) else row.lowering
+    row = back_end(job.compressed.back_end)
+    return "elsewhere" if row.lowering == "inductor" and obstacle(job.compressed.back_end) else row.lowering
 
 
 def kind(job: Job) -> str:
     """What kind of program this run exports; see `formats.KINDS`."""
     settings = job.config.quantization
-    return FLOAT if job.quantized is None else kind_of({settings.kind, *(settings.per_layer or {}).values()})
+    if not isinstance(job.compressed, QuantizedNetwork):
+        return FLOAT
+    return kind_of({settings.kind, *(settings.per_layer or {}).values()})
 
 
 def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) -> float:
@@ -62,12 +65,12 @@ def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) 
     Raises:
         RunnerError: the file answers differently.
     """
-    program = job.quantized.program if job.quantized is not None else network
+    program = job.compressed.program if job.compressed is not None else network
     with torch.no_grad():
         wanted = program(example)
         got = run_in_batches(name, FORMATS[name].load(path), example, len(example))
     agreement = min(sqnr(wanted, got), 200.0)
-    least = 10.0 if job.quantized is not None and job.quantized.recipe == "dynamic" else LEAST_SQNR_DB
+    least = 10.0 if job.compressed is not None and job.compressed.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(job, example, wanted, got):
         raise RunnerError(f"{path}: answers differently from the network it was written from ({agreement:.1f} dB).")
     return agreement

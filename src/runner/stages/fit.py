@@ -1,13 +1,12 @@
 """Training: from a task with fresh or given weights to one with the best weights it found."""
 
-import shutil
-
 import pytorch_lightning as pl
 import torch
 
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.stages.cross_validate import cross_validate
+from runner.stages.training.guide import guide_for
 from runner.tasks.divergence import DivergedError
 from runner.tracking import checkpoints
 from runner.tracking.console import console
@@ -38,12 +37,14 @@ def fit(job: Job) -> None:
 def train(job: Job, *, validate: bool) -> None:
     """One training from start, or from where an interrupted one stopped, to its best weights."""
     trainer = job.trainer(validate=validate)
+    job.task.guide = guide_for(job, job.task.network)
     if job.config.compile:
         job.task.network.compile()
     go(job, trainer)
+    job.task.guide = None
     job.steps = trainer.global_step
-    # What an interrupted run fine-tuned began from weights that nobody kept.
-    shutil.rmtree(job.record.path / "checkpoints" / checkpoints.FINE_TUNED, ignore_errors=True)
+    # What an interrupted run made smaller or fine-tuned began from weights that nobody kept.
+    checkpoints.forget_after(job.record.path)
     job.collect(trainer.callback_metrics, "train/", "val/", "data/")
     keep_best(job)
 

@@ -5,20 +5,21 @@ from runner.job import Job
 
 
 def test(job: Job) -> None:
-    """Measures `test/*` with the best weights; after compression, `compressed/*` with the int8 program.
+    """Measures `test/*` with the best weights; `pruned/*`, `factorized/*`, `compressed/*` after those stages.
 
     Raises:
         RunnerError: the data keeps no samples for testing.
     """
     if not len(job.datamodule.splits["test"]):
         raise RunnerError("The stage test needs test data, and data.test_fraction leaves none.")
-    compressed = job.quantized is not None
-    trainer = job.trainer(recording=not compressed)
+    first = job.phase == "test"
+    trainer = job.trainer(recording=first)
     trainer.test(job.task, datamodule=job.datamodule, verbose=False, weights_only=True)
-    if not compressed:
+    if first:
         job.collect(trainer.callback_metrics, "test/")
         return
-    metrics = {name.replace("test/", "compressed/"): value for name, value in trainer.callback_metrics.items()}
-    job.collect(metrics, "compressed/")
+    prefix = f"{job.phase}/"
+    metrics = {name.replace("test/", prefix): value for name, value in trainer.callback_metrics.items()}
+    job.collect(metrics, prefix)
     for logger in job.loggers:
         logger.log_metrics({name: float(value) for name, value in metrics.items()})

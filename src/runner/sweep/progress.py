@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.sweep.plan import SweepJob
+from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking.console import PIPE_WIDTH, shortest
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from runner.config import overrides
 from runner.errors import RunnerError
 from runner.sweep.best import write_experiment
-from runner.sweep.plan import Plan, Planner, SweepJob
+from runner.sweep.jobs import Planner, SweepJob
+from runner.sweep.plan import Plan
 from runner.sweep.progress import history, latest
 from runner.sweep.record import DONE, Entry, Sweep
 from runner.sweep.space import corners, distributions, texts_of

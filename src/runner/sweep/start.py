@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.errors import RunnerError, join_errors
-from runner.sweep.plan import Plan, SweepJob, plain
+from runner.sweep.jobs import SweepJob, plain
+from runner.sweep.plan import Plan
 from runner.sweep.record import Entry, Sweep, find
 from runner.tracking.identity import MACHINE_SETTINGS
 from runner.tracking.settings import flatten

@@ -10,8 +10,9 @@ from omegaconf import OmegaConf
 
 from runner.build import build
 from runner.command_line import CommandLine
+from runner.sweep.jobs import TEACHER, WEIGHTS, Planner, SweepJob, complete
 from runner.sweep.launchers.work import Launcher, Work
-from runner.sweep.plan import Plan, Planner, SweepJob, plan, start_from
+from runner.sweep.plan import Plan, plan
 from runner.sweep.progress import Progress
 from runner.sweep.record import DONE, FAILED, SKIPPED, Entry, Sweep
 from runner.sweep.start import begin, enter, without_invalid
@@ -20,6 +21,7 @@ from runner.tracking.console import console, shortest
 from runner.tracking.signals import Interrupted, handled
 
 EXIT_JOBS_FAILED = 1
+OF = {WEIGHTS: "whose weights it needs", TEACHER: "which is its teacher"}
 
 
 def sweep(line: CommandLine) -> int:
@@ -61,7 +63,7 @@ class Runner:
         self.stopped = False
 
     def run(self, jobs: Sequence[SweepJob]) -> None:
-        """Runs all that have to; first those whose weights the others start from."""
+        """Runs all that have to; first those that others need."""
         self.jobs.update({job.number: job for job in jobs})
         self.announce(len(jobs), sum(self.record.refresh(job.number) == DONE for job in jobs))
         with self.session():
@@ -83,13 +85,13 @@ class Runner:
         console.print(f"{words}, {done} of them done" if done else words, soft_wrap=True)
 
     def ready(self, job: SweepJob) -> SweepJob | None:
-        """The job with the weights it needs; None where there are none."""
+        """The job with what it takes of another; None where that is not done."""
         assert job.needs is not None
         if self.record.refresh(job.needs) != DONE:
             self.record.entries[job.number].state = SKIPPED
-            self.record.entries[job.number].error = f"job {job.needs}, whose weights it needs, is not done"
+            self.record.entries[job.number].error = f"job {job.needs}, {OF[job.takes]}, is not done"
             return None
-        ready = start_from(job, self.record.directory(job.needs), Planner(self.planned.config_dir))
+        ready = complete(job, self.record.directory(job.needs), Planner(self.planned.config_dir))
         self.jobs[job.number] = ready
         return ready
 

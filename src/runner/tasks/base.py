@@ -29,7 +29,10 @@ class Task(pl.LightningModule, ABC):
     (see `TrainingLog`), evaluation `val/*` and `test/*`. A loss that stops being finite raises `DivergedError`.
 
     Args:
-        network: inputs to outputs; always reachable as `task.network`.
+        network: inputs to outputs; always reachable as `task.network`. Where it was made smaller, `task.structure`
+            holds the steps that lead to it (see `compression.structure.rebuild`), which checkpoints keep. Where a
+            teacher takes part, `task.guide` makes the loss of a training step out of the task's own; its parameters
+            train along.
         optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, decay_only: see `Optimization`.
         trainable: which parameters train; see `runner.tasks.trainable.freeze`.
     """
@@ -49,6 +52,8 @@ class Task(pl.LightningModule, ABC):
         super().__init__()
         freeze(network, trainable)
         self.network = network
+        self.structure: list[dict[str, Any]] = []
+        self.guide: nn.Module | None = None
         self.optimization = Optimization(
             optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, tuple(decay_only)
         )
@@ -146,6 +151,8 @@ class Task(pl.LightningModule, ABC):
         inputs, targets = batch
         outputs = self.answer(self.network, inputs)
         loss = self.training_loss(inputs, outputs, targets)
+        if self.guide is not None:
+            loss = self.guide(inputs, outputs, targets, loss)
         self.training_log.note(self, batch_idx, loss.detach(), outputs.detach(), targets)
         return loss
 
@@ -183,6 +190,7 @@ class Task(pl.LightningModule, ABC):
         if self._trainer is not None:
             self.training_log.read(self._trainer)
         checkpoint["training_log"] = self.training_log.state_dict()
+        checkpoint["structure"] = self.structure
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Goes on with the saved sums."""
@@ -191,7 +199,8 @@ class Task(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the parameters that train, and its scheduler."""
-        return self.optimization.configure(self.network, self.trainer)
+        also = [] if self.guide is None else list(self.guide.parameters())
+        return self.optimization.configure(self.network, self.trainer, also)
 
     def _evaluate(self, evaluation: Evaluation, batch: Batch) -> Tensor:
         inputs, targets = batch

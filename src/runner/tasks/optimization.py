@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,13 +37,17 @@ class Optimization:
     decay_bias_and_norm: bool = False
     decay_only: tuple[str, ...] = ()
 
-    def configure(self, network: nn.Module, trainer: pl.Trainer) -> dict[str, Any]:
+    def configure(self, network: nn.Module, trainer: pl.Trainer, also: Sequence[nn.Parameter] = ()) -> dict[str, Any]:
         """Optimizer and scheduler of the parameters that train, as Lightning takes them.
+
+        `also`: parameters beside the network's.
 
         Raises:
             RunnerError: nothing trains, or the schedule lacks an interval, a metric or an end.
         """
-        optimizer = self.make_optimizer(self.groups(network))
+        groups = self.groups(network)
+        groups[0]["params"] = [*groups[0]["params"], *also]
+        optimizer = self.make_optimizer(groups)
         if self.make_scheduler is None:
             return {"optimizer": optimizer}
         if self.interval not in ("step", "epoch"):

@@ -1,6 +1,8 @@
 """Checkpoints: the best and the last epoch, written in one place and loaded without pickle."""
 
+import io
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,16 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from runner.errors import RunnerError
+from runner.tracking.files import write_bytes
 
 BEST, LAST = "best", "last"
+# What later stages made of the trained network, the last of them first.
+PRUNED, FACTORIZED = "pruned", "factorized"
+MADE = (FACTORIZED, PRUNED)
 # Below checkpoints/: those of the fine-tuning under rounding.
 FINE_TUNED = "qat"
+# A task's weights that only guide its training; see `tasks.base.Task`.
+GUIDE = "guide."
 
 
 class BestAndLast(ModelCheckpoint):
@@ -57,7 +65,7 @@ def moved(value: Any, before: str, now: str) -> Any:
 
 
 def find(checkpoint: str | Path) -> Path:
-    """The file meant by a `checkpoint=` value: a .ckpt file, or the best (else the last) of a run directory.
+    """The file meant by a `checkpoint=` value: a .ckpt file, or what a run directory ended with.
 
     Raises:
         RunnerError: there is no such file.
@@ -73,9 +81,36 @@ def find(checkpoint: str | Path) -> Path:
 
 
 def kept(directory: Path) -> Path | None:
-    """The best checkpoint of a run directory, else the last, else None."""
-    places = [directory / "checkpoints" / f"{name}.ckpt" for name in (BEST, LAST)]
+    """The float network that a run ended with: factorized, else pruned, else as trained; None where none was kept."""
+    return first(directory, *MADE, BEST, LAST)
+
+
+def trained(directory: Path) -> Path | None:
+    """A run's network as it was trained, before anything made it smaller: the best weights, else the last, else
+    None."""
+    return first(directory, BEST, LAST)
+
+
+def first(directory: Path, *names: str) -> Path | None:
+    """The first of these checkpoints that a run directory holds."""
+    places = [directory / "checkpoints" / f"{name}.ckpt" for name in names]
     return next((place for place in places if place.is_file()), None)
+
+
+def forget_after(directory: Path) -> None:
+    """Removes what was made of weights that a new training replaces."""
+    for name in MADE:
+        (directory / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
+    for name in (*MADE, FINE_TUNED):
+        shutil.rmtree(directory / "checkpoints" / name, ignore_errors=True)
+
+
+def keep(path: Path, content: dict[str, Any]) -> None:
+    """Writes a checkpoint of weights, without the state of a training; see `read`."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, file.getvalue())
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -100,18 +135,24 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None:
-    """Copies a checkpoint's weights into a task.
+    """Copies a checkpoint's weights into a task; what only guided the training is left out.
 
     Raises:
         RunnerError: the checkpoint is of another network; the first differences are named.
     """
     check_same_network(module, content, path)
-    module.load_state_dict(content["state_dict"])
+    guiding = {name: value for name, value in module.state_dict().items() if name.startswith(GUIDE)}
+    module.load_state_dict(unguided(content["state_dict"]) | guiding)
+
+
+def unguided(state: dict[str, Any]) -> dict[str, Any]:
+    """Weights without those of a guide."""
+    return {name: value for name, value in state.items() if not name.startswith(GUIDE)}
 
 
 def check_same_network(module: nn.Module, content: dict[str, Any], path: Path) -> None:
     """Raises RunnerError where a checkpoint's weights are not this task's; names the first differences."""
-    wanted, given = module.state_dict(), content["state_dict"]
+    wanted, given = unguided(module.state_dict()), unguided(content["state_dict"])
     differences = [f"{key} is missing" for key in wanted if key not in given]
     differences += [f"{key} is not in this network" for key in given if key not in wanted]
     differences += [

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,16 @@ def environment() -> dict[str, Any]:
         "git": git_state(Path.cwd()),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": versions(),
+        "versions": dict(versions()),
         "cpu": {"model": cpu_model(), "flags": list(instruction_sets()), "cores": os.cpu_count()},
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
 
 
+@cache
 def versions() -> dict[str, str]:
-    """Installed versions of what decides a result."""
+    """Installed versions of what decides a result; looked up once, for the runs of a sweep are many."""
     found = {}
     for package in PACKAGES:
         try:

@@ -3,20 +3,23 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.fx import GraphModule
 
-from runner.compression.quantization.pt2e.lower import CompiledProgram, lower, obstacle
-from runner.compression.quantization.pt2e.verify import Kernels, Reach, prove
+from runner.compression.compressed import CompressedNetwork
+from runner.compression.quantization.pt2e.lower import lower, obstacle
+from runner.compression.quantization.pt2e.verify import Kernels, Reach, described, prove
 
 
-class QuantizedNetwork(nn.Module):
+class QuantizedNetwork(CompressedNetwork):
     """Answers `forward` like the network it came from, in int8, in inference only.
 
     `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was
     quantized; `kernels`: what runs after lowering (None before `lower()`, and for back ends that are lowered
     elsewhere).
     """
+
+    title = "int8"
 
     def __init__(
         self,
@@ -28,12 +31,10 @@ class QuantizedNetwork(nn.Module):
         back_end: str,
     ) -> None:
         super().__init__()
-        self.program, self.example = program, example
+        self.graph, self.example = program, example
         self._prepared = (prepared,)  # in a tuple: its observers are not part of the network
         self.reach, self.recipe, self.back_end = reach, recipe, back_end
-        self.compiled: CompiledProgram | None = None
         self.kernels: Kernels | None = None
-        self.training = False
 
     def forward(self, inputs: Tensor) -> Any:
         """The outputs for `inputs` (N, ...), any N, without gradients."""
@@ -52,6 +53,16 @@ class QuantizedNetwork(nn.Module):
         return self
 
     @property
+    def program(self) -> GraphModule:
+        """The converted graph."""
+        return self.graph
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The recipe and the back end."""
+        return {"recipe": self.recipe, "back_end": self.back_end}
+
+    @property
     def prepared(self) -> GraphModule:
         """The calibrated (or fine-tuned) graph with its observers, float inside."""
         return self._prepared[0]
@@ -61,6 +72,20 @@ class QuantizedNetwork(nn.Module):
         """Whether this machine can compile the program; otherwise it runs as it is, and is lowered elsewhere."""
         return obstacle(self.back_end) is None
 
-    def train(self, mode: bool = True) -> "QuantizedNetwork":
-        """Stays in inference mode."""
-        return self
+    def proof(self) -> tuple[dict[str, float], str]:
+        """Which operators and kernels are integer now."""
+        reach, kernels = self.reach, self.kernels
+        metrics = {"int8_operators": float(reach.reached), "int8_share_of_macs": reach.macs_share}
+        line = (
+            f"int8: {reach.reached} of {reach.expected} operators, {reach.macs_share:.1%} of the multiply-accumulates"
+        )
+        if kernels is not None:
+            for name, counts in (("int8", kernels.integer), ("float", kernels.floating)):
+                metrics |= {f"kernels/{name}/{kind}": float(count) for kind, count in counts.items()}
+            line += (
+                f"; kernels after lowering: {described(kernels.integer)} in int8, "
+                f"{described(kernels.floating)} in float"
+            )
+        elif reason := obstacle(self.back_end):
+            line += f". {reason}"
+        return metrics, line

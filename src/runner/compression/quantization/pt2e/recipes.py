@@ -18,7 +18,7 @@ from runner.compression.quantization.pt2e.observers import Numerics
 from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork, prepare_qat
 from runner.compression.quantization.pt2e.quantizers import build
 from runner.compression.quantization.pt2e.selection import Selection
-from runner.compression.quantization.pt2e.verify import expect, reached
+from runner.compression.quantization.pt2e.verify import expect, reached, refuse_recurrent
 from runner.errors import RunnerError
 
 FineTune = Callable[[FakeQuantizedNetwork], object]
@@ -44,6 +44,11 @@ class Recipe(ABC):
         fake-quantized network in place (QAT only). RunnerError: back end, data or network unfit, or operators
         missed.
         """
+
+    def check(self, network: nn.Module) -> None:
+        """Raises what can be told of a network without capturing it: no integer kernels, no such layer to skip."""
+        refuse_recurrent(network)
+        self.selection.resolve(network, self.kind)
 
     def rehearse(self, network: nn.Module, example: Tensor) -> None:
         """Raises what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.

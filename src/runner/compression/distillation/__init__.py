@@ -1,0 +1,1 @@
+"""Distillation: a trained network, the teacher, guides the training of a smaller or rounded one, the student."""

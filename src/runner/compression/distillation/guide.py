@@ -1,0 +1,87 @@
+"""Guide: what a teacher has to say about a student's training step."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runner.compression.distillation.layers import Answer, called, device_of, probe, run
+from runner.errors import RunnerError
+
+
+class Guide(nn.Module, ABC):
+    """Turns a task's own loss into the loss that a student with a teacher minimises.
+
+    The teacher is a copy of the network given, in evaluation mode and without gradients. It is no submodule: neither
+    checkpoints nor optimizers see it, and it follows the inputs from device to device. What the guide learns itself
+    are its `parameters()`; they belong to the optimizer of the student's training and are of no use after it.
+
+    Args:
+        teacher: answers the same inputs with as many outputs; it may be the student's own float network.
+        student: the network in training. It may be a captured program unless its layers are looked at.
+        example: inputs (N, …) as both take them; only shape and type matter.
+        answer: the outputs of a network for inputs, where there is more to it than calling the network.
+
+    Raises:
+        RunnerError: the teacher does not take these inputs, or gives other outputs than the student.
+    """
+
+    def __init__(self, teacher: nn.Module, student: nn.Module, example: Any, *, answer: Answer = called) -> None:
+        super().__init__()
+        self._teacher, self._answer = (probe(teacher).requires_grad_(False),), answer
+        refuse_strangers(self.teacher, student, example, answer)
+
+    @property
+    def teacher(self) -> nn.Module:
+        """The network that is asked."""
+        return self._teacher[0]
+
+    @abstractmethod
+    def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
+        """The loss of a training step, 0-d; `loss` is the task's own for the same `student_outputs`."""
+
+    @torch.no_grad()
+    def ask(self, inputs: Any, student_outputs: Tensor) -> Tensor:
+        """The teacher's outputs, on the device of the student's."""
+        follow(self.teacher, student_outputs.device)
+        return self._answer(self.teacher, inputs)
+
+    def close(self) -> None:
+        """Leaves the student as it was found; there is nothing to undo unless a guide looks into its layers."""
+
+
+def follow(network: nn.Module, device: torch.device) -> None:
+    """Moves a network to where its inputs are, if it is somewhere else."""
+    if device_of(network) != device:
+        network.to(device)
+
+
+def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, answer: Answer) -> None:
+    """Raises RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
+    wanted, _ = run(student, example, answer)
+    try:
+        given, _ = run(teacher, example, answer)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        shape = f" {tuple(example.shape)}" if isinstance(example, Tensor) else ""
+        raise RunnerError(
+            f"The teacher ({type(teacher).__name__}) does not take the student's inputs{shape}: "
+            f"{first_line(error)}. Choose a teacher that was trained on data of this shape (data.image_size, "
+            "data.channels …)."
+        ) from error
+    if given.shape != wanted.shape:
+        raise RunnerError(
+            f"The teacher answers {described(given)}, the student {described(wanted)}: both must tell the same "
+            "classes (or numbers) apart. Choose a teacher that was trained on the same data and task."
+        )
+
+
+def described(outputs: Tensor) -> str:
+    """The shape of a sample's outputs in words."""
+    shape = tuple(outputs.shape[1:])
+    return f"with {shape[0]} outputs" if len(shape) == 1 else f"with outputs of shape {shape}"
+
+
+def first_line(error: Exception) -> str:
+    """An error's message without what follows its first line."""
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

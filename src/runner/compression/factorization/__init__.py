@@ -1,0 +1,1 @@
+"""Factorization: one layer becomes two with fewer parameters between them."""

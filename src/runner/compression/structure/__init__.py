@@ -1,0 +1,1 @@
+"""Changes to the shape of a network, as a checkpoint keeps them."""

@@ -1,0 +1,1 @@
+"""Trainings within stages: what guides them, and those that follow the first."""

@@ -1,0 +1,119 @@
+"""SweepJob: one run of a sweep, and the combinations of overrides that make them."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from runner.config import catalog, overrides, resolvers
+from runner.config.compose import Composed, composer, examine, hydra_config, split
+from runner.config.overrides import Override
+from runner.errors import RunnerError
+from runner.tracking.identity import identity
+
+WEIGHTS, TEACHER = "weights", "teacher"
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """One run of a sweep.
+
+    Attributes:
+        overrides: the command line of this run alone.
+        differs: those of them in which the jobs of the sweep differ.
+        identity: of its configuration; empty where that has mistakes.
+        needs: the number of the job that has to be done before.
+        takes: what it takes of that job: its `weights`, to start from them, or its network, to learn from a `teacher`.
+    """
+
+    number: int
+    overrides: list[str]
+    differs: list[str]
+    composed: Composed | None
+    identity: str
+    mistakes: list[str] = field(default_factory=list)
+    needs: int | None = None
+    takes: str = WEIGHTS
+
+    @property
+    def title(self) -> str:
+        """What tells this job from the others."""
+        return " ".join(self.differs) or "the plain run"
+
+
+class Planner:
+    """Makes jobs out of overrides; configurations that share their choices are composed once."""
+
+    def __init__(self, config_dir: str | None) -> None:
+        resolvers.register()
+        directories = catalog.config_directories(config_dir)
+        self.known = catalog.choices(directories)
+        self.compose = composer(directories)
+        self.directories = directories
+
+    def job(
+        self,
+        number: int,
+        parsed: Sequence[Override],
+        varying: Sequence[str],
+        needs: int | None = None,
+        takes: str = WEIGHTS,
+    ) -> SweepJob:
+        """One job; its mistakes are in it."""
+        composed, mistakes = examine(parsed, self.known, self.compose)
+        own = "" if composed is None or mistakes else identity(plain(composed))
+        texts = [each.text for each in parsed]
+        differs = [each.text for each in parsed if each.key in varying]
+        return SweepJob(number, texts, differs, composed, own, mistakes, needs, takes)
+
+    def settings(self, parsed: Sequence[Override]) -> Composed:
+        """The sections around the runs, and Hydra's directories."""
+        return split(hydra_config(self.directories, [each.text for each in parsed]), [])
+
+
+def combined(planner: Planner, whole: Sequence[Override], shared_grid: Sequence[Override]) -> list[SweepJob]:
+    """Every combination; with `shared_grid` the others are trained once, and the grid starts from their weights."""
+    outer = [each for each in whole if each not in shared_grid]
+    varying = [each.key for each in whole if each.sweeps]
+    jobs: list[SweepJob] = []
+    for combination in product(outer, planner):
+        trained = planner.job(len(jobs), combination, varying)
+        jobs.append(trained)
+        if shared_grid:
+            for inner in product(shared_grid, planner):
+                job = planner.job(len(jobs), [*combination, *inner], varying, needs=trained.number)
+                jobs.append(job)
+    return jobs
+
+
+def complete(job: SweepJob, done: Path, planner: Planner) -> SweepJob:
+    """The same job with what it takes of another that is done, whose run directory is `done`."""
+    if job.composed is None:
+        return job
+    if job.takes == TEACHER:
+        texts = {"distillation.teacher": str(done)}
+    else:
+        stages = [stage for stage in job.composed.config.stages if stage not in ("fit", "cross_validate")]
+        texts = {"checkpoint": str(done), "stages": f"[{','.join(stages)}]"}
+    kept = [text for text in job.overrides if text.partition("=")[0] not in texts]
+    parsed = overrides.parse([*kept, *(f"{key}={value}" for key, value in texts.items())])[0]
+    varying = [text.partition("=")[0] for text in job.differs]
+    return replace(planner.job(job.number, parsed, varying), needs=job.needs, takes=job.takes)
+
+
+def product(parsed: Sequence[Override], planner: Planner) -> list[list[Override]]:
+    """Every combination of the values of these overrides, the last varying fastest."""
+    options = [overrides.single_values(each, planner.known) if each.sweeps else [each] for each in parsed]
+    for each, values in zip(parsed, options, strict=True):
+        if not values:
+            raise RunnerError(f"{each.text}: an interval has no list of values; sweep=search draws from it.")
+    return [list(combination) for combination in itertools.product(*options)]
+
+
+def plain(composed: Composed) -> dict[str, Any]:
+    """The resolved configuration as plain containers."""
+    values: Any = OmegaConf.to_container(composed.config, resolve=True)
+    return dict(values)
