@@ -73,6 +73,20 @@ def test_reading_never_makes_a_float_weight(tmp_path, tensor_memory) -> None:
     assert memory.peak <= 1.1 * path.stat().st_size
 
 
+def test_codes_of_integers_begin_where_their_kernel_can_read_them(tmp_path) -> None:
+    """A tensor of 3 bytes before them would move them off: the kernel then ends the process (torch 2.14.1)."""
+
+    class Odd(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__(nn.Linear(16, 3), nn.Linear(3, 32), nn.Linear(32, 5))
+            self.register_buffer("odd", torch.ones(3, dtype=torch.int8))
+
+    small = WeightOnlyRecipe(activation="bfloat16").apply(Odd())
+    loaded = load_packed(save_packed(small, tmp_path / "packed"), Odd)
+    assert [layer.weight.codes.data_ptr() % 16 for layer in loaded.network] == [0, 0, 0]
+    assert torch.equal(loaded(torch.ones(2, 16)), small(torch.ones(2, 16)))
+
+
 def test_tied_weights_are_kept_once_and_stay_tied(tmp_path) -> None:
     class Tied(nn.Module):
         def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """Filling a model that was built on the meta device: tensors take their places, none is copied."""
 
+import copy
 from collections.abc import Callable, Mapping
 
 import torch
@@ -12,6 +13,14 @@ def built_on_meta(build: Build) -> nn.Module:
     """What `build` makes, in evaluation mode and without values: shapes and dtypes only."""
     with torch.device("meta"):
         return build().eval()
+
+
+def without_values(network: nn.Module) -> nn.Module:
+    """A copy of `network` on the meta device; none of its values is copied on the way."""
+    tensors: dict[int, Tensor] = {id(each): each.to("meta") for each in network.buffers()}
+    for each in network.parameters():
+        tensors[id(each)] = nn.Parameter(each.detach().to("meta"), requires_grad=each.requires_grad)
+    return copy.deepcopy(network, tensors)
 
 
 def own_tensors(network: nn.Module) -> dict[str, Tensor]:

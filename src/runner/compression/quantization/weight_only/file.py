@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from runner.tracking.files import write_bytes
 
 FORMAT = "runner.packed.1"
 KINDS: dict[str, type[StoredWeight]] = {"packed": PackedWeight, "shared": SharedWeight}
+# aten._weight_int8pack_mm reads 16 bytes at once and ends the process where they do not begin at a multiple (torch
+# 2.14.1); all other numbers are aligned by coming in order of their width.
+ALIGNED = {torch.int8: 16}
 # What reading a file that is damaged, cut off or no packed file at all may raise.
 DAMAGED = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zlib.error)
 
@@ -54,13 +57,13 @@ class Header:
 def save_packed(network: WeightOnlyNetwork, path: Path, metadata: dict[str, Any] | None = None) -> Path:
     """Writes `network` to `path` in one step, with `metadata` (plain values).
 
-    Tensors of one dtype lie in one piece: a piece of its own costs a small one more than its numbers do.
+    All tensors lie in one piece, the widest numbers first: a piece of its own costs a small one more than its numbers.
     """
     inner, dtype = network.network, None
     if isinstance(inner, Casting):
         inner, dtype = inner.network, str(inner.dtype).removeprefix("torch.")
-    tensors = file_tensors(inner)
-    kept = [(name, str(each.dtype).removeprefix("torch."), [*each.shape]) for name, each in tensors.items()]
+    tensors = sorted(file_tensors(inner).items(), key=lambda named: -named[1].element_size())
+    kept = [(name, str(each.dtype).removeprefix("torch."), [*each.shape]) for name, each in tensors]
     header = Header(
         network.recipe,
         network.title,
@@ -73,9 +76,11 @@ def save_packed(network: WeightOnlyNetwork, path: Path, metadata: dict[str, Any]
         metadata or {},
     )
     text = zlib.compress(json.dumps(asdict(header)).encode(), 9)
-    content: dict[str, Any] = {"format": FORMAT, "header": torch.frombuffer(bytearray(text), dtype=torch.uint8)}
-    for name in dict.fromkeys(name for _, name, _ in kept):
-        content[name] = torch.cat([each.reshape(-1) for each in tensors.values() if each.dtype == getattr(torch, name)])
+    content = {
+        "format": FORMAT,
+        "header": torch.frombuffer(bytearray(text), dtype=torch.uint8),
+        "tensors": joined([each for _, each in tensors]),
+    }
     archive = io.BytesIO()
     torch.save(content, archive)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,8 +108,8 @@ def load_packed(path: Path, build: Build) -> WeightOnlyNetwork:
         assign(network, left)
     except DAMAGED as error:
         raise RunnerError(f"{path} does not fit {type(network).__name__}, as this run builds it: {error}.") from error
-    if missing := unfilled(network):
-        raise RunnerError(f"{path} does not fit {type(network).__name__}: it lacks {', '.join(missing)}.")
+    if lacking := unfilled(network):
+        raise RunnerError(f"{path} does not fit {type(network).__name__}: it lacks {', '.join(lacking)}.")
     whole = network if header.dtype is None else Casting(network, getattr(torch, header.dtype))
     return WeightOnlyNetwork(whole, header.recipe, header.title, header.remarks, header.dense_bytes, header.settings)
 
@@ -146,18 +151,36 @@ def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
         raise RunnerError(f"{path} is no packed file of this runner ({FORMAT}).")
     try:
         header = Header(**json.loads(zlib.decompress(content["header"].numpy().tobytes())))
-        return header, dict(cut(content, header.tensors))
+        return header, dict(cut(content["tensors"], header.tensors))
     except DAMAGED as error:
         raise RunnerError(f"{path} is damaged ({type(error).__name__}: {error}); export it again.") from error
 
 
-def cut(content: Mapping[str, Tensor], kept: Iterable[tuple[str, str, list[int]]]) -> Iterable[tuple[str, Tensor]]:
-    """Every tensor of the file by name, as views of the pieces they lie in."""
-    taken: dict[str, int] = {}
+def joined(tensors: Iterable[Tensor]) -> Tensor:
+    """The bytes of `tensors` one after the other, uint8 (bytes,)."""
+    parts: list[Tensor] = []
+    end = 0
+    for tensor in tensors:
+        gap = torch.zeros(missing(end, tensor.dtype), dtype=torch.uint8)
+        parts += [gap, tensor.reshape(-1).view(torch.uint8)]
+        end += len(gap) + tensor.nbytes
+    return torch.cat(parts)
+
+
+def missing(start: int, dtype: torch.dtype) -> int:
+    """Bytes from `start` to where numbers of this dtype may begin."""
+    return -start % ALIGNED.get(dtype, 1)
+
+
+def cut(piece: Tensor, kept: Iterable[tuple[str, str, list[int]]]) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the file by name, as views of the piece of bytes that they lie in."""
+    start = 0
     for name, dtype, shape in kept:
-        start = taken.get(dtype, 0)
-        taken[dtype] = start + torch.Size(shape).numel()
-        yield name, content[dtype][start : taken[dtype]].view(shape)
+        numbers: torch.dtype = getattr(torch, dtype)
+        start += missing(start, numbers)
+        end = start + torch.Size(shape).numel() * numbers.itemsize
+        yield name, piece[start:end].view(numbers).view(shape)
+        start = end
 
 
 def file_tensors(network: nn.Module) -> dict[str, Tensor]:

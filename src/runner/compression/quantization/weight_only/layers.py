@@ -10,7 +10,7 @@ from torch.nn import functional
 from runner.compression.quantization.weight_only.stored import PackedWeight, StoredWeight
 
 Dense = nn.Linear | nn.Conv2d
-# aten._weight_int8pack_mm reads whole vectors: with another number of inputs it leaves the tensor (torch 2.14.1).
+# aten._weight_int8pack_mm reads 16 aligned bytes at once: rows of another length end the process (torch 2.14.1).
 KERNEL_INPUTS = 16
 
 
@@ -20,7 +20,7 @@ class CodedLayer(nn.Module):
     What comes out has the dtype that came in. `kernel` says what computes the product, `computes` what was asked for.
     """
 
-    kernel = "products of float weights made at each call"
+    kernel = "float products"
     weight: StoredWeight
     bias: Tensor | None
 

@@ -10,6 +10,10 @@ from runner.compression.compressed import CompressedNetwork
 from runner.compression.quantization.weight_only.layers import CodedLayer, IntegerLinear
 from runner.errors import RunnerError
 
+UNFOLDED = (
+    "Compiled, float products make their weights once and keep them: packed on disk, but as large and as fast as float"
+)
+
 
 class WeightOnlyNetwork(CompressedNetwork):
     """Answers `forward` like the network it came from, without gradients, and stays in evaluation mode.
@@ -84,11 +88,13 @@ class WeightOnlyNetwork(CompressedNetwork):
             "memory_bytes": float(self.bytes),
             "share_of_float_memory": self.bytes / self.dense_bytes,
         }
-        how = ", ".join(f"{count} by {kernel}" for kernel, count in kernels.items())
-        coded = f"{len(self.coded_layers)} layers coded, computed {how}; " if how else ""
+        how = ", ".join(f"{count} computed by {kernel}" for kernel, count in kernels.items())
+        coded = f"{len(self.coded_layers)} layers coded, {how}; " if how else ""
         share = f"{self.bytes / self.dense_bytes:.1%} of before"
         line = f"{self.title}: {coded}{self.bytes:,} bytes in memory, {share}"
-        return metrics, ". ".join([line, *self.remarks])
+        return metrics, ". ".join(
+            [line, *self.remarks, *([UNFOLDED] if self.compiled and CodedLayer.kernel in how else [])]
+        )
 
     @property
     def coded_layers(self) -> list[CodedLayer]:
