@@ -160,7 +160,7 @@ def check_quantization(config: Config) -> Iterator[str]:
         return
     if config["data"].get("kind") == "graphs":
         yield (
-            "quantization: PT2E captures a network of one tensor, and batches of graphs are several, of sizes that "
+            "quantization: what is compressed takes one tensor, and batches of graphs are several, of sizes that "
             "differ from batch to batch: networks over whole graphs stay in float (quantization=none). Networks over "
             "the nodes of one graph can be quantized: static, dynamic or qat."
         )
@@ -168,6 +168,13 @@ def check_quantization(config: Config) -> Iterator[str]:
         yield "quantization=qat fine-tunes a network that is bound to its whole graph: use data/sampling=full with it."
     if config["compile"]:
         yield "compile=true trains a compiled network, which cannot be captured again: leave it out with quantization."
+    if quantization.get("activation") == "int8" and (quantization["bits"] != 8 or quantization["group_size"]):
+        yield (
+            f"quantization.activation=int8 multiplies whole rows in integers: it needs bits=8 and group_size=null, not "
+            f"bits={quantization['bits']} and group_size={show(quantization['group_size'])}."
+        )
+    if "backend" not in quantization:
+        return
     try:
         support.check(quantization["backend"]["name"], kind)
         support.check_mixture(kind, quantization["per_layer"] or {})

@@ -114,9 +114,15 @@ class Task:
 
 @dataclass
 class Quantization:
-    kind: Annotated[str, one_of("none", "static", "dynamic", "qat")]
+    kind: Annotated[str, one_of("none", "static", "dynamic", "qat", "weight", "format", "sharing")]
     skip: list[str]
     max_drop: Annotated[float, at_least(0)]
+    bits: Annotated[int, Rule("2, 4 or 8", lambda value: value in (2, 4, 8))]
+    group_size: Annotated[int, at_least(1)] | None
+    activation: Annotated[str, one_of("float32", "bfloat16", "int8")]
+    rounding: Annotated[str, one_of("nearest", "mse", "gptq")]
+    clusters: Annotated[int, Rule("from 2 to 256", lambda value: 2 <= value <= 256)]
+    dtype: Annotated[str, one_of("bfloat16", "float16")]
 
 
 @dataclass

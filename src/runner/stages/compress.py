@@ -7,7 +7,7 @@ from torch import Tensor
 
 from runner.build import build
 from runner.compression.compressed import CompressedNetwork
-from runner.compression.formats import chosen, kind_of
+from runner.compression.formats import WEIGHTS, chosen, kind_of
 from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
@@ -77,6 +77,8 @@ def rehearse(job: Job) -> None:
     if "export" in job.config.stages and "backend" in settings:
         kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
         chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)
+    elif "export" in job.config.stages:
+        chosen(job.config.export.formats, kind=WEIGHTS)
 
 
 def trains_first(job: Job) -> bool:

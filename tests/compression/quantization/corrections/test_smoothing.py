@@ -7,11 +7,11 @@ from torchvision.models import VisionTransformer
 
 from runner.compression.quantization.corrections.corrections import Corrections
 from runner.compression.quantization.corrections.smooth import find_smoothable, smooth
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.capture import capture
 from runner.compression.quantization.pt2e.operators import layer
 from runner.compression.quantization.pt2e.recipes import StaticRecipe
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 from runner.models.transformer import Transformer
 
 

@@ -17,9 +17,9 @@ from runner.compression.quantization.corrections.fold import fold_norms
 from runner.compression.quantization.corrections.pairs import find_pairs
 from runner.compression.quantization.corrections.smooth import find_smoothable, smooth, without_norms
 from runner.compression.quantization.corrections.weights import give_biases
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.reading import RoundedNetwork
 from runner.errors import RunnerError, join_errors
+from runner.measure.error import sqnr
 
 Evaluate = Callable[[nn.Module], float]
 Prepare = Callable[[GraphModule], GraphModule]

@@ -12,6 +12,7 @@ from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.operators import TARGETS, heavy_nodes, layer, origin
 from runner.compression.quantization.pt2e.reading import Reading
 from runner.compression.quantization.pt2e.simulate import learned_for, quantizer_of, rounded
+from runner.measure.error import decibels
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,10 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
         else:
             noise = (value - integer.value(pairs[node])).square().mean()
             own, weight = (errors.get(each) for each in observed[node])
-            reports.append(LayerReport(layer(node), TARGETS[node.target], weight, own, _db(value, noise), float(noise)))
+            reports.append(
+                LayerReport(layer(node), TARGETS[node.target], weight, own, decibels(value, noise), float(noise))
+            )
     return reports
-
-
-def sqnr(reference: Tensor, noisy: Tensor) -> float:
-    """Signal to quantization noise ratio of `noisy` against `reference`, in dB (inf when equal)."""
-    return _db(reference, (reference - noisy).square().mean())
-
-
-def _db(reference: Tensor, noise: Tensor) -> float:
-    return float(10 * torch.log10(reference.detach().square().mean() / noise.detach()))
 
 
 def _numbered(graph: GraphModule) -> list[tuple[int, Node]]:
@@ -92,7 +86,7 @@ def _error(node: Node, modules: dict[str, Any], value: Tensor, learned: Mapping[
     instead = learned_for(node, learned)
     noise = (value - (back if instead is None else instead(value))).detach().square().mean()
     low, high = torch.aminmax(value.detach())
-    return TensorError(_db(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
+    return TensorError(decibels(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
 
 
 class _Alongside:
