@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.analysis import analyse, sqnr
+from runner.compression.quantization.pt2e.analysis import analyse
 from runner.compression.quantization.pt2e.mixed import (
     DropNotReachedError,
     choose_float_layers,
@@ -15,6 +15,7 @@ from runner.compression.quantization.pt2e.mixed import (
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.recipes import QATRecipe, StaticRecipe
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.measure.error import sqnr
 
 
 def test_reports_match_a_weight_rounded_by_hand(static: QuantizedNetwork, network: nn.Module, images: Tensor) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from runner.cli import main
 from runner.compression.quantization.pt2e import openvino_runtime
-from runner.compression.quantization.pt2e.analysis import analyse, sqnr
+from runner.compression.quantization.pt2e.analysis import analyse
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.observers import Numerics
 from runner.compression.quantization.pt2e.openvino_runtime import load_openvino, save_openvino
@@ -17,6 +17,7 @@ from runner.compression.quantization.pt2e.recipes import StaticRecipe
 from runner.compression.quantization.pt2e.selection import Selection
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 from runner.tracking.result import RunResult
 
 for package in ("openvino", "nncf", "executorch", "onnxscript"):
