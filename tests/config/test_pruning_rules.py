@@ -19,6 +19,7 @@ from runner.errors import RunnerError
         (["pruning=channel", "pruning.rounds=0"], "pruning.rounds=0: must be at least 1"),
         (["pruning=channel", "pruning.fine_tune.lr=0"], "pruning.fine_tune.lr=0: must be above 0"),
         (["pruning=channel", "data=cora"], "networks over graphs take several; use pruning=magnitude"),
+        (["pruning=magnitude", "data=generated_graphs"], "networks over whole graphs stay dense"),
         (["pruning=magnitude", "pruning.importance=bn_scale"], "use it with pruning=channel, or l1, l2 or taylor"),
         (["pruning=magnitude", "compile=true"], "which cannot be pruned: leave it out with pruning"),
         (["pruning=semi_structured", "pruning.keep=4"], "pruning.keep=4: must be below pruning.group=4"),

@@ -129,7 +129,7 @@ def test_a_lottery_ticket_starts_from_the_weights_after_the_epoch_it_rewinds_to(
         (["pruning=channel", "pruning.macs=0.999"], "would empty features."),
         (["pruning=channel", "pruning.skip=[featuers.0]"], "pruning.skip: No layer of CNN"),
         (["pruning=channel", "pruning.importance=bn_scale"], "has no batch norm behind the channels"),
-        (["pruning=magnitude", "pruning.ratio=0.9999"], "would empty "),
+        (["pruning=magnitude", "pruning.ratio=0.99999"], "would empty "),
         (
             ["pruning=channel", "model=torchvision", "model.name=shufflenet_v2_x0_5", "data.image_size=32"],
             "Torch-Pruning cannot trace",

@@ -213,7 +213,12 @@ def check_pruning(config: Config) -> Iterator[str]:
         yield "stages: compress comes before prune, and a quantized program cannot be pruned; put prune first."
     if config["compile"]:
         yield "compile=true trains a compiled network, which cannot be pruned: leave it out with pruning."
-    if kind == "channel" and str(config["data"].get("kind")).startswith("graph"):
+    if config["data"].get("kind") == "graphs":
+        yield (
+            "pruning: its rounds are measured on networks of one tensor, and batches of graphs are several: networks "
+            "over whole graphs stay dense (pruning=none)."
+        )
+    elif kind == "channel" and config["data"].get("kind") == "graph":
         yield (
             "pruning=channel: Torch-Pruning traces networks of one tensor, and networks over graphs take several; use "
             "pruning=magnitude."

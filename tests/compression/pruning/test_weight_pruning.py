@@ -87,18 +87,29 @@ def test_taylor_spares_the_weights_that_the_loss_needs():
     assert by_loss[0].weight.tolist() == [[pytest.approx(0.1), 0.0], [pytest.approx(-0.1), 0.0]]
 
 
-def test_a_ratio_that_would_empty_a_layer_is_refused_and_the_one_offered_works():
+def test_a_layer_of_small_weights_keeps_its_largest_and_is_named():
     network = small()
     with torch.no_grad():
         network[4].weight.mul_(1e-3)
-    with pytest.raises(RunnerError, match=r"pruning.ratio=0.6 would empty 4: .*nearest that works is") as error:
-        MagnitudePruning(ratio=0.6).apply(network, 0.6, basis(network))
-    offered = float(str(error.value).split("pruning.ratio=")[2].split(";")[0])
-    assert offered == pytest.approx(159 / 376, abs=1e-4)
-    pruned = MagnitudePruning(ratio=offered).apply(network, offered, basis(network)).network
+    pruned = MagnitudePruning(ratio=0.6).apply(network, 0.6, basis(network))
+    assert int(pruned.network[4].weight.count_nonzero()) == 1
+    assert pruned.network[4].weight.abs().max() == network[4].weight.abs().max()
+    assert sum(zeros(pruned.network).values()) == round(0.6 * 376)
+    assert pruned.remarks[0].startswith("Hardly any weights are left of 4.weight (1 of 160)")
+    assert not MagnitudePruning(ratio=0.3).apply(network, 0.3, basis(network)).remarks
+
+
+@pytest.mark.parametrize(("scope", "most"), [("global", 374 / 376), ("layer", 159 / 160)])
+def test_a_ratio_that_would_empty_a_layer_is_refused_and_the_one_offered_works(scope, most):
+    network = small()
+    recipe = MagnitudePruning(ratio=0.999, scope=scope)
+    with pytest.raises(RunnerError, match=r"pruning.ratio=0.999 would empty [04]: .*nearest that works is") as error:
+        recipe.apply(network, 0.999, basis(network))
+    offered = float(str(error.value).split("pruning.ratio=")[2].rstrip("."))
+    assert offered == pytest.approx(most, abs=1e-4)
+    pruned = MagnitudePruning(ratio=offered, scope=scope).apply(network, offered, basis(network)).network
+    assert pruned[0].weight.any()
     assert pruned[4].weight.any()
-    with pytest.raises(RunnerError, match=r"would empty 4: .*pruning.ratio=0.9937"):
-        MagnitudePruning(ratio=0.999, scope="layer").apply(network, 0.999, basis(network))
 
 
 def test_skipped_layers_stay_and_a_name_that_matches_nothing_is_refused():

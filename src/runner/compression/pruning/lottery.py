@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from runner.compression.pruning.magnitude import MagnitudePruning
+from runner.compression.pruning.magnitude import MagnitudePruning, collapsed
 from runner.compression.pruning.recipe import Basis, Pruned
 from runner.compression.pruning.weights import with_zeros
 from runner.compression.structure import zeros
@@ -39,7 +39,7 @@ class LotteryPruning(MagnitudePruning):
                 "not kept: train in the same run (put fit before prune), or use pruning=magnitude."
             )
         masks = self.zeros(network, amount, basis)
-        return Pruned(with_zeros(basis.early, masks).train(network.training), (zeros.STEP,))
+        return Pruned(with_zeros(basis.early, masks).train(network.training), (zeros.STEP,), collapsed(masks))
 
     def rehearse(self, basis: Basis) -> Pruned:
         """See PruningRecipe.rehearse; there are no early weights yet."""

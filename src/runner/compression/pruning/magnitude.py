@@ -15,6 +15,9 @@ from runner.compression.pruning.weights import prunable, with_zeros
 from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
+# Below this share of its weights a layer hardly passes anything on.
+COLLAPSED = 0.01
+
 
 @dataclass(frozen=True)
 class MagnitudePruning(PruningRecipe):
@@ -57,22 +60,35 @@ class MagnitudePruning(PruningRecipe):
 
     def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
         """See PruningRecipe.apply."""
-        return Pruned(with_zeros(network, self.zeros(network, amount, basis)), (zeros.STEP,))
+        masks = self.zeros(network, amount, basis)
+        return Pruned(with_zeros(network, masks), (zeros.STEP,), collapsed(masks))
+
+
+def collapsed(masks: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """A warning where hardly anything is left of a layer (layer collapse: Tanaka et al., NeurIPS 2020)."""
+    left = {name: (int((~mask).sum()), mask.numel()) for name, mask in masks.items()}
+    thin = [f"{name} ({few:,} of {all_:,})" for name, (few, all_) in left.items() if few < COLLAPSED * all_]
+    if not thin:
+        return ()
+    return (f"Hardly any weights are left of {', '.join(thin[:4])}; pruning.scope=layer takes the same share of each.",)
 
 
 def _lowest(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
-    """Marks the share `amount` of all scores together, the lowest."""
-    flat = torch.cat([each.flatten() for each in scores.values()])
+    """Marks the share `amount` of all scores together, the lowest; the highest of each tensor stays in any case."""
+    tops = {name: float(each.max()) for name, each in scores.items()}
+    flat = torch.cat([_with_top(each).flatten() for each in scores.values()])
     count = round(amount * len(flat))
-    tops = {name: each.max() for name, each in scores.items()}
-    layer = min(tops, key=lambda name: float(tops[name]))
-    most = int((flat < tops[layer]).sum())
-    if count > most:
-        _refuse(layer, amount, most / len(flat))
+    if count > len(flat) - len(scores):
+        _refuse(min(tops, key=tops.__getitem__), amount, 1 - len(scores) / len(flat))
     mask = torch.zeros_like(flat, dtype=torch.bool)
     mask[flat.topk(count, largest=False, sorted=False).indices] = True
     parts = mask.split([each.numel() for each in scores.values()])
     return {name: part.view_as(scores[name]) for name, part in zip(scores, parts, strict=True)}
+
+
+def _with_top(scores: Tensor) -> Tensor:
+    """The scores, the highest of them above every other tensor's."""
+    return scores.flatten().index_fill(0, scores.argmax().view(1), float("inf"))
 
 
 def _lowest_of_each(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
@@ -93,5 +109,5 @@ def _refuse(name: str, amount: float, most: float) -> None:
     nearest = math.floor(most * 1e4) / 1e4
     raise RunnerError(
         f"pruning.ratio={amount:g} would empty {name.rpartition('.')[0] or name}: no weight of it would be left. "
-        f"The nearest that works is pruning.ratio={nearest:g}; pruning.scope=layer takes the same share of each layer."
+        f"The nearest that works is pruning.ratio={nearest:g}."
     )

@@ -41,11 +41,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Made:
-    """What a round made: the network on the CPU, its structure from the configured network on, and its numbers."""
+    """What a round made: the network on the CPU, its structure from the configured one on, its numbers, and remarks."""
 
     network: nn.Module
     structure: list[Step]
     measured: Measured
+    remarks: tuple[str, ...] = ()
 
 
 def dense(job: Job, basis: Basis) -> Made:
@@ -62,15 +63,16 @@ def make(job: Job, recipe: PruningRecipe, basis: Basis, before: Made, amount: fl
     """
     number = before.measured.round + 1
     pruned = recipe.apply(before.network, amount, basis)
-    if number == 1:
-        for remark in pruned.remarks:
+    for remark in pruned.remarks:
+        if remark not in before.remarks:
             console.print(remark, soft_wrap=True)
     steps = [*structure, *pruned.steps]
     before_tuning = job.monitored(pruned.network)
     job.task.structure = steps
     started, metrics = job.steps, tune(job, pruned.network, number)
     network = pruned.network.cpu().eval()
-    made = Made(network, steps, measure(job, network, number, amount, before_tuning, job.monitored(network)))
+    measured = measure(job, network, number, amount, before_tuning, job.monitored(network))
+    made = Made(network, steps, measured, pruned.remarks)
     keep(job, made, steps_taken=job.steps - started, metrics=metrics)
     return made
 
