@@ -66,7 +66,7 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
         datamodule, task = restore(config, record.path)
         if not paths:
             return own_rows(datamodule, task, exported)
-        answer = exported_network(exported) if exported is not None else batches(task)
+        answer = exported_network(exported, task) if exported is not None else batches(task)
         if exported is not None:
             datamodule.fix_shape()
         for path in paths:
@@ -89,7 +89,7 @@ def own_rows(datamodule: Any, task: Any, exported: Path | None) -> list[dict[str
     datamodule.setup()
     numbers = chosen()
     if exported is not None:
-        task.network = stand_in(exported_network(exported))
+        task.network = stand_in(exported_network(exported, task))
     samples = datamodule.splits["train"]
     outputs, targets = task(samples.rows[numbers]), samples.row_targets[numbers]
     rows = zip(numbers.tolist(), task.rows(outputs, targets), strict=True)
@@ -118,14 +118,18 @@ def batches(task: Any) -> Callable[[Any], Any]:
     return answer
 
 
-def exported_network(path: Path) -> Callable[[Any], Any]:
-    """An exported file over any number of inputs; raises RunnerError where it cannot be run here."""
+def exported_network(path: Path, task: Any) -> Callable[[Any], Any]:
+    """An exported file over any number of inputs; raises RunnerError where it cannot be run here.
+
+    `task` is the run's: files that hold weights alone take its network's structure.
+    """
     from runner.compression.formats import FORMATS, format_of, run_in_batches
+    from runner.compression.quantization.on_meta import without_values
 
     name = format_of(path)
     if FORMATS[name].missing:
         raise RunnerError(f"{path}: running it needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}")
-    program = FORMATS[name].load(path)
+    program = FORMATS[name].load(path, lambda: without_values(task.standalone()))
     return lambda inputs: run_in_batches(name, program, inputs, BATCH)
 
 

@@ -13,11 +13,16 @@ from runner.compression.compressed import CompressedNetwork
 from runner.compression.quantization.pt2e import artifact, openvino_runtime, package
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.verify import prove_integers
+from runner.compression.quantization.weight_only.file import load_packed, save_packed
+from runner.compression.quantization.weight_only.network import WeightOnlyNetwork
 from runner.errors import RunnerError, did_you_mean
 
 Program = Callable[[Tensor], Any]
+Build = Callable[[], nn.Module]
 # Kinds of program: not quantized; ranges known beforehand; measured as they come; some layers this way, some that.
 FLOAT, STATIC, DYNAMIC, BOTH = KINDS = ("float", "static", "dynamic", "static and dynamic")
+# Weights in few bits, or the whole network in another number format.
+WEIGHTS = "weight-only"
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Format:
         suffix: how its files end.
         modules: packages it needs, and `install`, how to get them.
         save: float network or None, compressed network or None, example batch, path.
-        load: path to a callable over input batches.
+        load: path, and a function that makes the dense network on the meta device, to a callable over input batches.
         batch: the one batch size its programs take; None for any.
         beside: endings of further files that belong to one, in place of `suffix`.
         kinds: the kinds of program it can hold.
@@ -38,7 +43,7 @@ class Format:
     modules: tuple[str, ...]
     install: str
     save: Callable[[nn.Module, CompressedNetwork | None, Tensor, Path], object]
-    load: Callable[[Path], Program]
+    load: Callable[[Path, Build], Program]
     batch: int | None = None
     beside: tuple[str, ...] = ()
     kinds: tuple[str, ...] = KINDS
@@ -82,19 +87,30 @@ def _save_openvino(network: nn.Module, compressed: CompressedNetwork | None, exa
     return kernels
 
 
+def _save_packed(network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    assert isinstance(compressed, WeightOnlyNetwork), "`kinds` lets nothing else come here"
+    return save_packed(compressed, path, {"input_shape": [*example.shape[1:]]})
+
+
 def _load_program(path: Path) -> Program:
     return artifact.load_program(path).program
 
 
+def _alone(load: Callable[[Path], Program]) -> Callable[[Path, Build], Program]:
+    """For files that hold the network as well as its weights."""
+    return lambda path, _: load(path)
+
+
 FORMATS: dict[str, Format] = {
-    "program": Format(".pt2", (), "", _save_program, _load_program),
-    "aot": Format(".aot.pt2", (), "", _save_aot, package.load_aot, batch=1),
+    "program": Format(".pt2", (), "", _save_program, _alone(_load_program), kinds=(*KINDS, WEIGHTS)),
+    "packed": Format(".packed", (), "", _save_packed, load_packed, kinds=(WEIGHTS,)),
+    "aot": Format(".aot.pt2", (), "", _save_aot, _alone(package.load_aot), batch=1),
     "executorch": Format(
         ".pte",
         ("executorch",),
         "pip install 'runner[executorch]'",
         _save_executorch,
-        package.load_executorch,
+        _alone(package.load_executorch),
         batch=1,
     ),
     "openvino": Format(
@@ -102,7 +118,7 @@ FORMATS: dict[str, Format] = {
         ("openvino", "onnx", "onnxscript"),
         openvino_runtime.INSTALL,
         _save_openvino,
-        openvino_runtime.load_openvino,
+        _alone(openvino_runtime.load_openvino),
         beside=(".bin",),
         kinds=(FLOAT, STATIC),
     ),
@@ -111,7 +127,7 @@ FORMATS: dict[str, Format] = {
         ("onnx", "onnxscript", "onnxruntime"),
         "pip install 'runner[onnx]'",
         _save_onnx,
-        package.load_onnx,
+        _alone(package.load_onnx),
         kinds=(FLOAT, STATIC, DYNAMIC),
     ),
 }
@@ -151,7 +167,8 @@ def chosen(names: str | list[str], lowering: str | None = None, kind: str = FLOA
             )
         if kind not in FORMATS[name].kinds:
             able = ", ".join(other for other, each in FORMATS.items() if kind in each.kinds)
-            raise RunnerError(f"export.formats: {name} cannot hold {kind} int8 programs; these can: {able}.")
+            what = {WEIGHTS: "weights in few bits", FLOAT: "float networks"}.get(kind, f"{kind} int8 programs")
+            raise RunnerError(f"export.formats: {name} cannot hold {what}; these can: {able}.")
     return list(names)
 
 

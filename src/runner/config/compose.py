@@ -167,6 +167,7 @@ def check(composed: Composed, known: Known) -> list[str]:
         *small_models.check_order(config),
         *small_models.check_factorization(config),
         *small_models.check_distillation(config),
+        *rules.check_pruning(config),
         *told,
     ]
     misfits = [

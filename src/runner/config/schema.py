@@ -114,9 +114,15 @@ class Task:
 
 @dataclass
 class Quantization:
-    kind: Annotated[str, one_of("none", "static", "dynamic", "qat")]
+    kind: Annotated[str, one_of("none", "static", "dynamic", "qat", "weight", "format", "sharing")]
     skip: list[str]
     max_drop: Annotated[float, at_least(0)]
+    bits: Annotated[int, Rule("2, 4 or 8", lambda value: value in (2, 4, 8))]
+    group_size: Annotated[int, at_least(1)] | None
+    activation: Annotated[str, one_of("float32", "bfloat16", "int8")]
+    rounding: Annotated[str, one_of("nearest", "mse", "gptq")]
+    clusters: Annotated[int, Rule("from 2 to 256", lambda value: 2 <= value <= 256)]
+    dtype: Annotated[str, one_of("bfloat16", "float16")]
 
 
 @dataclass
@@ -124,6 +130,22 @@ class Calibration:
     batches: Annotated[int, at_least(1)]
     batch_size: Annotated[int, at_least(1)]
     seed: Annotated[int, at_least(0)]
+
+
+@dataclass
+class Corrections:
+    equalize: bool
+    smooth: Annotated[float, share(one=True)] | None
+    adaround: bool | dict
+    bias_correction: bool
+
+
+@dataclass
+class AdaRound:
+    iterations: Annotated[int, at_least(1)]
+    batch_size: Annotated[int, at_least(1)]
+    lr: Annotated[float, above(0)]
+    regularization: Annotated[float, at_least(0)]
 
 
 @dataclass
@@ -155,6 +177,30 @@ class Distillation:
     share: Annotated[float, share(one=True)]
     temperature: Annotated[float, above(0)]
     weight: Annotated[float, at_least(0)]
+
+
+@dataclass
+class Pruning:
+    kind: Annotated[str, one_of("none", "magnitude", "semi_structured", "channel", "lottery")]
+    ratio: Annotated[float, share(one=False)] | None
+    macs: Annotated[float, share(one=False)] | None
+    importance: Annotated[str, one_of("l1", "l2", "bn_scale", "taylor")]
+    scope: Annotated[str, one_of("global", "layer")]
+    schedule: Annotated[str, one_of("one_shot", "iterative", "cubic")]
+    rounds: Annotated[int, at_least(1)]
+    multiple_of: Annotated[int, at_least(1)]
+    skip: list[str]
+    keep: Annotated[int, at_least(1)]
+    group: Annotated[int, at_least(2)]
+    rewind_epoch: Annotated[int, at_least(0)]
+    importance_batches: Annotated[int, at_least(1)]
+
+
+@dataclass
+class PruningFineTune:
+    epochs: Annotated[int, at_least(0)]
+    lr: Annotated[float, above(0)]
+    schedule: bool
 
 
 @dataclass
@@ -213,10 +259,14 @@ SECTIONS: dict[str, type] = {
     "optimizer": Optimizer,
     "quantization": Quantization,
     "quantization.calibration": Calibration,
+    "quantization.corrections": Corrections,
+    "quantization.corrections.adaround": AdaRound,
     "quantization.fine_tune": FineTune,
     "factorization": Factorization,
     "factorization.fine_tune": FactorizationFineTune,
     "distillation": Distillation,
+    "pruning": Pruning,
+    "pruning.fine_tune": PruningFineTune,
     "benchmark": Benchmark,
     "trainer": Trainer,
     "task": Task,
@@ -267,6 +317,7 @@ WORDS: dict[Any, str] = {
     float: "a number",
     str: "text",
     bool: "true or false",
+    dict: "settings in braces",
     type(None): "null",
 }
 NOUNS: dict[Any, str] = {int: "whole number", str: "name"}

@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 
 from runner.compression.formats import FORMATS, run_in_batches
-from runner.compression.quantization.pt2e.analysis import sqnr
+from runner.compression.quantization.on_meta import without_values
 from runner.compression.quantization.pt2e.artifact import save_program
 from runner.compression.quantization.pt2e.lower import CompiledProgram
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.verify import described, prove_integers
+from runner.compression.quantization.weight_only.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.measure.cpu import has_bfloat16
+from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import verdict
@@ -75,11 +77,14 @@ def collect(job: Job) -> Programs:
         programs[job.smaller] = CompiledProgram(job.float_network)
     if job.compressed is not None and job.compressed.compiled is not None:
         programs[job.compressed.title] = job.compressed.compiled
+    if isinstance(job.compressed, WeightOnlyNetwork):  # compiled, its weights are unfolded once and stay so
+        programs[f"{job.compressed.title}_eager"] = job.compressed.network
     kinds = named(job)
     for name, artifact in job.artifacts.items():
         kind, _, format_name = name.rpartition("_")
         if kind in kinds and format_name in TIMED:
-            programs[name] = FORMATS[format_name].load(job.record.path / artifact.path)
+            build = partial(without_values, job.float_network or network)
+            programs[name] = FORMATS[format_name].load(job.record.path / artifact.path, build)
     return programs
 
 

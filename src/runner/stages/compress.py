@@ -7,11 +7,12 @@ from torch import Tensor
 
 from runner.build import build
 from runner.compression.compressed import CompressedNetwork
-from runner.compression.formats import chosen, kind_of
+from runner.compression.formats import WEIGHTS, chosen, kind_of
 from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
+from runner.stages.quantization.corrections import note_corrections
 from runner.stages.quantization.fine_tune import fine_tune
 from runner.stages.quantization.mixed_precision import mix
 from runner.tracking.console import console
@@ -40,10 +41,11 @@ def compress(job: Job) -> None:
         compressed = mix(job, recipe, job.float_network, calibration, ready)
     else:
         tuned = partial(fine_tune, job)
-        compressed = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned))
+        compressed = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned, evaluate=job.monitored))
     job.compressed = job.task.network = compressed.eval()
     job.phase = "compressed"
     job.calibration = calibration
+    note_corrections(job, compressed.corrections)
     metrics, line = compressed.proof()
     job.metrics |= {f"{job.phase}/{name}": value for name, value in metrics.items()}
     console.print(line, soft_wrap=True)
@@ -75,6 +77,8 @@ def rehearse(job: Job) -> None:
     if "export" in job.config.stages and "backend" in settings:
         kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
         chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)
+    elif "export" in job.config.stages:
+        chosen(job.config.export.formats, kind=WEIGHTS)
 
 
 def trains_first(job: Job) -> bool:

@@ -1,18 +1,21 @@
 """Export: files that another process can load and run, each compared with the network it came from."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from runner.compression.formats import FLOAT, FORMATS, chosen, kind_of, run_in_batches
-from runner.compression.quantization.pt2e.analysis import sqnr
+from runner.compression.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
+from runner.compression.quantization.on_meta import without_values
 from runner.compression.quantization.pt2e.lower import obstacle
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
+from runner.compression.quantization.weight_only.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.job import Job
+from runner.measure.error import sqnr
 from runner.tracking.console import console
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
@@ -54,6 +57,8 @@ def lowering(job: Job) -> str | None:
 def kind(job: Job) -> str:
     """What kind of program this run exports; see `formats.KINDS`."""
     settings = job.config.quantization
+    if isinstance(job.compressed, WeightOnlyNetwork):
+        return WEIGHTS
     if not isinstance(job.compressed, QuantizedNetwork):
         return FLOAT
     return kind_of({settings.kind, *(settings.per_layer or {}).values()})
@@ -68,7 +73,8 @@ def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) 
     program = job.compressed.program if job.compressed is not None else network
     with torch.no_grad():
         wanted = program(example)
-        got = run_in_batches(name, FORMATS[name].load(path), example, len(example))
+        loaded = FORMATS[name].load(path, partial(without_values, network))
+        got = run_in_batches(name, loaded, example, len(example))
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if job.compressed is not None and job.compressed.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(job, example, wanted, got):

@@ -6,6 +6,7 @@ import torch
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.stages.cross_validate import cross_validate
+from runner.stages.pruning.early import keeping_early_weights
 from runner.stages.training.guide import guided
 from runner.tasks.divergence import DivergedError
 from runner.tracking import checkpoints
@@ -36,7 +37,7 @@ def fit(job: Job) -> None:
 
 def train(job: Job, *, validate: bool) -> None:
     """One training from start, or from where an interrupted one stopped, to its best weights."""
-    trainer = job.trainer(validate=validate)
+    trainer = job.trainer(validate=validate, extra=keeping_early_weights(job))
     with guided(job, job.task):
         if job.config.compile:
             job.task.network.compile()

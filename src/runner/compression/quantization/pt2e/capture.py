@@ -13,6 +13,8 @@ from torch.fx import GraphModule
 from runner.compression.quantization.pt2e.operators import label
 from runner.errors import RunnerError
 
+# Modules of these packages stand in quantized networks only.
+OWN = "runner.compression.quantization."
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s+(?P<code>[^\n]+)')
 _CAUSES = (
     (
@@ -63,7 +65,7 @@ def is_quantized(network: nn.Module) -> bool:
     """Whether quantize nodes, observers or quantized weights are found anywhere in `network`."""
     for module in network.modules():
         name = type(module).__module__
-        if name.startswith(("torchao.", "torch.ao.", f"{__package__}.")):
+        if name.startswith(("torchao.", "torch.ao.", OWN)):
             return True
         if isinstance(module, GraphModule):
             targets = (str(node.target) for node in module.graph.nodes if node.op == "call_function")

@@ -1,12 +1,12 @@
 """Which layers are quantized and how: skip lists and per-layer recipes by module name (globs) or type."""
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from torch import nn
 
 from runner.compression.quantization.pt2e.support import check_mixture
-from runner.errors import RunnerError, did_you_mean, join_errors
+from runner.compression.selection import matches, unknown
+from runner.errors import RunnerError, join_errors
 
 FLOAT = "float"
 
@@ -37,24 +37,6 @@ class Selection:
             own = [rules[pattern] for pattern, names in matched.items() if name in names]
             chosen[name] = own[-1] if own else chosen[name.rpartition(".")[0]] if name else recipe
         return chosen
-
-
-def matches(pattern: str, network: nn.Module) -> set[str]:
-    """The names of the modules in `network` that `pattern` (a glob over names, or a type's name) means."""
-    named = dict(network.named_modules())
-    return {
-        name
-        for name, module in named.items()
-        if (name and fnmatchcase(name, pattern)) or type(module).__name__ == pattern
-    }
-
-
-def unknown(pattern: str, network: nn.Module) -> str:
-    """What to say when `pattern` matches nothing: the nearest names and types."""
-    known = {name for name, _ in network.named_modules() if name}
-    known |= {type(module).__name__ for module in network.modules()}
-    near = did_you_mean(pattern, known) or f" Its modules: {', '.join(sorted(known)[:12])}."
-    return f"No layer of {type(network).__name__} is named, or is of type, {pattern!r}.{near}"
 
 
 def recipe_of(path: str, chosen: dict[str, str]) -> str:

@@ -1,0 +1,107 @@
+"""Networks in bfloat16 and float16: what the formats hold, what they cost, and no float32 copy on the way."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from runner.compression.quantization.number_formats import (
+    FormatRecipe,
+    build_in,
+    compare,
+    mapped,
+    number_format,
+    table,
+)
+from runner.errors import RunnerError
+
+
+def test_the_table_has_the_facts_of_torch() -> None:
+    half, brain, int8 = (number_format(dtype) for dtype in (torch.float16, torch.bfloat16, torch.int8))
+    assert (half.high, half.eps, half.smallest_normal) == (65504, 2**-10, 2**-14)
+    assert (brain.eps, brain.smallest_normal) == (2**-7, 2**-126)
+    assert brain.high == pytest.approx(3.39e38, rel=1e-2)
+    assert (int8.low, int8.high, int8.bits) == (-128, 127, 8)
+    assert [each.name for each in table()][:3] == ["float32", "float16", "bfloat16"]
+
+
+@pytest.mark.parametrize(("dtype", "title", "least"), [("bfloat16", "bf16", 35), ("float16", "fp16", 55)])
+def test_half_the_bytes_float32_in_and_out_and_the_error_in_figures(dtype, title, least, mixed, pictures) -> None:
+    small = FormatRecipe(dtype).apply(mixed, [pictures])
+    error = compare(mixed, small, pictures)
+    assert small.title == title
+    assert small(pictures).dtype == torch.float32
+    assert {each.dtype for each in small.network.parameters()} == {getattr(torch, dtype)}
+    assert error.sqnr_db > least
+    assert 0 < error.largest < 0.05
+    assert error.bytes - 8 == (error.float_bytes - 8) / 2  # one int64 counter stays as it is
+
+
+def test_the_network_that_was_given_stays_float32(mixed, pictures) -> None:
+    FormatRecipe().apply(mixed)
+    assert {each.dtype for each in mixed.parameters()} == {torch.float32}
+
+
+def test_weights_beyond_float16_are_refused_by_name_and_bfloat16_takes_them(mixed) -> None:
+    large = copy.deepcopy(mixed)
+    large.fc.weight.data[0, 0] = 1e6
+    with pytest.raises(RunnerError, match=r"fc\.weight.*quantization=bf16"):
+        FormatRecipe("float16").apply(large)
+    assert FormatRecipe().apply(large).title == "bf16"
+
+
+def test_activations_beyond_float16_are_refused(mixed, pictures) -> None:
+    with pytest.raises(RunnerError, match="activations leave the range of float16"):
+        FormatRecipe("float16").apply(mixed, [pictures * 1e5])
+
+
+def test_weights_that_vanish_are_told(mixed) -> None:
+    tiny = copy.deepcopy(mixed)
+    tiny.head.weight.data *= 1e-8
+    assert FormatRecipe("float16").apply(tiny).remarks == [
+        "100.0% of head.weight is too small for float16 and became 0"
+    ]
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(RunnerError, match="dtype=float8: one of bfloat16, float16"):
+        FormatRecipe("float8")
+
+
+class Positioned(nn.Module):
+    """A large layer, and a table that no state_dict keeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(512, 512)
+        self.register_buffer("positions", torch.arange(512.0) / 512, persistent=False)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.linear(rows + self.positions)
+
+
+@pytest.mark.parametrize("build", [lambda: nn.Sequential(nn.Linear(512, 512)), Positioned], ids=["plain", "table"])
+def test_a_network_built_in_bfloat16_never_holds_a_float32_copy(build, tmp_path, tensor_memory) -> None:
+    network = build()
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    state = mapped(tmp_path / "weights.pt")  # pages of a file, that Linux reads and drops as it likes
+    with tensor_memory() as memory:
+        built = build_in(torch.bfloat16, build, state)
+    assert {each.dtype for each in built.parameters()} == {torch.bfloat16}
+    rows = torch.randn(3, 512, dtype=torch.bfloat16)
+    assert torch.equal(built(rows), network.to(torch.bfloat16)(rows))
+    assert memory.largest_float == 512 * 512 * 2
+
+
+def test_weights_of_another_network_are_refused(mixed, tmp_path) -> None:
+    with pytest.raises(RunnerError, match=r"another network: stem\.weight"):
+        build_in(torch.bfloat16, lambda: nn.Linear(2, 2), mixed.state_dict())
+    with pytest.raises(RunnerError, match="bias not among them"):
+        build_in(torch.bfloat16, lambda: nn.Linear(2, 2), {"weight": torch.ones(2, 2)})
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(RunnerError, match="cannot be read as weights"):
+        build_in(torch.float16, lambda: nn.Linear(2, 2), tmp_path / "text")
+    torch.save([1], tmp_path / "list")
+    with pytest.raises(RunnerError, match="holds no state_dict"):
+        build_in(torch.float16, lambda: nn.Linear(2, 2), tmp_path / "list")
