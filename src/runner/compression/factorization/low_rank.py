@@ -41,7 +41,7 @@ class LowRank:
         skip: layers that stay, by name (globs) or type.
     """
 
-    rank: float = 0.25
+    rank: float = 0.5
     energy: float | None = None
     skip: Sequence[str] = ()
     kind = "low_rank"
