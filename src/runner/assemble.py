@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers.logger import Logger
-from torch import Tensor, nn
+from torch import nn
 
 from runner.build import build
 from runner.data.module import DataModule
@@ -50,26 +50,10 @@ def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module
     return task
 
 
-class Answering(nn.Module):
-    """A network that takes the inputs of a task's batches, whatever they are made of; it is no part of the task."""
-
-    def __init__(self, task: Task, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self._task = (task,)
-
-    def forward(self, inputs: Any) -> Tensor:
-        """What the task would get from the network."""
-        return self._task[0].answer(self.network, inputs)
-
-
-def as_network(task: Task, network: nn.Module) -> nn.Module:
-    """`network` answering to batches of `task`."""
-    return Answering(task, network)
-
-
 def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
     """Loads a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
+
+    A network that has taken some of the steps to that shape already takes the others only.
 
     Raises:
         RunnerError: the checkpoint is of another network.
@@ -78,7 +62,8 @@ def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
     if steps != task.structure:
         from runner.compression.structure.rebuild import rebuild
 
-        task.network = rebuild(task.network, steps)
+        taken = len(task.structure) if steps[: len(task.structure)] == task.structure else 0
+        task.network = rebuild(task.network, steps[taken:])
         task.structure = steps
     checkpoints.load_weights(task, content, path)
 

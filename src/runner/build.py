@@ -21,7 +21,7 @@ DECLARATIONS = {
     "data": ("kind", "tasks", "num_targets", "num_features", "num_nodes", "estimates_layers"),
     "model": ("takes", "tasks", "propagates"),
     "scheduler": ("interval", "monitor"),
-    "task": ("name", "takes", "readout", "num_outputs", "monitor", "monitor_mode"),
+    "task": ("name", "takes", "readout", "num_outputs", "outputs", "monitor", "monitor_mode"),
 }
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from runner.assemble import build_task
 from runner.build import build
+from runner.compression.structure.zeros import kept_by
 from runner.data.module import DataModule
 from runner.tasks.base import Task
+from runner.tasks.keep_zeros import KeepZeros
 from runner.tasks.pictures import Pictures
 from runner.tracking import checkpoints
 from runner.tracking.interruption import StopOnRequest, StopOnSignal
@@ -100,7 +102,9 @@ class Job:
             RunnerError: this machine or this network cannot do what the trainer was asked.
         """
         loggers = self.loggers if recording else []
-        callbacks = [*extra, *self.callbacks(validate=validate, recording=recording, folder=folder)]
+        # Before whatever averages weights.
+        zeros = [KeepZeros()] if kept_by(self.task.structure) else []
+        callbacks = [*zeros, *extra, *self.callbacks(validate=validate, recording=recording, folder=folder)]
         settings: dict[str, Any] = {
             "logger": loggers or False,
             "callbacks": callbacks,

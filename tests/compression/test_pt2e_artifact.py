@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.artifact import inspect_program, load_program, save_program
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.package import (
@@ -24,6 +23,7 @@ from runner.compression.quantization.pt2e.package import (
 )
 from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from torch import nn
 from runner.cli import main
 from runner.compression.formats import run_in_batches
 from runner.compression.quantization.pt2e import package
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.package import load_executorch, save_executorch
 from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 from runner.tracking.result import RunResult
 
 pytest.importorskip("executorch", reason="needs pip install 'runner[executorch]'")

@@ -11,7 +11,6 @@ from torchao.quantization.pt2e import move_exported_model_to_eval, move_exported
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
 from runner.compression.quantization.pt2e import modes
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.capture import capture
 from runner.compression.quantization.pt2e.observers import Numerics
 from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork
@@ -19,6 +18,7 @@ from runner.compression.quantization.pt2e.quantizers import build
 from runner.compression.quantization.pt2e.recipes import QATRecipe, Recipe
 from runner.compression.quantization.pt2e.selection import Selection
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 
 BATCH_NORM, DROPOUT = torch.ops.aten.batch_norm.default, torch.ops.aten.dropout.default
 

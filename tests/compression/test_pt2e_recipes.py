@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from runner.compression.quantization.pt2e import convert as conversion
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.capture import capture
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.observers import Numerics
@@ -21,6 +20,7 @@ from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecip
 from runner.compression.quantization.pt2e.selection import Selection
 from runner.compression.quantization.pt2e.verify import prove
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 
 
 def test_static_reaches_every_operator_and_all_macs(

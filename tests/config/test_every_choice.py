@@ -31,7 +31,9 @@ def users_files(tmp_path_factory):
         (folder / "images" / name).mkdir(parents=True)
         for number in range(IMAGES_A_CLASS):
             Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / "images" / name / f"{number}.png")
-    return {"FILE": str(folder / "table.csv"), "COLUMN": "y", "PATH": str(folder / "images")}
+    (folder / "run").mkdir()
+    places = {"FILE": folder / "table.csv", "PATH": folder / "images", "RUN": folder / "run"}
+    return {"COLUMN": "y", **{name: str(place) for name, place in places.items()}}
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.relative_to(CONF).with_suffix("").as_posix())
@@ -70,6 +72,10 @@ def test_its_command_composes_and_everything_builds(path, users_files):
     build_trainer(config)
     if config.quantization.kind != "none":
         assert build(config, "quantization.recipe").kind == config.quantization.kind
+    if config.factorization.kind != "none":
+        assert build(config, "factorization.recipe").kind == config.factorization.kind
+    if config.distillation.kind != "none":
+        build(config, "distillation.recipe")
 
 
 def its_sweep_can_run(overrides):

@@ -13,12 +13,12 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from runner.build import build
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
 from runner.config import catalog
 from runner.config.compose import compose
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 
 DIGITS = ("data=digits",)
 TABLE = ("data=diabetes",)

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.config import resolvers
 from runner.errors import RunnerError
-from runner.tracking.run_directory import RunDirectory
+from runner.tracking.run_directory import RunDirectory, owner
 
 DESCRIPTION = (
     "Predicts for image files, the rows of CSV files, lines of text or graphs as JSON, with the best weights of a run. "
@@ -59,7 +59,7 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     resolvers.register()
     record, exported = RunDirectory(run), None
     if not run.is_dir():
-        record, exported = owner(run), run
+        record, exported = owner(run, "which say how inputs are read"), run
     config = record.config()
     rows: list[dict[str, Any]] = []
     with plugins(list(config.runner.plugins)), torch.inference_mode():
@@ -105,23 +105,6 @@ def stand_in(program: Callable[[Any], Any]) -> Any:
             return program(inputs)
 
     return Program()
-
-
-def owner(artifact: Path) -> RunDirectory:
-    """The run directory that an exported file lies in: it knows how inputs are read and what outputs mean.
-
-    Raises:
-        RunnerError: there is no such file, or it was moved away from its run.
-    """
-    if not artifact.exists():
-        raise RunnerError(f"{artifact}: there is no such run directory or artifact.")
-    for folder in artifact.resolve().parents:
-        if (folder / "config.yaml").is_file() and (folder / "status.json").is_file():
-            return RunDirectory(folder)
-    raise RunnerError(
-        f"{artifact}: lies in no run directory. Predicting needs the run's config.yaml and checkpoint beside it, "
-        "which say how inputs are read; copy the whole run directory."
-    )
 
 
 def batches(task: Any) -> Callable[[Any], Any]:

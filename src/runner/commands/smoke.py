@@ -100,7 +100,7 @@ def run(jobs: Sequence[SweepJob], config_dir: str | None) -> Sweep:
     now = datetime.now()
     sweep = Sweep(Path("outputs") / "smoke" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}", ["smoke"])
     settings: dict[str, Any] = {"skip_done": True, "retry_failed": False, "on_error": "continue", "search": None}
-    plan = Plan(["smoke"], config_dir, settings, {}, sweep.path, True, list(jobs), [])
+    plan = Plan(["smoke"], config_dir, settings, {}, None, sweep.path, True, list(jobs), [])
     with sweep.locked(), offline():
         Runner(plan, sweep, InProcess()).run(enter(sweep, jobs))
     return sweep

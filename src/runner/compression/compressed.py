@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from runner.compression.quantization.corrections.corrections import Step
     from runner.compression.quantization.pt2e.lower import CompiledProgram
 
 
@@ -15,11 +16,13 @@ class CompressedNetwork(nn.Module, ABC):
     Attributes:
         title: names its files and its rows in tables: int8, int4, bf16.
         recipe: how it was made: static, dynamic, qat, weight, …
+        corrections: what was done to it beforehand, so that rounding harms less, and what each brought.
         compiled: what this machine runs in its place, once `lower` was called; None before, and where it cannot.
     """
 
     title: str
     recipe: str
+    corrections: "tuple[Step, ...]" = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, overrides, resolvers, rules, schema
+from runner.config import catalog, overrides, resolvers, rules, schema, small_models
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -35,7 +35,7 @@ class Composed:
 
     Attributes:
         chosen: configuration group to the file chosen of it.
-        sweep, launcher: the sections of that name, plain.
+        sweep, launcher, compression: the sections of that name, plain.
     """
 
     config: DictConfig
@@ -45,6 +45,7 @@ class Composed:
     sweep_directory: Path
     sweep: dict[str, Any] = field(default_factory=dict)
     launcher: dict[str, Any] = field(default_factory=dict)
+    compression: dict[str, Any] = field(default_factory=dict)
 
 
 def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
@@ -66,6 +67,8 @@ def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
         raise RunnerError(refusal(error, known)) from None
     if several := [each.text for each in parsed if each.key == "sweep" and each.value != "default"]:
         raise RunnerError(f"{several[0]} is many runs: add -m.")
+    if composed.compression.get("goal"):
+        raise RunnerError("compression.goal chooses among the recipes of a sweep: add -m sweep=compression.")
     return composed
 
 
@@ -158,9 +161,13 @@ def check(composed: Composed, known: Known) -> list[str]:
         return [*incomplete, *unknown]
     messages = [
         *unknown,
-        *schema.check_types({**config, "sweep": composed.sweep, "launcher": composed.launcher}),
+        *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}),
         *rules.check_stages(config),
         *rules.check_quantization(config),
+        *small_models.check_order(config),
+        *small_models.check_factorization(config),
+        *small_models.check_distillation(config),
+        *rules.check_pruning(config),
         *told,
     ]
     misfits = [

@@ -31,6 +31,7 @@ def register() -> None:
     table: dict[str, Callable[..., Any]] = {
         "run_directory": _directory.get,
         "stages": stages,
+        "remaining": remaining,
         "folder_classes": discovery.count_classes_in_folder,
         "csv_features": remembered(discovery.count_features),
         "csv_classes": remembered(discovery.count_classes_in_column),
@@ -43,6 +44,11 @@ def stages(*compression: Sequence[str]) -> list[str]:
     """All stages of a run, given those that each kind of compression adds."""
     added = [stage for each in compression for stage in each]
     return ["fit", "test", *added, *(["export", "benchmark"] if added else [])]
+
+
+def remaining(macs: float | None, ratio: float) -> float:
+    """The share of a network that channel pruning leaves: of multiply-accumulates, or of channels going in and out."""
+    return 1 - macs if macs is not None else (1 - ratio) ** 2
 
 
 def remembered(count: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.compression.quantization.pt2e import support
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, Config, Run, show
+from runner.config.schema import SECTIONS, AdaRound, Config, Run, show
 from runner.errors import RunnerError, did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
@@ -180,6 +180,57 @@ def check_quantization(config: Config) -> Iterator[str]:
         support.check_mixture(kind, quantization["per_layer"] or {})
     except RunnerError as error:
         yield f"quantization: {error}"
+    yield from check_corrections(kind, quantization.get("corrections"))
+
+
+def check_corrections(kind: str, corrections: Any) -> Iterator[str]:
+    """The corrections mean something under the recipe, and AdaRound knows its settings."""
+    if not isinstance(corrections, dict):
+        return
+    chosen = [name for name in support.CORRECTIONS["static"] if corrections.get(name) not in (None, False)]
+    try:
+        support.check_corrections(kind, chosen)
+    except RunnerError as error:
+        yield f"quantization.{error}"
+    settings = corrections.get("adaround")
+    for key in settings if isinstance(settings, dict) else ():
+        if key not in (known := AdaRound.__dataclass_fields__):
+            yield (
+                f"quantization.corrections.adaround.{key}: there is no such key.{did_you_mean(str(key), known)} "
+                f"Known: {', '.join(known)}."
+            )
+
+
+def check_pruning(config: Config) -> Iterator[str]:
+    """Pruning suits the data and what happens around it; the stage prune has a recipe, and comes before compress."""
+    pruning, stages = config["pruning"], config["stages"] or []
+    kind = pruning["kind"]
+    if kind == "none":
+        if "prune" in stages:
+            yield "The stage prune needs a recipe: add pruning=channel (see: runner list pruning)."
+        return
+    if "prune" in stages and "compress" in stages[: stages.index("prune")]:
+        yield "stages: compress comes before prune, and a quantized program cannot be pruned; put prune first."
+    if config["compile"]:
+        yield "compile=true trains a compiled network, which cannot be pruned: leave it out with pruning."
+    if kind == "channel" and str(config["data"].get("kind")).startswith("graph"):
+        yield (
+            "pruning=channel: Torch-Pruning traces networks of one tensor, and networks over graphs take several; use "
+            "pruning=magnitude."
+        )
+    if kind != "channel" and pruning["importance"] == "bn_scale":
+        yield (
+            f"pruning.importance=bn_scale: batch norm scales whole channels, and pruning={kind} takes single weights: "
+            "use it with pruning=channel, or l1, l2 or taylor."
+        )
+    if kind == "semi_structured" and pruning["keep"] >= pruning["group"]:
+        yield (
+            f"pruning.keep={pruning['keep']}: must be below pruning.group={pruning['group']}; sparse tensor cores "
+            "take 2 of 4."
+        )
+    epoch, epochs = pruning.get("rewind_epoch"), config["trainer"].get("max_epochs")
+    if epoch is not None and isinstance(epochs, int) and epoch > epochs:
+        yield f"pruning.rewind_epoch={epoch}: training has trainer.max_epochs={epochs} epochs; go back to one of them."
 
 
 def sees_all(config: Config) -> bool:

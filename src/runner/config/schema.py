@@ -133,11 +133,74 @@ class Calibration:
 
 
 @dataclass
+class Corrections:
+    equalize: bool
+    smooth: Annotated[float, share(one=True)] | None
+    adaround: bool | dict
+    bias_correction: bool
+
+
+@dataclass
+class AdaRound:
+    iterations: Annotated[int, at_least(1)]
+    batch_size: Annotated[int, at_least(1)]
+    lr: Annotated[float, above(0)]
+    regularization: Annotated[float, at_least(0)]
+
+
+@dataclass
 class FineTune:
     epochs: Annotated[int, at_least(1)]
     lr: Annotated[float, above(0)]
     observers_after: Annotated[int, at_least(0)] | None
     batch_norm_after: Annotated[int, at_least(0)] | None
+
+
+@dataclass
+class Factorization:
+    rank: Annotated[float, above(0)]
+    energy: Annotated[float, Rule("above 0 and up to 1", lambda value: 0 < value <= 1)] | None
+    multiplier: Annotated[int, at_least(1)]
+    least_channels: Annotated[int, at_least(1)]
+    skip: list[str]
+
+
+@dataclass
+class FactorizationFineTune:
+    epochs: Annotated[int, at_least(0)]
+    lr: Annotated[float, above(0)]
+
+
+@dataclass
+class Distillation:
+    teacher: str | None
+    share: Annotated[float, share(one=True)]
+    temperature: Annotated[float, above(0)]
+    weight: Annotated[float, at_least(0)]
+
+
+@dataclass
+class Pruning:
+    kind: Annotated[str, one_of("none", "magnitude", "semi_structured", "channel", "lottery")]
+    ratio: Annotated[float, share(one=False)] | None
+    macs: Annotated[float, share(one=False)] | None
+    importance: Annotated[str, one_of("l1", "l2", "bn_scale", "taylor")]
+    scope: Annotated[str, one_of("global", "layer")]
+    schedule: Annotated[str, one_of("one_shot", "iterative", "cubic")]
+    rounds: Annotated[int, at_least(1)]
+    multiple_of: Annotated[int, at_least(1)]
+    skip: list[str]
+    keep: Annotated[int, at_least(1)]
+    group: Annotated[int, at_least(2)]
+    rewind_epoch: Annotated[int, at_least(0)]
+    importance_batches: Annotated[int, at_least(1)]
+
+
+@dataclass
+class PruningFineTune:
+    epochs: Annotated[int, at_least(0)]
+    lr: Annotated[float, above(0)]
+    schedule: bool
 
 
 @dataclass
@@ -151,12 +214,19 @@ class Benchmark:
 @dataclass
 class Sweep:
     grid: list[str]
+    recipes: list[str]
     train_once: bool
     teacher: list[str]
     skip_done: bool
     retry_failed: bool
     on_error: Annotated[str, one_of("continue", "stop")]
     on_invalid: Annotated[str, one_of("refuse", "skip")]
+
+
+@dataclass
+class Goal:
+    max_drop: Annotated[float, at_least(0)]
+    minimise: Annotated[str, one_of("size", "latency")]
 
 
 @dataclass
@@ -189,11 +259,19 @@ SECTIONS: dict[str, type] = {
     "optimizer": Optimizer,
     "quantization": Quantization,
     "quantization.calibration": Calibration,
+    "quantization.corrections": Corrections,
+    "quantization.corrections.adaround": AdaRound,
     "quantization.fine_tune": FineTune,
+    "factorization": Factorization,
+    "factorization.fine_tune": FactorizationFineTune,
+    "distillation": Distillation,
+    "pruning": Pruning,
+    "pruning.fine_tune": PruningFineTune,
     "benchmark": Benchmark,
     "trainer": Trainer,
     "task": Task,
     "expected": Expected,
+    "compression.goal": Goal,
     "sweep": Sweep,
     "sweep.search": Search,
     "launcher": Launcher,
@@ -239,6 +317,7 @@ WORDS: dict[Any, str] = {
     float: "a number",
     str: "text",
     bool: "true or false",
+    dict: "settings in braces",
     type(None): "null",
 }
 NOUNS: dict[Any, str] = {int: "whole number", str: "name"}

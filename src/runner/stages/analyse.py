@@ -52,7 +52,7 @@ def flat(report: LayerReport) -> dict[str, Any]:
 def add_sensitivity(job: Job, rows: list[dict[str, Any]]) -> None:
     """The monitored metric with only this layer rounded, and with all but this one, for every row."""
     assert isinstance(job.compressed, QuantizedNetwork)
-    simulated = SimulatedNetwork(job.compressed.prepared)
+    simulated = SimulatedNetwork(job.compressed.prepared, job.compressed.learned)
     found = measure_sensitivity(simulated, job.monitored)
     by_layer = {each.layer: each for each in found.layers}
     for row in rows:

@@ -10,7 +10,6 @@ from torch.fx import GraphModule
 
 from runner.compression.formats import FORMATS, run_in_batches
 from runner.compression.quantization.on_meta import without_values
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.artifact import save_program
 from runner.compression.quantization.pt2e.lower import CompiledProgram
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
@@ -19,6 +18,7 @@ from runner.compression.quantization.weight_only.network import WeightOnlyNetwor
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.measure.cpu import has_bfloat16
+from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
@@ -60,6 +60,7 @@ def benchmark(job: Job) -> None:
     for name, (share, decibel) in agreement.items():
         job.metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
     job.metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
+    job.metrics |= gains(named(job)[-1], rows, sizes)
     path = job.record.path / "artifacts" / "benchmark.json"
     write_json(path, findings.as_json())
     job.keep("benchmark", path)
@@ -163,6 +164,17 @@ def sizes_on_disk(job: Job) -> dict[str, int]:
     if job.smaller is not None and job.float_network is not None:
         keep_program(job, job.smaller, job.float_network)
     return {name: each.bytes for name, each in job.artifacts.items() if name.startswith(tuple(named(job)))}
+
+
+def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
+    """How many times smaller than the float program, and faster than the compiled one, a network has become; `name` is
+    what it is called in the end, and of several files of it the smallest counts."""
+    files = [size for file, size in sizes.items() if file.startswith(f"{name}_")]
+    found = {"gain/size": sizes["float_program"] / min(files)} if files and name != "float" else {}
+    for batch, row in rows.items():
+        if name in row:
+            found[f"gain/speed/batch_{batch}"] = row["compiled"].median_ms / row[name].median_ms
+    return found
 
 
 def keep_program(job: Job, name: str, network: nn.Module) -> None:

@@ -12,6 +12,7 @@ from runner.compression.quantization.pt2e.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job import Job
+from runner.stages.quantization.corrections import note_corrections
 from runner.stages.quantization.fine_tune import fine_tune
 from runner.stages.quantization.mixed_precision import mix
 from runner.tracking.console import console
@@ -40,10 +41,11 @@ def compress(job: Job) -> None:
         compressed = mix(job, recipe, job.float_network, calibration, ready)
     else:
         tuned = partial(fine_tune, job)
-        compressed = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned))
+        compressed = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned, evaluate=job.monitored))
     job.compressed = job.task.network = compressed.eval()
     job.phase = "compressed"
     job.calibration = calibration
+    note_corrections(job, compressed.corrections)
     metrics, line = compressed.proof()
     job.metrics |= {f"{job.phase}/{name}": value for name, value in metrics.items()}
     console.print(line, soft_wrap=True)

@@ -6,6 +6,7 @@ import statistics
 import pytorch_lightning as pl
 
 from runner.job import Job
+from runner.stages.training.guide import guided
 from runner.tracking.console import console
 
 FILE = "cross_validation.json"
@@ -42,5 +43,7 @@ def run_fold(job: Job, index: int, folds: int) -> dict[str, float]:
     pl.seed_everything(job.config.seed, workers=True, verbose=False)
     job.datamodule.use_fold(index, folds)
     trainer = job.trainer(recording=False)
-    trainer.fit(job.new_task(), datamodule=job.datamodule)
+    task = job.new_task()
+    with guided(job, task):
+        trainer.fit(task, datamodule=job.datamodule)
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}

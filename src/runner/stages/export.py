@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from runner.compression.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
 from runner.compression.quantization.on_meta import without_values
-from runner.compression.quantization.pt2e.analysis import sqnr
 from runner.compression.quantization.pt2e.lower import obstacle
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.support import back_end
 from runner.compression.quantization.weight_only.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.job import Job
+from runner.measure.error import sqnr
 from runner.tracking.console import console
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.

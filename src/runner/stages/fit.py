@@ -6,7 +6,8 @@ import torch
 from runner.errors import RunnerError
 from runner.job import Job
 from runner.stages.cross_validate import cross_validate
-from runner.stages.training.guide import guide_for
+from runner.stages.pruning.early import keeping_early_weights
+from runner.stages.training.guide import guided
 from runner.tasks.divergence import DivergedError
 from runner.tracking import checkpoints
 from runner.tracking.console import console
@@ -36,12 +37,11 @@ def fit(job: Job) -> None:
 
 def train(job: Job, *, validate: bool) -> None:
     """One training from start, or from where an interrupted one stopped, to its best weights."""
-    trainer = job.trainer(validate=validate)
-    job.task.guide = guide_for(job, job.task.network)
-    if job.config.compile:
-        job.task.network.compile()
-    go(job, trainer)
-    job.task.guide = None
+    trainer = job.trainer(validate=validate, extra=keeping_early_weights(job))
+    with guided(job, job.task):
+        if job.config.compile:
+            job.task.network.compile()
+        go(job, trainer)
     job.steps = trainer.global_step
     # What an interrupted run made smaller or fine-tuned began from weights that nobody kept.
     checkpoints.forget_after(job.record.path)

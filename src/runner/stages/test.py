@@ -21,5 +21,15 @@ def test(job: Job) -> None:
     prefix = f"{job.phase}/"
     metrics = {name.replace("test/", prefix): value for name, value in trainer.callback_metrics.items()}
     job.collect(metrics, prefix)
+    note_validation(job)
     for logger in job.loggers:
         logger.log_metrics({name: float(value) for name, value in metrics.items()})
+
+
+def note_validation(job: Job) -> None:
+    """The monitored metric on validation data, of the smaller network and of the one it was made of: recipes are
+    chosen by these, so that test data chooses nothing."""
+    name = job.config.task.monitor
+    if job.dense_network is not None and f"baseline/{name}" not in job.metrics:
+        job.metrics[f"baseline/{name}"] = job.monitored(job.dense_network)
+    job.metrics[f"{job.phase}/{name}"] = job.monitored(job.task.network)

@@ -74,18 +74,15 @@ class Planner:
         return split(hydra_config(self.directories, [each.text for each in parsed]), [])
 
 
-def combined(planner: Planner, whole: Sequence[Override], shared_grid: Sequence[Override]) -> list[SweepJob]:
-    """Every combination; with `shared_grid` the others are trained once, and the grid starts from their weights."""
-    outer = [each for each in whole if each not in shared_grid]
-    varying = [each.key for each in whole if each.sweeps]
+def combined(planner: Planner, outer: Sequence[Override], shared: Sequence[Sequence[Override]] = ()) -> list[SweepJob]:
+    """Every combination; each is trained once for those in `shared`, which start from its weights."""
+    varying = [each.key for each in outer if each.sweeps] + [each.key for inner in shared for each in inner]
     jobs: list[SweepJob] = []
     for combination in product(outer, planner):
         trained = planner.job(len(jobs), combination, varying)
         jobs.append(trained)
-        if shared_grid:
-            for inner in product(shared_grid, planner):
-                job = planner.job(len(jobs), [*combination, *inner], varying, needs=trained.number)
-                jobs.append(job)
+        for inner in shared:
+            jobs.append(planner.job(len(jobs), [*combination, *inner], varying, needs=trained.number))
     return jobs
 
 

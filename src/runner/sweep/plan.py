@@ -1,6 +1,7 @@
 """The jobs of a sweep, every one composed and checked before the first of them starts."""
 
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from runner.config import overrides
 from runner.config.compose import examine, raise_all
 from runner.config.overrides import Override
 from runner.errors import RunnerError
-from runner.sweep.jobs import Planner, SweepJob, combined
+from runner.sweep.jobs import Planner, SweepJob, combined, product
 from runner.sweep.teaching import taught
 from runner.tracking.identity import AROUND_RUNS
 
@@ -24,6 +25,10 @@ INSTEAD = {
 }
 
 
+# Groups whose choices make a trained network small.
+METHODS = ("pruning", "factorization", "distillation", "quantization")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a command line with `-m` asks for.
@@ -32,6 +37,7 @@ class Plan:
         command: the overrides that decide what runs, presets included.
         directory: where Hydra's settings want the sweep.
         chosen_place: whether the user named that place.
+        goal: what is looked for among the recipes; see `sweep.goal`.
         space: the overrides with several values, for a search.
     """
 
@@ -39,6 +45,7 @@ class Plan:
     config_dir: str | None
     sweep: dict[str, Any]
     launcher: dict[str, Any]
+    goal: dict[str, Any] | None
     directory: Path
     chosen_place: bool
     jobs: list[SweepJob]
@@ -58,42 +65,79 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
     raise_all(examine(around, planner.known, planner.compose)[1])
     settings = planner.settings(around)
     own = [each for each in parsed if section(each) not in AROUND_RUNS and not each.key.startswith("hydra.")]
+    recipes = recipes_of(settings.sweep["recipes"], own)
     grid, wrong = overrides.parse(settings.sweep["grid"])
     raise_all(wrong)
     given = {each.key for each in own}
     grid = [each for each in grid if each.key not in given]
     whole = [*own, *grid]
     space = [each for each in whole if each.sweeps]
-    once = settings.sweep["train_once"] or settings.sweep["teacher"]
-    place = planner.settings([*around, *first_values(own if once else whole, planner)])
+    goal = settings.compression["goal"]
+    if goal and not recipes:
+        raise RunnerError("compression.goal chooses among recipes: add sweep=compression, or sweep.recipes=[…].")
+    place = planner.settings([*around, *first_values(naming(whole, own, settings.sweep), planner)])
     return Plan(
-        command=[each.text for each in whole],
+        command=[*(each.text for each in whole), *(" ".join(each.text for each in recipe) for recipe in recipes)],
         config_dir=config_dir,
         sweep=settings.sweep,
         launcher=settings.launcher,
         directory=place.sweep_directory,
         chosen_place=any(each.key == "hydra.sweep.dir" for each in around),
-        jobs=expand(planner, whole, grid, settings.sweep),
+        goal=goal,
+        jobs=expand(planner, own, grid, recipes, settings.sweep),
         space=space,
     )
 
 
+def recipes_of(texts: Sequence[str], own: Sequence[Override]) -> list[list[Override]]:
+    """The recipes of a sweep; what the command line says wins over them.
+
+    Raises:
+        RunnerError: a recipe that is no set of overrides.
+    """
+    given = {each.key for each in own}
+    recipes = []
+    for text in texts:
+        parsed, wrong = overrides.parse(shlex.split(text))
+        raise_all([f"sweep.recipes: {each}" for each in wrong])
+        recipes.append([each for each in parsed if each.key not in given])
+    return [each for number, each in enumerate(recipes) if each and each not in recipes[:number]]
+
+
 def expand(
-    planner: Planner, whole: Sequence[Override], grid: Sequence[Override], sweep: Mapping[str, Any]
+    planner: Planner,
+    own: Sequence[Override],
+    grid: Sequence[Override],
+    recipes: Sequence[Sequence[Override]],
+    sweep: Mapping[str, Any],
 ) -> list[SweepJob]:
     """The jobs that the settings of a sweep ask for; none where a search makes them.
 
     Raises:
         RunnerError: settings that exclude each other.
     """
-    for other in ("search", "train_once"):
+    for other in ("search", "train_once", "recipes"):
         if sweep["teacher"] and sweep[other]:
             raise RunnerError(f"sweep.teacher and sweep.{other} exclude each other; take one of them back.")
     if sweep["search"]:
         return []
     if sweep["teacher"]:
-        return taught(planner, whole, sweep["teacher"])
-    return combined(planner, whole, grid if sweep["train_once"] else [])
+        return taught(planner, [*own, *grid], sweep["teacher"])
+    if not (sweep["train_once"] or sweep["recipes"]):
+        return combined(planner, [*own, *grid])
+    # Whoever names methods compares these, in place of the preset's, and none of them needs a training of its own.
+    named = [each for each in own if each.sweeps and each.key in METHODS]
+    shared = product(named, planner) if named else list(recipes)
+    if grid:
+        shared = [[*one, *other] for one in shared or [[]] for other in product(grid, planner)]
+    return combined(planner, [each for each in own if each not in named], shared)
+
+
+def naming(whole: Sequence[Override], own: Sequence[Override], sweep: Mapping[str, Any]) -> list[Override]:
+    """The overrides that name a sweep: of one whose grid shares a training only what the grid does not say."""
+    if sweep["teacher"]:
+        return [each for each in own if section(each) != "distillation"]
+    return list(own if sweep["train_once"] else whole)
 
 
 def first_values(parsed: Sequence[Override], planner: Planner) -> list[Override]:

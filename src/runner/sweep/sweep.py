@@ -61,6 +61,7 @@ class Runner:
         self.progress = Progress(record, self.jobs)
         self.flying: dict[Future[int], int] = {}
         self.stopped = False
+        self.goal_met = True
 
     def run(self, jobs: Sequence[SweepJob]) -> None:
         """Runs all that have to; first those that others need."""
@@ -68,6 +69,11 @@ class Runner:
         self.announce(len(jobs), sum(self.record.refresh(job.number) == DONE for job in jobs))
         with self.session():
             self.wave([job for job in jobs if job.needs is None])
+            if self.planned.goal:
+                from runner.sweep.goal import pursue
+
+                self.goal_met = pursue(self.planned, self.record, self, jobs)
+                return
             self.wave(ready for job in jobs if job.needs is not None and (ready := self.ready(job)))
 
     @contextmanager
@@ -182,4 +188,7 @@ def close(record: Sweep, runner: Runner) -> int:
     """The table of all results, what failed, and how to see more."""
     entries = [record.entries[number] for number in runner.jobs]
     show(record, entries)
-    return EXIT_JOBS_FAILED if any(entry.state != DONE for entry in entries) else 0
+    undone = any(entry.state != DONE for entry in entries)
+    # A recipe that broke is an answer too, where another one was looked for and found.
+    failed = not runner.goal_met if runner.planned.goal else undone
+    return EXIT_JOBS_FAILED if failed else 0

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from runner.config import overrides
 from runner.config.compose import raise_all
 from runner.config.overrides import Override
+from runner.config.small_models import SWEEP
 from runner.sweep.jobs import TEACHER, Planner, SweepJob, product
 
-# In place of the teacher's run directory, as long as there is none.
-SWEEP = "sweep"
 # What only students have: a teacher is trained like any network, by itself and with the run's own seed.
 STUDENTS_ONLY = ("distillation", "pruning", "factorization", "quantization", "seed")
 

@@ -1,7 +1,7 @@
 """Figures as pure functions: numbers in, a matplotlib Figure out; nothing here opens a window or keeps state."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -227,4 +227,33 @@ def layer_errors(layers: Sequence[str], sqnr_db: Sequence[float]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("output SQNR [dB]")
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def pruning_rounds(
+    relative: Mapping[str, Sequence[float]], metrics: Mapping[str, Sequence[float]], name: str
+) -> Figure:
+    """What pruning cost and saved, round after round, the dense network first.
+
+    Args:
+        relative: costs as shares of the dense network's, by what they are.
+        metrics: values of the monitored metric, by when they were measured; `name` is what it is called.
+    """
+    figure = Figure(figsize=(6.3, 5.2), dpi=110, layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True)
+    for (label, values), (color, style) in zip(metrics.items(), ((GREY, "v:"), (BLUE, "o-")), strict=False):
+        upper.plot(values, style, color=color, label=label)
+    upper.set_ylabel(name)
+    looks = ((ORANGE, "s-"), (BLUE, "o--"), (GREEN, "^-"), (RED, "d-"))
+    for (label, values), (color, style) in zip(relative.items(), looks, strict=False):
+        lower.plot(values, style, color=color, label=label, alpha=0.8)
+    lower.set_ylim(0, max(1.05, *(1.05 * value for values in relative.values() for value in values)))
+    lower.set_ylabel("share of the dense network's")
+    lower.set_xlabel("round")
+    count = len(next(iter(relative.values())))
+    lower.set_xticks(range(count), ["dense", *map(str, range(1, count))])
+    for axes in (upper, lower):
+        axes.legend(fontsize=8, frameon=False)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
     return figure

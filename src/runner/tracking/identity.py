@@ -21,8 +21,9 @@ MACHINE_SETTINGS = (
     "callbacks.learning_rate",
     "callbacks.profile",
 )
-# Sections that say how many runs there are and where they run; no run has them in its own configuration.
-AROUND_RUNS = ("sweep", "launcher")
+# Sections that say how many runs there are, where they run and which of them is looked for; no run has them in its own
+# configuration.
+AROUND_RUNS = ("sweep", "launcher", "compression")
 
 
 def identity(config: dict[str, Any]) -> str:

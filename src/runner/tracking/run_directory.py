@@ -92,6 +92,23 @@ class RunDirectory:
         self.update_status(state="done", stage=None, ended=time.time())
 
 
+def owner(file: Path, what_for: str) -> RunDirectory:
+    """The run directory that a file lies in; `what_for` says why it is needed, for messages.
+
+    Raises:
+        RunnerError: there is no such file, or it was moved away from its run.
+    """
+    if not file.exists():
+        raise RunnerError(f"{file}: there is no such run directory or artifact.")
+    for folder in file.resolve().parents:
+        if (folder / "config.yaml").is_file() and (folder / "status.json").is_file():
+            return RunDirectory(folder)
+    raise RunnerError(
+        f"{file}: lies in no run directory. It needs the run's config.yaml and checkpoint beside it, {what_for}; "
+        "copy the whole run directory."
+    )
+
+
 def create(
     wanted: Path, config: DictConfig, overrides: list[str], choices: dict[str, str], *, exactly: bool
 ) -> RunDirectory:

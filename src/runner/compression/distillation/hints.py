@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.distillation.layers import Answer, Tap, called, recorded
+from runner.compression.answer import Answer, called
+from runner.compression.distillation.layers import Tap, recorded
 from runner.compression.distillation.logits import LogitsGuide
 from runner.compression.distillation.pairs import Pair, choose, size
 from runner.errors import RunnerError
@@ -40,7 +41,7 @@ class HintGuide(LogitsGuide):
         layers: Mapping[str, str] | None = None,
         weight: float = 1.0,
         share: float = 0.0,
-        temperature: float = 4.0,
+        temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
         super().__init__(

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
+from runner.compression.answer import Answer
 from runner.errors import RunnerError, did_you_mean
 
 
@@ -39,13 +40,6 @@ class Tap:
 
 
 Features = dict[str, Tensor]
-Answer = Callable[[nn.Module, Any], Tensor]
-
-
-def called(network: nn.Module, inputs: Any) -> Tensor:
-    """The outputs of a network that takes its inputs as they are."""
-    outputs: Tensor = network(inputs)
-    return outputs
 
 
 def run(network: nn.Module, inputs: Any, answer: Answer, names: Iterable[str] = ()) -> tuple[Tensor, Features]:

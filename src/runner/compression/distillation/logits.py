@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from runner.compression.answer import Answer, called
 from runner.compression.distillation.guide import Guide
-from runner.compression.distillation.layers import Answer, called
 from runner.compression.distillation.soft import LOSSES
 from runner.errors import RunnerError, did_you_mean
 
@@ -32,7 +32,7 @@ class LogitsGuide(Guide):
         *,
         answer: Answer = called,
         share: float = 0.9,
-        temperature: float = 4.0,
+        temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
         super().__init__(teacher, student, example, answer=answer)

@@ -19,7 +19,7 @@ def classes(student: Tensor, teacher: Tensor, targets: Tensor, temperature: floa
     each = F.kl_div(ours, theirs, reduction="none", log_target=True).sum(-1)
     if each.ndim == 2 and targets.ndim == 2 and not targets.is_floating_point():
         each = torch.where(targets[:, : each.shape[1]] != NO_CLASS, each, 0.0)
-    return temperature**2 * each.sum() / len(each)
+    return temperature**2 * each.sum() / max(len(each), 1)
 
 
 def binary(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:

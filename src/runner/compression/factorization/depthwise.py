@@ -3,14 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runner.compression.answer import Answer, called
 from runner.compression.factorization.factorized import (
     Factorized,
     Row,
     candidates,
+    check,
     check_answers,
     filled,
     kept,
@@ -20,6 +23,8 @@ from runner.compression.factorization.factorized import (
 from runner.compression.replace import replaced
 from runner.compression.structure.depthwise import pair
 from runner.errors import RunnerError
+
+KINDS = (nn.Conv2d,)
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,25 @@ class Depthwise:
         if self.multiplier < 1:
             raise RunnerError(f"factorization.multiplier={self.multiplier}: must be a whole number, at least 1.")
 
-    def apply(self, network: nn.Module, example: Tensor) -> Factorized:
+    def check(self, network: nn.Module) -> None:
+        """Raises RunnerError for what `apply` would refuse whatever the weights are."""
+        check(network, KINDS, self.skip)
+
+    def apply(self, network: nn.Module, example: Any, answer: Answer = called) -> Factorized:
         """The factorized copy of `network` (float), which stays as it was.
 
         Layers that would not get smaller stay, and their rows say so.
 
         Args:
             example: inputs (N, …) that the changed network is tried on.
+            answer: the outputs of a network for inputs, where there is more to it than calling the network.
 
         Raises:
             RunnerError: nothing to factorize, a name in `skip` that matches nothing, or weights read from outside.
         """
         rows: list[Row] = []
         halves: dict[str, tuple[Tensor, Tensor]] = {}
-        for name, skipped in candidates(network, (nn.Conv2d,), self.skip).items():
+        for name, skipped in candidates(network, KINDS, self.skip).items():
             layer = network.get_submodule(name)
             assert isinstance(layer, nn.Conv2d)
             if reason := skipped or self.obstacle(layer):
@@ -71,7 +81,7 @@ class Depthwise:
         advice = "Separable are convolutions larger than 1×1 without groups; factorization=low_rank does others."
         refuse_unchanged(rows, network, advice)
         changed = replaced(network, halves, stand_in)
-        check_answers(changed, example, rows)
+        check_answers(changed, example, answer, rows)
         step = {"change": "depthwise", "layers": list(halves), "multiplier": self.multiplier}
         return Factorized(changed, [step], rows)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner.compression.answer import Answer
 from runner.compression.quantization.pt2e.capture import is_quantized
 from runner.compression.quantization.pt2e.selection import matches, unknown
 from runner.errors import RunnerError, join_errors
@@ -76,6 +77,13 @@ def candidates(network: nn.Module, kinds: tuple[type[nn.Module], ...], skip: Seq
     return found
 
 
+def check(network: nn.Module, kinds: tuple[type[nn.Module], ...], skip: Sequence[str]) -> None:
+    """Raises RunnerError for what `candidates` refuses, and where every layer of these types, if any, must stay."""
+    reasons = candidates(network, kinds, skip)
+    rows = [kept(name, network.get_submodule(name), reason) for name, reason in reasons.items()]
+    refuse_unchanged(rows, network, "Leave the stage factorize out (factorization=none).")
+
+
 def sharing(network: nn.Module) -> dict[int, list[str]]:
     """The layers that hold each parameter, by its id."""
     owners: dict[int, list[str]] = {}
@@ -113,11 +121,11 @@ def filled(new: nn.Sequential, halves: Sequence[Tensor], bias: Tensor | None) ->
     return new
 
 
-def check_answers(network: nn.Module, example: Tensor, rows: Sequence[Row]) -> None:
+def check_answers(network: nn.Module, example: Any, answer: Answer, rows: Sequence[Row]) -> None:
     """Raises RunnerError where the changed network cannot answer, because some module reads the weights of another."""
     try:
         with torch.no_grad():
-            network(example)
+            answer(network, example)
     except AttributeError as error:
         changed = ", ".join(row.layer for row in rows if not row.stays)
         raise RunnerError(

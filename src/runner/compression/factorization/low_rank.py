@@ -3,14 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runner.compression.answer import Answer, called
 from runner.compression.factorization.factorized import (
     Factorized,
     Row,
     candidates,
+    check,
     check_answers,
     filled,
     kept,
@@ -20,6 +23,8 @@ from runner.compression.factorization.factorized import (
 from runner.compression.replace import replaced
 from runner.compression.structure.low_rank import pair
 from runner.errors import RunnerError
+
+KINDS = (nn.Linear, nn.Conv2d)
 
 
 @dataclass(frozen=True)
@@ -48,20 +53,25 @@ class LowRank:
         if self.energy is not None and not 0 < self.energy <= 1:
             raise RunnerError(f"factorization.energy={self.energy}: must be above 0 and up to 1.")
 
-    def apply(self, network: nn.Module, example: Tensor) -> Factorized:
+    def check(self, network: nn.Module) -> None:
+        """Raises RunnerError for what `apply` would refuse whatever the weights are."""
+        check(network, KINDS, self.skip)
+
+    def apply(self, network: nn.Module, example: Any, answer: Answer = called) -> Factorized:
         """The factorized copy of `network` (float), which stays as it was.
 
         Layers that would not get smaller stay, and their rows say so.
 
         Args:
             example: inputs (N, …) that the changed network is tried on.
+            answer: the outputs of a network for inputs, where there is more to it than calling the network.
 
         Raises:
             RunnerError: nothing to factorize, a name in `skip` that matches nothing, or weights read from outside.
         """
         rows: list[Row] = []
         halves: dict[str, tuple[Tensor, Tensor]] = {}
-        for name, reason in candidates(network, (nn.Linear, nn.Conv2d), self.skip).items():
+        for name, reason in candidates(network, KINDS, self.skip).items():
             layer = network.get_submodule(name)
             assert isinstance(layer, (nn.Linear, nn.Conv2d))
             grouped = isinstance(layer, nn.Conv2d) and layer.groups > 1
@@ -74,7 +84,7 @@ class LowRank:
                 halves[name] = two
         refuse_unchanged(rows, network, "Lower factorization.rank (or energy), or leave the stage factorize out.")
         changed = replaced(network, halves, stand_in)
-        check_answers(changed, example, rows)
+        check_answers(changed, example, answer, rows)
         ranks = {row.layer: row.rank for row in rows if not row.stays}
         return Factorized(changed, [{"change": "low_rank", "ranks": ranks}], rows)
 

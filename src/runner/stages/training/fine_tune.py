@@ -12,7 +12,7 @@ from torch import nn
 
 from runner.assemble import build_task
 from runner.job import Job
-from runner.stages.training.guide import guide_for
+from runner.stages.training.guide import guided
 from runner.tracking import checkpoints
 from runner.tracking.loggers import MetricsFile, TensorBoard, renaming
 
@@ -41,11 +41,10 @@ def fine_tune(
     pl.seed_everything(job.config.seed, workers=True, verbose=False)
     task = build_task(own_config(job, lr, schedule), job.datamodule, network=network)
     task.structure = job.task.structure
-    task.guide = guide_for(job, network)
     validate = len(job.datamodule.splits["val"]) > 0
     trainer = job.trainer(validate=validate, folder=folder, extra=extra, max_epochs=epochs)
     last = job.record.path / "checkpoints" / folder / f"{checkpoints.LAST}.ckpt"
-    with job.signals.deferred(), curves(job, folder, last):
+    with guided(job, task), job.signals.deferred(), curves(job, folder, last):
         trainer.fit(task, datamodule=job.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
     job.steps += trainer.global_step
     best = last.with_name(f"{checkpoints.BEST}.ckpt")

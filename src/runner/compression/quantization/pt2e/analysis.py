@@ -1,18 +1,18 @@
 """Where a quantized network loses accuracy: signal to noise, ranges and clipping of each layer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.operators import TARGETS, heavy_nodes, layer, origin
-from runner.compression.quantization.pt2e.simulate import quantizer_of, rounded
+from runner.compression.quantization.pt2e.reading import Reading
+from runner.compression.quantization.pt2e.simulate import learned_for, quantizer_of, rounded
 from runner.measure.error import decibels
-from runner.measure.error import sqnr as sqnr  # callers look for it here
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,26 @@ def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerR
     """A report per quantized layer, in the order they run, over `batches` (N, ...), all of them at once in
     memory.
 
-    Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off).
+    Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off). Float graph
+    and int8 program run side by side, and beside them only the activations of the layer at work are kept.
     """
-    inputs = torch.cat(list(batches))
-    prepared = network.prepared
-    floating = _Recorder(prepared, rounding=False).record(inputs)
-    integer = _Recorder(network.program).record(inputs)
-    reports, modules = [], dict(prepared.named_modules(remove_duplicate=False))
-    wanted = {(layer(node), index): node for index, node in _numbered(network.program)}
-    for index, node in _numbered(prepared):
-        twin = wanted.get((layer(node), index))
-        if twin is None:
-            continue
-        errors = [_error(argument, modules, floating) for argument in (origin(node.args[0]), node.args[1])]
-        output, noisy = floating[node.name], integer[twin.name]
-        noise = (output - noisy).square().mean()
-        reports.append(
-            LayerReport(layer(node), TARGETS[node.target], errors[1], errors[0], decibels(output, noise), float(noise))
-        )
+    inputs, prepared = torch.cat(list(batches)), network.prepared
+    modules = dict(prepared.named_modules(remove_duplicate=False))
+    twins = {(layer(node), index): node for index, node in _numbered(network.program)}
+    pairs = {node: twins[layer(node), index] for index, node in _numbered(prepared) if (layer(node), index) in twins}
+    observed: dict[Node, tuple[Any, Any]] = {node: (origin(node.args[0]), node.args[1]) for node in pairs}
+    quantized = {each for both in observed.values() for each in both if quantizer_of(each, modules) is not None}
+    errors: dict[Any, TensorError | None] = {}
+    reports, integer = [], _Alongside(network.program, pairs.values(), inputs)
+    for node, value in Reading(prepared).visit({*pairs, *quantized}, inputs):
+        if node in quantized:
+            errors[node] = _error(node, modules, value, network.learned)
+        else:
+            noise = (value - integer.value(pairs[node])).square().mean()
+            own, weight = (errors.get(each) for each in observed[node])
+            reports.append(
+                LayerReport(layer(node), TARGETS[node.target], weight, own, decibels(value, noise), float(noise))
+            )
     return reports
 
 
@@ -75,36 +77,28 @@ def _numbered(graph: GraphModule) -> list[tuple[int, Node]]:
     return numbered
 
 
-def _error(argument: Any, modules: dict[str, Any], values: dict[str, Tensor]) -> TensorError | None:
-    observer = quantizer_of(argument, modules)
-    if observer is None or getattr(observer, "is_dynamic", False):
+def _error(node: Node, modules: dict[str, Any], value: Tensor, learned: Mapping[str, Tensor]) -> TensorError | None:
+    """What `node`, an observer, does to `value`; a learned weight is what was learned, not the nearest."""
+    observer = quantizer_of(node, modules)
+    if getattr(observer, "is_dynamic", False):
         return None
-    value = values[argument.args[0].name]
     back, clipped = rounded(observer, value)
-    noise = (value - back).detach().square().mean()
+    instead = learned_for(node, learned)
+    noise = (value - (back if instead is None else instead(value))).detach().square().mean()
     low, high = torch.aminmax(value.detach())
     return TensorError(decibels(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
 
 
-class _Recorder(Interpreter):
-    """Runs a graph and keeps the tensors that heavy operators read and write; observers pass values
-    through."""
+class _Alongside:
+    """The values of nodes in another graph, run just as far as they are asked for."""
 
-    def __init__(self, graph: GraphModule, rounding: bool = True) -> None:
-        super().__init__(graph)
-        self.rounding = rounding
-        self.values: dict[str, Tensor] = {}
+    def __init__(self, graph: GraphModule, nodes: Iterable[Node], inputs: Tensor) -> None:
+        self.coming: Iterator[tuple[Node, Tensor]] = Reading(graph).visit(nodes, inputs)
+        self.waiting: dict[Node, Tensor] = {}
 
-    def record(self, inputs: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            self.run(inputs)
-        return self.values
-
-    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return args[0] if not self.rounding else super().call_module(target, args, kwargs)
-
-    def run_node(self, n: Node) -> Any:
-        value = super().run_node(n)
-        if isinstance(value, Tensor):
-            self.values[n.name] = value
-        return value
+    def value(self, node: Node) -> Tensor:
+        """The value of `node`; asked for once."""
+        while node not in self.waiting:
+            passed, value = next(self.coming)
+            self.waiting[passed] = value
+        return self.waiting.pop(node)

@@ -1,5 +1,7 @@
 """Turn a calibrated or fine-tuned graph into a program of quantize, integer and dequantize operators."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
@@ -8,12 +10,14 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
 from runner.compression.quantization.pt2e.copies import copy_graph
 from runner.compression.quantization.pt2e.float_norm import hide_norms, restore_float_norms
+from runner.compression.quantization.pt2e.learned_weights import settle
 from runner.errors import RunnerError
 
 
-def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
+def convert(prepared: GraphModule, example: Tensor, learned: Mapping[str, Tensor] | None = None) -> GraphModule:
     """The int8 program of `prepared`, which stays as it is.
 
+    `learned` (parameter name -> value) are weights and biases that corrections moved under rounding.
     One forward pass of `example` (N, ...) comes first: without it the weights of a dynamic recipe have no
     ranges, and convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
     RunnerError when observers have seen no data.
@@ -24,6 +28,7 @@ def convert(prepared: GraphModule, example: Tensor) -> GraphModule:
     if unseen(graph):
         with torch.no_grad():
             graph(example)
+    settle(graph, learned or {})
     hide_norms(graph)
     converted = convert_pt2e(graph)
     restore_float_norms(converted)

@@ -101,7 +101,7 @@ def quantize_mixed(
     """
     batches = list(calibration_batches)
     full = recipe.apply(network, batches)
-    mixture = choose_float_layers(SimulatedNetwork(full.prepared), evaluate, max_drop, higher_is_better)
+    mixture = choose_float_layers(SimulatedNetwork(full.prepared, full.learned), evaluate, max_drop, higher_is_better)
     sign, programs = 1.0 if higher_is_better else -1.0, list[Trial]()
     for skip in widening(mixture, higher_is_better):
         quantized = ready(recipe.skipping(skip).apply(network, batches) if skip else full)

@@ -1,6 +1,7 @@
 """What a recipe returns: an int8 network that stands in for the float one."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -10,13 +11,17 @@ from runner.compression.compressed import CompressedNetwork
 from runner.compression.quantization.pt2e.lower import lower, obstacle
 from runner.compression.quantization.pt2e.verify import Kernels, Reach, described, prove
 
+if TYPE_CHECKING:
+    from runner.compression.quantization.corrections.corrections import Step
+
 
 class QuantizedNetwork(CompressedNetwork):
     """Answers `forward` like the network it came from, in int8, in inference only.
 
     `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was
     quantized; `kernels`: what runs after lowering (None before `lower()`, and for back ends that are lowered
-    elsewhere).
+    elsewhere); `learned`: the parameters whose rounding was learned, as the program has them (name -> value), and
+    `corrections`: what each correction did.
     """
 
     title = "int8"
@@ -29,8 +34,11 @@ class QuantizedNetwork(CompressedNetwork):
         reach: Reach,
         recipe: str,
         back_end: str,
+        learned: Mapping[str, Tensor] | None = None,
+        corrections: "tuple[Step, ...]" = (),
     ) -> None:
         super().__init__()
+        self.learned, self.corrections = dict(learned or {}), corrections
         self.graph, self.example = program, example
         self._prepared = (prepared,)  # in a tuple: its observers are not part of the network
         self.reach, self.recipe, self.back_end = reach, recipe, back_end

@@ -11,6 +11,7 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e import FakeQuantizeBase, FusedMovingAvgObsFakeQuantize, ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
+from runner.compression.quantization.corrections.corrections import Step
 from runner.compression.quantization.pt2e import modes
 from runner.compression.quantization.pt2e.calibrate import calibrate
 from runner.compression.quantization.pt2e.convert import convert
@@ -48,6 +49,7 @@ class FakeQuantizedNetwork(nn.Module):
         self.constants = constants
         self.recipe_hash = hash_recipe(recipe)
         self.expected: list[Operator] = []
+        self.corrections: tuple[Step, ...] = ()
         self.observing = True
         self.norms_training = True
         self.example: Tensor
@@ -142,13 +144,14 @@ def prepare_qat(
     example: Tensor,
     batches: Iterable[Tensor] = (),
     numerics: Numerics | None = None,
+    corrections: tuple[str, ...] = (),
 ) -> FakeQuantizedNetwork:
     """A captured `graph` with fake quantizers, its batch-norm epsilon, momentum and dropout rate as they
     were.
 
     `example` is an input batch (N, ...); `batches`, if any, initialise the ranges in inference mode, so that
     the first epoch doesn't start from ranges of a single batch (and learned ranges exist before the optimizer
-    is built).
+    is built). `corrections`: names of those already made in `graph`; weights fine-tuned without them don't fit.
     """
     constants = modes.batch_norm_constants(graph)
     prepared = prepare_qat_pt2e(graph, KeepFloatNorms(quantizer))
@@ -158,6 +161,7 @@ def prepare_qat(
     batches = list(batches) or [example]
     calibrate(prepared, batches, example)
     recipe = {"numerics": asdict(numerics or Numerics()), "layers": sorted(quantizer.chosen.items())}
+    recipe |= {"corrections": corrections} if corrections else {}
     network = FakeQuantizedNetwork(prepared, constants, example, recipe)
     network.learn_ranges()
     return network

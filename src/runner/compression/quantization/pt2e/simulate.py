@@ -1,6 +1,7 @@
 """Run a calibrated graph with rounding switched on and off layer by layer, without converting or compiling
 it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,24 +26,41 @@ class Rounding(nn.Module):
         return rounded(self._observer[0], value)[0] if self.active else value
 
 
+class Learned(nn.Module):
+    """A parameter as it was learned for rounding when `active`; as it was in float otherwise."""
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self._value = (value,)
+        self.active = True
+
+    def forward(self, value: Tensor) -> Tensor:
+        """`value`, or what was learned in its place."""
+        return self._value[0] if self.active else value
+
+
 class SimulatedNetwork(nn.Module):
     """The calibrated network `prepared` with rounding at the inputs and weights of the layers in `active`
     only.
 
     Rounding that belongs to no layer (residual additions, pooling) is left out: it can't be chosen by layer.
+    `learned` (parameter name -> value) are weights and biases that the program has in place of the rounded ones.
     """
 
-    def __init__(self, prepared: GraphModule) -> None:
+    def __init__(self, prepared: GraphModule, learned: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         graph = copy_graph(prepared)
         modules = dict(graph.named_modules(remove_duplicate=False))  # observers are shared
-        self.layers: dict[str, list[Rounding]] = {}
+        self.layers: dict[str, list[Rounding | Learned]] = {}
         for node in heavy_nodes(graph):
             for position in (0, 1):
                 source = node.args[position] if position else origin(node.args[position])
                 observer = quantizer_of(source, modules)
                 if observer is not None:
-                    self._insert(graph, node, position, observer)
+                    self._insert(graph, node, position, learned_for(source, learned) or Rounding(observer))
+            bias = learned_for(node.args[2], learned) if len(node.args) > 2 else None
+            if bias is not None:
+                self._insert(graph, node, 2, bias)
         for node in list(graph.graph.nodes):
             if quantizer_of(node, modules) is not None:
                 node.replace_all_uses_with(node.args[0])
@@ -67,13 +85,19 @@ class SimulatedNetwork(nn.Module):
         """Stays in inference mode."""
         return self
 
-    def _insert(self, graph: GraphModule, node: Node, position: int, observer: nn.Module) -> None:
-        rounding = Rounding(observer)
+    def _insert(self, graph: GraphModule, node: Node, position: int, rounding: Rounding | Learned) -> None:
         name = f"rounding_{node.name}_{position}"
         graph.add_submodule(name, rounding)
         with graph.graph.inserting_before(node):
             node.update_arg(position, graph.graph.call_module(name, (node.args[position],)))
         self.layers.setdefault(layer(node), []).append(rounding)
+
+
+def learned_for(argument: Any, learned: Mapping[str, Tensor] | None) -> Learned | None:
+    """What was learned for the parameter behind `argument`, observed or not."""
+    source = argument.args[0] if isinstance(argument, Node) and argument.op == "call_module" else argument
+    value = (learned or {}).get(str(source.target)) if isinstance(source, Node) else None
+    return None if value is None else Learned(value)
 
 
 def quantizer_of(node: Any, modules: dict[str, Any]) -> nn.Module | None:

@@ -1,11 +1,18 @@
 """Which back end can do which recipe, and what it needs installed: a table, read without torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from runner.errors import RunnerError, did_you_mean, join_errors
 
 RECIPES = ("static", "dynamic", "qat")
+# What corrections can do for a recipe.
+CORRECTIONS: dict[str, tuple[str, ...]] = {
+    "static": ("equalize", "smooth", "adaround", "bias_correction"),
+    "qat": ("equalize", "smooth"),
+    "dynamic": (),
+}
 
 
 @dataclass(frozen=True)
@@ -95,3 +102,18 @@ def check_mixture(recipe: str, per_layer: dict[str, str]) -> None:
             "them), "
             "or use the recipe 'static' or 'dynamic' for the whole network."
         )
+
+
+def check_corrections(recipe: str, names: Iterable[str]) -> None:
+    """Refuse corrections that mean nothing under `recipe`."""
+    possible = CORRECTIONS[recipe]
+    wrong = [name for name in names if name not in possible]
+    if not wrong:
+        return
+    reason = {
+        "dynamic": "a dynamic recipe measures ranges as values come, and has no calibrated rounding to correct",
+        "qat": "fine-tuning under rounding moves the weights and biases that it would set",
+    }.get(recipe, "")
+    usable = f" Possible with {recipe}: {', '.join(possible)}." if possible else ""
+    where = " and ".join(f"corrections.{name}" for name in wrong)
+    raise RunnerError(f"{where}: {reason}.{usable} Leave it out, or use quantization=ptq_static.")

@@ -1,0 +1,46 @@
+"""Lottery tickets: magnitude pruning in rounds, each of which goes back to the weights of early training."""
+
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from runner.compression.pruning.magnitude import MagnitudePruning
+from runner.compression.pruning.recipe import Basis, Pruned
+from runner.compression.pruning.weights import with_zeros
+from runner.compression.structure import zeros
+from runner.errors import RunnerError
+
+
+@dataclass(frozen=True)
+class LotteryPruning(MagnitudePruning):
+    """Prunes what training made smallest, and gives the rest the weights it had after an early epoch.
+
+    Frankle & Carbin, "The lottery ticket hypothesis" (ICLR 2019); late rewinding: Frankle et al., "Stabilizing the
+    lottery ticket hypothesis" (2019).
+
+    Attributes:
+        rewind_epoch: how many epochs of the first training the weights come from; 0 is the initialisation.
+    """
+
+    rewind_epoch: int = 0
+    kind = "lottery"
+
+    def __post_init__(self) -> None:
+        """Raises RunnerError as magnitude pruning does, and for an epoch before the first."""
+        super().__post_init__()
+        if self.rewind_epoch < 0:
+            raise RunnerError(f"pruning.rewind_epoch={self.rewind_epoch}: must be at least 0, the initialisation.")
+
+    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+        """See PruningRecipe.apply; the network returned has the weights of `basis.early`, and must be trained."""
+        if basis.early is None:
+            raise RunnerError(
+                f"pruning=lottery goes back to the weights after epoch {self.rewind_epoch} of training, and they were "
+                "not kept: train in the same run (put fit before prune), or use pruning=magnitude."
+            )
+        masks = self.zeros(network, amount, basis)
+        return Pruned(with_zeros(basis.early, masks).train(network.training), (zeros.STEP,))
+
+    def rehearse(self, basis: Basis) -> Pruned:
+        """See PruningRecipe.rehearse; there are no early weights yet."""
+        return super().rehearse(replace(basis, early=basis.dense))

@@ -1,0 +1,97 @@
+"""Magnitude pruning: the least important weights set to zero, one by one; shapes, and dense programs, stay."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from runner.compression.pruning.budget import GLOBAL, SCOPES
+from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
+from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
+from runner.compression.pruning.schedules import check_share
+from runner.compression.pruning.weights import prunable, with_zeros
+from runner.compression.structure import zeros
+from runner.errors import RunnerError
+
+
+@dataclass(frozen=True)
+class MagnitudePruning(PruningRecipe):
+    """Sets the smallest weights to zero (Han et al., NeurIPS 2015).
+
+    Biases and normalization stay. The step `zeros` makes later trainings keep the zeros (`pruning.zeros.KeptZeros`).
+
+    Attributes:
+        ratio: the share of the weights that is zero in the end.
+        importance: `l1` and `l2` (the same for single weights), or `taylor`.
+        scope: `global` ranks the weights of all layers together, `layer` takes the same share of each.
+        skip: modules left as they are, by name (globs) or type.
+    """
+
+    ratio: float = 0.8
+    importance: str = L1
+    scope: str = GLOBAL
+    skip: Sequence[str] = ()
+    kind = "magnitude"
+
+    def __post_init__(self) -> None:
+        """Raises RunnerError for a ratio outside [0, 1), or words that mean nothing."""
+        check_share("ratio", self.ratio)
+        check_importance(self.importance, OF_WEIGHTS)
+        if self.scope not in SCOPES:
+            raise RunnerError(f"pruning.scope={self.scope}: must be one of {', '.join(SCOPES)}.")
+
+    @property
+    def target(self) -> float:
+        """See PruningRecipe.target; a share of the weights."""
+        return self.ratio
+
+    def zeros(self, network: nn.Module, amount: float, basis: Basis) -> dict[str, Tensor]:
+        """Where the weights shall be zero, by name (bool, as the parameter): those that are already, and more."""
+        weights = prunable(network, self.skip)
+        scores = weight_scores(network, list(weights), self.importance, basis)
+        for name, weight in weights.items():  # what is zero comes first, whatever else scores nothing
+            scores[name] = scores[name].masked_fill(weight == 0, -1)
+        return _lowest(scores, amount) if self.scope == GLOBAL else _lowest_of_each(scores, amount)
+
+    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+        """See PruningRecipe.apply."""
+        return Pruned(with_zeros(network, self.zeros(network, amount, basis)), (zeros.STEP,))
+
+
+def _lowest(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
+    """Marks the share `amount` of all scores together, the lowest."""
+    flat = torch.cat([each.flatten() for each in scores.values()])
+    count = round(amount * len(flat))
+    tops = {name: each.max() for name, each in scores.items()}
+    layer = min(tops, key=lambda name: float(tops[name]))
+    most = int((flat < tops[layer]).sum())
+    if count > most:
+        _refuse(layer, amount, most / len(flat))
+    mask = torch.zeros_like(flat, dtype=torch.bool)
+    mask[flat.topk(count, largest=False, sorted=False).indices] = True
+    parts = mask.split([each.numel() for each in scores.values()])
+    return {name: part.view_as(scores[name]) for name, part in zip(scores, parts, strict=True)}
+
+
+def _lowest_of_each(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
+    """Marks the share `amount` of every tensor's scores, the lowest."""
+    smallest = min(scores, key=lambda name: scores[name].numel())
+    size = scores[smallest].numel()
+    if round(amount * size) >= size:
+        _refuse(smallest, amount, (size - 1) / size)
+    found = {}
+    for name, each in scores.items():
+        mask = torch.zeros(each.numel(), dtype=torch.bool, device=each.device)
+        mask[each.flatten().topk(round(amount * each.numel()), largest=False, sorted=False).indices] = True
+        found[name] = mask.view_as(each)
+    return found
+
+
+def _refuse(name: str, amount: float, most: float) -> None:
+    nearest = math.floor(most * 1e4) / 1e4
+    raise RunnerError(
+        f"pruning.ratio={amount:g} would empty {name.rpartition('.')[0] or name}: no weight of it would be left. "
+        f"The nearest that works is pruning.ratio={nearest:g}; pruning.scope=layer takes the same share of each layer."
+    )

@@ -1,0 +1,66 @@
+"""What every way of pruning has: a target, and rounds that each turn a trained network into a pruned one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+Loss = Callable[[nn.Module, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a round of pruning looks at beside the network it prunes.
+
+    Attributes:
+        dense: the network before the first round; what is pruned is counted from there.
+        example: one input batch (N, …) as the network takes it.
+        batches: a few batches of training data, for importances that need gradients.
+        loss: the mean loss of a network on one of the batches, 0-d, with its graph.
+        early: the network as it was early in training, for rewinding.
+    """
+
+    dense: nn.Module
+    example: Any
+    batches: Sequence[Any] = ()
+    loss: Loss | None = None
+    early: nn.Module | None = None
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What a round made.
+
+    Attributes:
+        network: the pruned network, in the mode of the one that was given.
+        steps: how `compression.structure` makes the dense network this shape; empty where shapes stayed.
+        remarks: what the user should know, in sentences.
+    """
+
+    network: nn.Module
+    steps: tuple[dict[str, Any], ...] = ()
+    remarks: tuple[str, ...] = field(default=())
+
+
+class PruningRecipe(ABC):
+    """One way to prune. `kind` names it; `target` is the share (0 to below 1) that the last round reaches."""
+
+    kind = ""
+
+    @property
+    @abstractmethod
+    def target(self) -> float:
+        """What `apply` is given as the amount of the last round."""
+
+    @abstractmethod
+    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+        """A copy of `network`, dense or pruned in earlier rounds, of which `amount` is gone, counted from the dense.
+
+        `network` stays as it was. RunnerError: the network or the amount do not suit.
+        """
+
+    def rehearse(self, basis: Basis) -> Pruned:
+        """What the last round would make of the dense network; raises what it would refuse, before any training."""
+        return self.apply(basis.dense, self.target, basis)

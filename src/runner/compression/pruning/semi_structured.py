@@ -1,0 +1,91 @@
+"""Semi-structured pruning: two of every four weights along the inputs are zero, as sparse tensor cores take them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
+
+from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
+from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
+from runner.compression.pruning.weights import prunable, with_zeros
+from runner.compression.structure import zeros
+from runner.errors import RunnerError
+
+
+@dataclass(frozen=True)
+class SemiStructuredPruning(PruningRecipe):
+    """Keeps the `keep` most important of every `group` weights in a row along the inputs (Mishra et al., 2021).
+
+    A convolution's weights are in a row along its input channels, at each position of the kernel: the order in which
+    sparse tensor cores multiply channels-last images. Where the inputs do not divide by `group`, the last of a row is
+    filled up with zeros, as the kernels fill it, so that fewer than the target are pruned there.
+
+    Attributes:
+        keep, group: how many of how many stay.
+        importance: `l1`, `l2` or `taylor`.
+        skip: modules left as they are, by name (globs) or type.
+    """
+
+    keep: int = 2
+    group: int = 4
+    importance: str = L1
+    skip: Sequence[str] = ()
+    kind = "semi_structured"
+
+    def __post_init__(self) -> None:
+        """Raises RunnerError where nothing would be kept, or nothing pruned."""
+        check_importance(self.importance, OF_WEIGHTS)
+        if not 1 <= self.keep < self.group:
+            raise RunnerError(
+                f"pruning.keep={self.keep} pruning.group={self.group}: of each group at least one weight must stay and "
+                "one go. Sparse tensor cores take pruning.keep=2 pruning.group=4."
+            )
+
+    @property
+    def target(self) -> float:
+        """See PruningRecipe.target; the share of each group that is zero."""
+        return 1 - self.keep / self.group
+
+    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+        """See PruningRecipe.apply; earlier rounds prune as many whole weights of a group as `amount` allows."""
+        keep = self.group - int(amount * self.group + 1e-9)
+        weights = prunable(network, self.skip)
+        scores = weight_scores(network, list(weights), self.importance, basis)
+        masks, filled = {}, []
+        for name, weight in weights.items():
+            layer = network.get_submodule(name.rpartition(".")[0])
+            dim = 0 if isinstance(layer, _ConvTransposeNd) else 1
+            if weight.shape[dim] % self.group:
+                filled.append(name.rpartition(".")[0])
+            masks[name] = ~most_important(scores[name].masked_fill(weight == 0, -1), dim, keep, self.group)
+        return Pruned(with_zeros(network, masks), (zeros.STEP,), self._remarks(filled))
+
+    def _remarks(self, filled: list[str]) -> tuple[str, ...]:
+        pattern = f"{self.keep}:{self.group}"
+        said = (
+            f"{pattern} sparsity is faster only where kernels for it exist: NVIDIA GPUs from Ampere on, in half "
+            "precision or int8. Elsewhere the network runs as a dense one.",
+        )
+        if not filled:
+            return said
+        shown = ", ".join(filled[:4]) + (f" and {len(filled) - 4} more" if len(filled) > 4 else "")
+        return (
+            *said,
+            f"Inputs of {shown} do not divide by {self.group}: their last groups were filled up with zeros, and fewer "
+            "weights pruned there.",
+        )
+
+
+def most_important(scores: Tensor, dim: int, keep: int, group: int) -> Tensor:
+    """True for the `keep` highest scores of every `group` in a row along `dim`; same shape, bool.
+
+    Where the length is no multiple of `group`, the last of a row counts as filled up with what is never kept.
+    """
+    rows = scores.movedim(dim, -1)
+    length = rows.shape[-1]
+    grouped = F.pad(rows, (0, -length % group), value=float("-inf")).unflatten(-1, (-1, group))
+    kept = torch.zeros_like(grouped, dtype=torch.bool).scatter_(-1, grouped.topk(keep, dim=-1).indices, True)
+    return kept.flatten(-2)[..., :length].movedim(-1, dim)

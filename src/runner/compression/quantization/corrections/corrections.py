@@ -1,0 +1,171 @@
+"""Corrections of static int8: better ranges and better rounding, each measured before and after."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.utils._pytree import tree_leaves
+
+from runner.compression.quantization.corrections.adaround import AdaRound, learn_rounding
+from runner.compression.quantization.corrections.bias import correct_biases
+from runner.compression.quantization.corrections.equalize import equalize, without_pairs
+from runner.compression.quantization.corrections.fold import fold_norms
+from runner.compression.quantization.corrections.pairs import find_pairs
+from runner.compression.quantization.corrections.smooth import find_smoothable, smooth, without_norms
+from runner.compression.quantization.corrections.weights import give_biases
+from runner.compression.quantization.pt2e.reading import RoundedNetwork
+from runner.errors import RunnerError, join_errors
+from runner.measure.error import sqnr
+
+Evaluate = Callable[[nn.Module], float]
+Prepare = Callable[[GraphModule], GraphModule]
+FLOAT_SIDE = ("equalize", "smooth")  # change the float network, not what it computes; the others change its rounding
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Which corrections are made, in this order; none by default.
+
+    `equalize`: cross-layer equalization; `smooth`: SmoothQuant's alpha, from 0 (all to the activations) to 1 (all to
+    the weights), None for off; `adaround`: learned rounding, True or its settings; `bias_correction`.
+    """
+
+    equalize: bool = False
+    smooth: float | None = None
+    adaround: bool | dict[str, Any] | AdaRound = False
+    bias_correction: bool = False
+
+    def __post_init__(self) -> None:
+        if self.smooth is not None and not 0 <= self.smooth <= 1:
+            raise RunnerError(f"quantization.corrections.smooth={self.smooth}: must be from 0 to 1, e.g. 0.5, or null.")
+
+    @property
+    def rounding(self) -> AdaRound | None:
+        """The settings of AdaRound where it is on."""
+        if isinstance(self.adaround, bool):
+            return AdaRound() if self.adaround else None
+        return self.adaround if isinstance(self.adaround, AdaRound) else AdaRound(**self.adaround)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are made, in their order."""
+        made = {
+            "equalize": self.equalize,
+            "smooth": self.smooth is not None,
+            "adaround": self.rounding is not None,
+            "bias_correction": self.bias_correction,
+        }
+        return tuple(name for name, on in made.items() if on)
+
+    def check(self, captured: GraphModule) -> None:
+        """RunnerError where a correction that was asked for finds nothing to do in the network `captured`, which is
+        used up."""
+        wrong = []
+        if self.smooth is not None and not find_smoothable(captured):
+            wrong.append(without_norms())
+        if self.equalize:
+            fold_norms(captured)
+            if not find_pairs(captured):
+                wrong.append(without_pairs())
+        if wrong:
+            raise join_errors(wrong)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One correction: what it did, and the output's SQNR in dB (and the metric, where there is one) before and after.
+
+    Measured on the last calibration batch, which rounding and biases were not learned from where there are several.
+    """
+
+    name: str
+    done: str
+    before_sqnr_db: float
+    after_sqnr_db: float
+    before_metric: float | None = None
+    after_metric: float | None = None
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """The calibrated graph, the parameters learned for its rounding (name -> value), and what each step brought."""
+
+    prepared: GraphModule
+    learned: dict[str, Tensor] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+
+
+def correct(
+    corrections: Corrections,
+    captured: GraphModule,
+    prepare: Prepare,
+    batches: Sequence[Tensor],
+    evaluate: Evaluate | None = None,
+) -> Corrected:
+    """`captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with what `corrections` asks for.
+
+    `batches` of inputs (N, ...); `evaluate` is the user's metric of a network that answers them. Without corrections
+    nothing is measured and `prepare(captured)` comes back. RunnerError: a correction finds nothing to do.
+    """
+    names = corrections.names
+    if not names:
+        return Corrected(prepare(captured))
+    if corrections.bias_correction:
+        give_biases(captured)
+    measure = _Measure(captured, batches[-1], evaluate)
+    ahead = [name for name in names if name in FLOAT_SIDE]
+    prepared = prepare(copy.deepcopy(captured) if ahead else captured)
+    steps, learned = list[Step](), dict[str, Tensor]()
+    before = measure(prepared, learned)
+    for name in names:
+        if name in FLOAT_SIDE:
+            del prepared  # two networks are enough
+            ahead.remove(name)
+            done = _change(corrections, name, captured, batches)
+            prepared = prepare(copy.deepcopy(captured) if ahead else captured)
+        else:
+            done = _learn(corrections, name, prepared, batches[:-1] or batches, learned)
+        after = measure(prepared, learned)
+        steps.append(Step(name, str(done), before[0], after[0], before[1], after[1]))
+        before = after
+    return Corrected(prepared, learned, tuple(steps))
+
+
+def _change(corrections: Corrections, name: str, graph: GraphModule, batches: Sequence[Tensor]) -> object:
+    if name == "equalize":
+        return equalize(graph)
+    assert corrections.smooth is not None
+    return smooth(graph, batches, corrections.smooth)
+
+
+def _learn(
+    corrections: Corrections, name: str, prepared: GraphModule, batches: Sequence[Tensor], learned: dict[str, Tensor]
+) -> object:
+    if name == "bias_correction":
+        return correct_biases(prepared, batches, learned)
+    assert corrections.rounding is not None
+    return learn_rounding(prepared, batches, learned, corrections.rounding)
+
+
+class _Measure:
+    """The output's SQNR against the network as it was captured, and the user's metric."""
+
+    def __init__(self, captured: GraphModule, inputs: Tensor, evaluate: Evaluate | None) -> None:
+        with torch.no_grad():
+            self.wanted = _numbers(captured(inputs))
+        self.inputs, self.evaluate = inputs, evaluate
+
+    def __call__(self, prepared: GraphModule, learned: dict[str, Tensor]) -> tuple[float, float | None]:
+        """Both of the program that `prepared` will become."""
+        network = RoundedNetwork(prepared, learned)
+        found = sqnr(self.wanted, _numbers(network(self.inputs)))
+        return found, None if self.evaluate is None else float(self.evaluate(network))
+
+
+def _numbers(outputs: Any) -> Tensor:
+    """All that a network returns, as one row of numbers."""
+    return torch.cat([each.flatten() for each in tree_leaves(outputs) if isinstance(each, Tensor)])

@@ -1,0 +1,127 @@
+"""A goal among the recipes of a sweep: those that promise most are tried first, until one is good enough."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from runner.sweep.jobs import SweepJob
+from runner.sweep.plan import METHODS, Plan
+from runner.sweep.record import DONE, SKIPPED, Sweep
+from runner.tracking.console import console, shortest
+from runner.tracking.files import write_json
+
+if TYPE_CHECKING:
+    from runner.sweep.sweep import Runner
+
+FILE = "goal.json"
+# What a network can have been through, the last first; see `job.Job.phase`.
+PHASES = ("compressed", "factorized", "pruned")
+GAINS = {"size": "gain/size", "latency": "gain/speed/batch_"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe that was tried.
+
+    Attributes:
+        promised: the share of bytes or time that it was expected to leave; they are tried in this order.
+        drop: of the monitored metric on validation data, in percentage points (of a metric that is no share: in
+            percent of the float network's); None where the run failed.
+        left: the share of bytes or time that it left; None where that was not measured.
+        met: whether it is good enough, and smaller (or faster) at all.
+    """
+
+    job: int
+    recipe: str
+    promised: float
+    drop: float | None
+    left: float | None
+    met: bool
+
+
+def pursue(planned: Plan, record: Sweep, runner: "Runner", jobs: Sequence[SweepJob]) -> bool:
+    """Tries the recipes for each trained network in the order of their promise; returns whether all goals are met.
+
+    One after another whatever the launcher could do: the next is only wanted where the last was not good enough. All
+    that was tried is written to `goal.json` in the sweep's directory.
+    """
+    assert planned.goal is not None
+    found: dict[str, list[Trial]] = {}
+    for trained in {job.needs: None for job in jobs if job.needs is not None}:
+        recipes = [job for job in jobs if job.needs == trained]
+        found[runner.jobs[trained].title] = try_in_turn(planned.goal, record, runner, recipes)
+    rows = {title: [asdict(trial) for trial in trials] for title, trials in found.items()}
+    write_json(record.path / FILE, {"goal": planned.goal, "tried": rows})
+    for title, trials in found.items():
+        show(planned.goal, title, trials)
+    console.print(f"All that was tried: {shortest((record.path / FILE).resolve())}", soft_wrap=True)
+    return all(trials and trials[-1].met for trials in found.values())
+
+
+def try_in_turn(goal: dict[str, Any], record: Sweep, runner: "Runner", recipes: Sequence[SweepJob]) -> list[Trial]:
+    """Runs recipes until one meets the goal; those behind it are not needed, and are noted as left out."""
+    trials: list[Trial] = []
+    for job in sorted(recipes, key=lambda job: promised(job, goal["minimise"])):
+        if trials and trials[-1].met:
+            runner.jobs.pop(job.number)
+            if record.refresh(job.number) != DONE:
+                record.entries[job.number].state = SKIPPED
+                record.entries[job.number].error = f"not needed: {trials[-1].recipe} meets the goal"
+            continue
+        if (ready := runner.ready(job)) is not None:
+            runner.wave([ready])
+            trials.append(judged(goal, record, job))
+    record.save()
+    return trials
+
+
+def promised(job: SweepJob, minimise: str) -> float:
+    """The share of bytes or time that the methods of a job promise to leave: what their files declare, multiplied."""
+    sections = [job.composed.config[group] for group in METHODS] if job.composed is not None else []
+    return math.prod(float((each.get("leaves") or {}).get(minimise, 1.0)) for each in sections)
+
+
+def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> Trial:
+    """What came of a recipe, by its result.json."""
+    title, promise = job.title, promised(job, goal["minimise"])
+    if record.refresh(job.number) != DONE or job.composed is None:
+        return Trial(job.number, title, promise, None, None, False)
+    metrics = json.loads((record.directory(job.number) / "result.json").read_text(encoding="utf-8"))["metrics"]
+    monitor, mode = job.composed.config.task.monitor, job.composed.config.task.monitor_mode
+    value = next((metrics[name] for phase in PHASES if (name := f"{phase}/{monitor}") in metrics), None)
+    drop = None if value is None else points(metrics[f"baseline/{monitor}"], value, larger=mode == "max")
+    gains = [gain for name, gain in metrics.items() if name.startswith(GAINS[goal["minimise"]])]
+    left = 1 / gains[-1] if gains else None
+    met = drop is not None and drop <= goal["max_drop"] and left is not None and left < 1
+    return Trial(job.number, title, promise, drop, left, met)
+
+
+def points(baseline: float, value: float, *, larger: bool) -> float:
+    """By how much a metric became worse: in percentage points of a share, otherwise in percent of the baseline."""
+    worse = baseline - value if larger else value - baseline
+    share = larger and min(baseline, value) >= 0 and max(baseline, value) <= 1
+    return 100 * worse / (1.0 if share else abs(baseline) or 1.0)
+
+
+def show(goal: dict[str, Any], title: str, trials: Sequence[Trial]) -> None:
+    """The trials as a table, and which of them it is."""
+    unit = {"size": "bytes left", "latency": "time left"}[goal["minimise"]]
+    table = Table(box=None, pad_edge=False, title=f"Goal for {title}", title_justify="left")
+    for heading in ("recipe", f"{unit}, promised", "measured", "drop", "met"):
+        table.add_column(heading, justify="left" if heading in ("recipe", "met") else "right")
+    for each in trials:
+        left, drop = ("–" if value is None else f"{value:.2f}" for value in (each.left, each.drop))
+        table.add_row(each.recipe, f"{each.promised:.2f}", left, drop, "yes" if each.met else "no")
+    console.print(table)
+    if trials and trials[-1].met:
+        console.print(f"Goal met: {trials[-1].recipe}", markup=False, soft_wrap=True)
+        return
+    able = [each for each in trials if each.drop is not None]
+    nearest = min(able, key=lambda each: each.drop or 0.0, default=None)
+    words = f" The smallest drop, {nearest.drop:.2f}, was that of {nearest.recipe}." if nearest else ""
+    allowed = f"compression.goal.max_drop={goal['max_drop']:g}"
+    console.print(f"No recipe meets the goal ({allowed}).{words}", markup=False, style="bold red", soft_wrap=True)
