@@ -88,6 +88,7 @@ class FormatRecipe:
         network: nn.Module,
         calibration_batches: Iterable[Tensor] = (),
         fine_tune: Callable[[nn.Module], object] | None = None,
+        evaluate: Callable[[nn.Module], float] | None = None,
     ) -> WeightOnlyNetwork:
         """The network in `dtype`; `network` stays as it was. One of `calibration_batches` shows whether it overflows.
 

@@ -45,6 +45,7 @@ class SharedWeightsRecipe:
         network: nn.Module,
         calibration_batches: Iterable[Tensor] = (),
         fine_tune: Callable[[nn.Module], object] | None = None,
+        evaluate: Callable[[nn.Module], float] | None = None,
     ) -> WeightOnlyNetwork:
         """The network with shared weights; `network` stays as it was. Needs no data, and trains nothing.
 

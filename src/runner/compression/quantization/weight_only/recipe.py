@@ -85,8 +85,10 @@ class WeightOnlyRecipe:
         network: nn.Module,
         calibration_batches: Iterable[Tensor] = (),
         fine_tune: Callable[[nn.Module], object] | None = None,
+        evaluate: Callable[[nn.Module], float] | None = None,
     ) -> WeightOnlyNetwork:
-        """The network with coded weights; `network` stays as it was. Nothing is trained: `fine_tune` is not called.
+        """The network with coded weights; `network` stays as it was. Nothing is trained or
+        tried: `fine_tune` and `evaluate` are not called.
 
         In memory: the network once more at most, and for gptq one layer's inputs, their second moments twice, and
         whatever `calibration_batches` (inputs (N, …)) itself holds.
