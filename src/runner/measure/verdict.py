@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+FEW_CHANNELS = "Networks of few channels spend their time on calls, not on arithmetic"
 # A difference smaller than this is within what repeated measurements show.
 TELLING = 1.05
 
 
-def verdict(median_ms: Mapping[str, float], batch: int, subjects: Sequence[str] = ("int8",)) -> list[str]:
+def verdict(
+    median_ms: Mapping[str, float], batch: int, subjects: Sequence[str] = ("int8",), reason: str = FEW_CHANNELS
+) -> list[str]:
     """Sentences about one batch size.
 
     Args:
@@ -14,14 +17,16 @@ def verdict(median_ms: Mapping[str, float], batch: int, subjects: Sequence[str] 
             names such as `pruned` and `int8`, or `int8_openvino` where that runs in another runtime only.
         batch: the batch size measured.
         subjects: what was made of the network, the last of it last.
+        reason: why the last of them may be no faster than the float network.
     """
     eager, compiled = median_ms["eager"], median_ms["compiled"]
     names = [program for subject in subjects if (program := run_as(subject, median_ms)) is not None]
     if not names:
         return [f"Batch {batch}: compiling makes the float network {eager / compiled:.2f} times as fast as eager."]
     gains = {name: compiled / median_ms[name] for name in names}
-    sentences = [f"Batch {batch}: {gained(name, gains[name], median_ms)}" for name in names]
     name, gain = names[-1], gains[names[-1]]
+    reasons = dict.fromkeys(names, FEW_CHANNELS) | {name: reason}
+    sentences = [f"Batch {batch}: {gained(each, gains[each], median_ms, reasons[each])}" for each in names]
     if eager / compiled > max(gain, TELLING):
         sentences.append(
             f"Batch {batch}: compiling alone is worth {eager / compiled:.2f}, more than {name} adds ({gain:.2f}); "
@@ -38,12 +43,12 @@ def run_as(subject: str, median_ms: Mapping[str, float]) -> str | None:
     return next((name for name in median_ms if name == subject or name.startswith(f"{subject}_")), None)
 
 
-def gained(name: str, gain: float, median_ms: Mapping[str, float]) -> str:
+def gained(name: str, gain: float, median_ms: Mapping[str, float], reason: str) -> str:
     """One program against the compiled float network."""
     if gain >= TELLING:
         return f"{name} is {gain:.2f} times as fast as compiled float32."
     loss = "slower" if gain < 1 / TELLING else "no faster"
     return (
         f"{name} is {loss} than compiled float32 here ({median_ms[name]:.3g} against {median_ms['compiled']:.3g} ms). "
-        f"Networks of few channels spend their time on calls, not on arithmetic: {name} saves bytes, not time."
+        f"{reason}: {name} saves bytes, not time."
     )

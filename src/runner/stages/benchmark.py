@@ -21,7 +21,7 @@ from runner.measure.cpu import has_bfloat16
 from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
-from runner.measure.verdict import verdict
+from runner.measure.verdict import FEW_CHANNELS, verdict
 from runner.tracking.benchmark_report import Findings, Memory, show
 from runner.tracking.files import write_json
 
@@ -53,7 +53,7 @@ def benchmark(job: Job) -> None:
                 job.metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
         sentences += [
             *remarks,
-            *verdict({name: each.median_ms for name, each in rows[batch].items()}, batch, named(job)[1:]),
+            *verdict({name: each.median_ms for name, each in rows[batch].items()}, batch, named(job)[1:], why(job)),
         ]
     findings = Findings(rows, memory, sizes, agreement, sentences)
     show(findings)
@@ -96,6 +96,12 @@ def baseline(job: Job) -> nn.Module:
 def named(job: Job) -> list[str]:
     """What the networks of this run are called in files and tables: as trained, made smaller, quantized."""
     return [name for name in ("float", job.smaller, job.compressed and job.compressed.title) if name]
+
+
+def why(job: Job) -> str:
+    """Why what quantization made of the network may be no faster than float."""
+    unfolds = isinstance(job.compressed, WeightOnlyNetwork) and job.compressed.unfolds
+    return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
 def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:

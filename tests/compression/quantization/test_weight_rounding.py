@@ -119,6 +119,14 @@ def test_inputs_that_are_always_zero_keep_the_nearest_codes() -> None:
     assert torch.equal(codes[:, 3], quantize(weight, parameters)[:, 3])
 
 
+def test_weights_that_were_pruned_stay_zero() -> None:
+    weight = weights(8, 64)
+    weight[:, ::3] = 0
+    inputs = torch.randn(200, 8) @ torch.randn(8, 64)
+    codes, parameters = round_by_hessian(weight, (inputs.T @ inputs)[None], grid_of(4), 32)
+    assert (dequantize(codes, parameters)[:, ::3] == 0).all()
+
+
 def test_gptq_without_data_is_refused(mixed) -> None:
     with pytest.raises(RunnerError, match="give it calibration data"):
         WeightOnlyRecipe(rounding="gptq").apply(mixed)

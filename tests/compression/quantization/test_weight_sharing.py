@@ -11,6 +11,7 @@ from torch import nn
 from runner.compression.quantization.sharing.huffman import LONGEST, STRETCH, Coded, code_lengths, decode, encode
 from runner.compression.quantization.sharing.kmeans import cluster, nearest
 from runner.compression.quantization.sharing.recipe import SharedWeightsRecipe
+from runner.compression.quantization.sharing.stored import SharedWeight
 from runner.compression.quantization.weight_only.file import save_packed
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
@@ -76,6 +77,14 @@ def test_each_layer_has_at_most_so_many_values_and_answers_follow(clusters, leas
         assert len(layer.weight().unique()) <= clusters
     assert sqnr(mixed(pictures), small(pictures)) > least
     assert (small.title, small.recipe) == ("kmeans", "sharing")
+
+
+def test_weights_that_were_pruned_stay_zero(tmp_path) -> None:
+    weight = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+    weight[:, ::2] = 0
+    stored = SharedWeight.of(weight, 4)
+    assert (stored()[:, ::2] == 0).all()
+    assert len(stored.values) == 4
 
 
 def test_the_file_takes_fewer_bits_a_weight_than_an_index(tmp_path) -> None:

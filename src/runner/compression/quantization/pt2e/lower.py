@@ -87,9 +87,9 @@ class CompiledProgram(nn.Module):
             "freezing": True,
             "post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph)),
         }
-        # its own copy of the code: torch.compile counts recompilations per code object and gives up after a
-        # few
-        compiled = torch.compile(_fresh(self.network), dynamic=False)
+        # its own count: torch.compile counts recompilations per code object, which networks of one class share, and
+        # runs the rest eagerly after eight, with no more than a warning
+        compiled = torch.compile(_fresh(self.network), dynamic=False, isolate_recompiles=True)  # type: ignore[call-overload]
         # a cached kernel would skip the pass that counts
         with products_of(self.network), inductor.patch(**options, force_disable_caches=True):
             outputs = compiled(inputs)

@@ -28,9 +28,15 @@ class SharedWeight(StoredWeight):
 
     @classmethod
     def of(cls, weight: Tensor, clusters: int) -> "SharedWeight":
-        """The weight with its values replaced by the centres of at most `clusters` (2 to 256) clusters."""
+        """The weight with its values replaced by the centres of at most `clusters` (2 to 256) clusters.
+
+        Where some are exactly 0, as pruning leaves them, 0 is one of the values.
+        """
         flat = weight.detach().float().cpu().numpy().reshape(-1)
-        centres = cluster(flat, clusters)
+        kept = flat[flat != 0]
+        centres = cluster(kept, clusters - 1 if len(kept) < len(flat) else clusters)
+        if len(kept) < len(flat):
+            centres = np.union1d(centres, [0.0])
         indices = nearest(flat, centres).astype(np.uint8)
         return cls(weight.shape, torch.from_numpy(centres).float(), torch.from_numpy(indices))
 

@@ -19,6 +19,8 @@ BLOCK = 128
 def round_by_hessian(weight: Tensor, hessian: Tensor, grid: Grid, group_size: int | None) -> tuple[Tensor, Parameters]:
     """Codes of `weight` in its shape, and their parameters, chosen one input column after the other.
 
+    Weights that are exactly 0 stay so, as pruning left them (what Frantar and Alistarh, 2023, do for both at once).
+
     Args:
         weight: float (out, …).
         hessian: the layer's second moments, (conv groups, n, n); used up.
@@ -28,6 +30,7 @@ def round_by_hessian(weight: Tensor, hessian: Tensor, grid: Grid, group_size: in
     groups, count = hessian.shape[0], hessian.shape[1]
     inverse = inverse_factor(hessian)
     left = weight.detach().float().reshape(groups, -1, count).clone()
+    pruned = left == 0
     width = group_size or count
     codes = torch.empty(left.shape, dtype=grid.dtype, device=left.device)
     chosen = []
@@ -36,7 +39,7 @@ def round_by_hessian(weight: Tensor, hessian: Tensor, grid: Grid, group_size: in
         chosen.append(range_of(left[:, :, start:end].flatten(0, 1), grid, group_size))
         for first in range(start, end, BLOCK):
             block = slice(first, min(first + BLOCK, end))
-            round_block(left, codes, inverse, block, chosen[-1])
+            round_block(left, codes, inverse, pruned, block, chosen[-1])
     scale, zero_point = (
         torch.stack(parts, 1) for parts in zip(*((p.scale, p.zero_point) for p in chosen), strict=True)
     )
@@ -52,7 +55,9 @@ def range_of(rows: Tensor, grid: Grid, group_size: int | None) -> Parameters:
     return Parameters(grid, found.granularity, scale, found.zero_point)
 
 
-def round_block(left: Tensor, codes: Tensor, inverse: Tensor, block: slice, parameters: Parameters) -> None:
+def round_block(
+    left: Tensor, codes: Tensor, inverse: Tensor, pruned: Tensor, block: slice, parameters: Parameters
+) -> None:
     """Rounds the columns `block` of `left` (groups, out, n) into `codes`, and corrects all columns that follow.
 
     `left` holds the weights as corrected so far; algorithm 1 of the paper.
@@ -60,7 +65,7 @@ def round_block(left: Tensor, codes: Tensor, inverse: Tensor, block: slice, para
     errors = torch.zeros_like(left[:, :, block])
     for column in range(block.start, block.stop):
         values = left[:, :, column]
-        rounded = quantize(values.reshape(-1, 1), parameters)
+        rounded = quantize(values.masked_fill(pruned[:, :, column], 0).reshape(-1, 1), parameters)
         codes[:, :, column] = rounded.view(values.shape)
         back = dequantize(rounded, parameters).view(values.shape)
         error = (values - back) / inverse[:, column, column, None]

@@ -92,9 +92,13 @@ class WeightOnlyNetwork(CompressedNetwork):
         coded = f"{len(self.coded_layers)} layers coded, {how}; " if how else ""
         share = f"{self.bytes / self.dense_bytes:.1%} of before"
         line = f"{self.title}: {coded}{self.bytes:,} bytes in memory, {share}"
-        return metrics, ". ".join(
-            [line, *self.remarks, *([UNFOLDED] if self.compiled and CodedLayer.kernel in how else [])]
-        )
+        told = [UNFOLDED] if self.compiled is not None and CodedLayer.kernel in kernels else []
+        return metrics, ". ".join([line, *self.remarks, *told])
+
+    @property
+    def unfolds(self) -> bool:
+        """Whether all coded layers multiply float weights, made from their codes: what compiling does once for all."""
+        return {layer.kernel for layer in self.coded_layers} == {CodedLayer.kernel}
 
     @property
     def coded_layers(self) -> list[CodedLayer]:
