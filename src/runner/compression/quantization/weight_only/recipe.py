@@ -87,13 +87,8 @@ class WeightOnlyRecipe:
         fine_tune: Callable[[nn.Module], object] | None = None,
         evaluate: Callable[[nn.Module], float] | None = None,
     ) -> WeightOnlyNetwork:
-<<<<<<< HEAD
         """The network with coded weights; `network` stays as it was. Nothing is trained or tried: `fine_tune` and
         `evaluate` are not called.
-=======
-        """The network with coded weights; `network` stays as it was. Nothing is trained or
-        tried: `fine_tune` and `evaluate` are not called.
->>>>>>> weights
 
         In memory: the network once more at most, and for gptq one layer's inputs, their second moments twice, and
         whatever `calibration_batches` (inputs (N, …)) itself holds.
