@@ -65,6 +65,26 @@ def message(*overrides):
         (["data.num_classes=abc"], ["data.num_classes=abc: must be a whole number, at least 2"]),
         (["optimizer.lr=${nope}"], ["optimizer.lr: Interpolation key 'nope' not found."]),
         (["seed=${oc.env:NOT_SET_ANYWHERE}"], ["seed: ", "'NOT_SET_ANYWHERE' not found"]),
+        (
+            ["quantization=ptq_static", "quantization.corrections.smooth=2"],
+            ["corrections.smooth=2: must be from 0 to 1"],
+        ),
+        (
+            ["quantization=ptq_static", "quantization.corrections.adaround=9"],
+            ["must be true or false or settings in br"],
+        ),
+        (
+            ["quantization=ptq_static", "quantization.corrections.adaround={iteration: 9}"],
+            ["corrections.adaround.iteration: there is no such key. Did you mean iterations"],
+        ),
+        (
+            ["model=mlp", "quantization=ptq_dynamic", "quantization.corrections.equalize=true"],
+            ["quantization.corrections.equalize: a dynamic recipe measures ranges", "quantization=ptq_static"],
+        ),
+        (
+            ["quantization=qat", "quantization.corrections.adaround=true"],
+            ["quantization.corrections.adaround: fine-tuning", "Possible with qat: equalize, smooth."],
+        ),
         (["callbacks=[checkpoint,emma]"], ["callbacks=emma: there is no such choice. Did you mean ema"]),
     ],
 )

@@ -18,14 +18,17 @@ _WARM_UP = 0.2  # share of the iterations without regulariser
 
 @dataclass(frozen=True)
 class AdaRound:
-    """Settings: `iterations` of Adam for each layer on `batch_size` samples each; `lr` of the rounding variables;
-    `regularization` weighs the push towards 0 and 1 against the reconstruction (relative to that of nearest
-    rounding)."""
+    """Settings: `iterations` of Adam for each layer on `batch_size` samples each; `lr` of the rounding variables.
 
-    iterations: int = 1000
+    `regularization` weighs the push towards 0 and 1. The reconstruction error stands against it in shares of what
+    nearest rounding has, times the number of weights: so one value fits layers of any size and scale, and the few
+    iterations (the paper takes 10,000) suffice.
+    """
+
+    iterations: int = 500
     batch_size: int = 32
-    lr: float = 1e-2
-    regularization: float = 0.01
+    lr: float = 0.1
+    regularization: float = 10.0
 
     def __post_init__(self) -> None:
         if self.iterations < 1 or self.batch_size < 1:
