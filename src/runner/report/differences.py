@@ -10,6 +10,8 @@ from runner.tracking.console import SHOWN
 from runner.tracking.identity import AROUND_RUNS, MACHINE_SETTINGS
 
 SEED = "seed"
+# What a sweep that trains once arranges for the runs that start from those weights.
+ARRANGED = ("checkpoint", "stages")
 # No value at all; null is a value.
 MISSING = object()
 
@@ -31,6 +33,8 @@ def differing_columns(runs: Sequence[Run]) -> list[str]:
     typed = typed_keys(runs)
     sections = tuple(f"{key}." for key in typed if not any(key in run.choices for run in runs))
     typed_settings = [key for key in table if key not in (SEED, *groups) and f"{key}.".startswith(sections)]
+    reasons = [*groups.values()]
+    typed_settings = [key for key in typed_settings if key not in ARRANGED or not follows(table[key], reasons)]
     columns = [*principal(groups, typed), *typed_settings]
     settled = [table[key] for key in (SEED, *typed_settings) if key in table]
     open_keys = []
@@ -115,7 +119,10 @@ def principal(groups: Mapping[str, Values], typed: Sequence[str]) -> list[str]:
 
 
 def scope(key: str, groups: Mapping[str, Values], settings: Iterable[str]) -> list[Values]:
-    """The choices that can decide a setting: of the groups whose section it is in, and of those without a section."""
+    """The choices that can decide a setting: of the groups whose section it is in, and of those without a section; for
+    a setting that is in none, all."""
+    if "." not in key:
+        return [*groups.values()]
     return [
         values
         for group, values in groups.items()

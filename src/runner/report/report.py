@@ -8,6 +8,7 @@ from functools import partial
 from runner.errors import RunnerError, join_errors
 from runner.report.conditions import conditions
 from runner.report.differences import SEED, differing_columns, label, value_of
+from runner.report.final import with_final
 from runner.report.names import known_names, known_quantities, known_settings, resolve
 from runner.report.quantities import is_cost, quantities, worth_showing
 from runner.report.rows import Row, best_of_each, group_seeds, make_row, ranked
@@ -56,7 +57,7 @@ def build_report(
 
     Args:
         metric: what to sort by, `NAME`, `NAME:max` or `NAME:min`; by default what the runs were selected by, measured
-            on test data.
+            on test data (after compression, where there was one).
         columns: settings and metrics to show, instead of all settings that differ and the usual metrics.
         where: conditions on runs, such as `optimizer.lr=0.01` or `test/accuracy>0.9`; all must hold.
         best_per: keep the best row of each value of this setting only.
@@ -65,6 +66,7 @@ def build_report(
     Raises:
         RunnerError: a name that no run has, or a condition that is none.
     """
+    runs = with_final(runs)
     refuse_mistakes(runs, metric, columns or (), where, best_per)
     wanted = conditions(where, known_names(runs))
     kept = [run for run in runs if all(each.holds(run) for each in wanted)]
@@ -110,7 +112,8 @@ def sorting(runs: Sequence[Run], asked: str | None) -> tuple[str, str]:
     if asked is None:
         monitored = [str(monitor) for (monitor, _), _ in monitors.most_common()]
         tested = [each for each in known if each.startswith("test/")]
-        candidates = [*(f"test/{base(each)}" for each in monitored), *monitored, *tested, *known]
+        usual = [f"{kind}/{base(each)}" for kind in ("final", "test") for each in monitored]
+        candidates = [*usual, *monitored, *tested, *known]
         name, mode = next((each for each in candidates if each in known), ""), ""
     else:
         name, mode = direction(asked, known)

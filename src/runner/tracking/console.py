@@ -16,8 +16,11 @@ if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts t
     console.width = PIPE_WIDTH
 
 # Metrics that stages show in tables of their own; result.json holds them all.
-DETAILS = ("benchmark/", "export/", "compressed/kernels/", "qat/")
-SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", "quantization", "mode")
+DETAILS = ("benchmark/", "export/", "compressed/kernels/", "qat/", "pruning/", "pruned/round")
+SHOWN = (
+    *("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer"),
+    *("pruning", "factorization", "distillation", "quantization", "mode"),
+)
 
 
 def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Path) -> None:
@@ -59,7 +62,7 @@ def show_result(result: RunResult) -> None:
 
 def by_stage(name: str) -> tuple[int, str]:
     """Sorts metrics by stage: training, validation, test, then the rest."""
-    stages = ("train/", "val/", "cross_validation/", "test/", "compressed/")
+    stages = ("train/", "val/", "cross_validation/", "test/", "pruned/", "factorized/", "compressed/")
     position = next((index for index, stage in enumerate(stages) if name.startswith(stage)), len(stages))
     return position, name
 

@@ -21,9 +21,11 @@ const lowIsBest = judged === report.metric ? report.mode === "min" : isCost;
 const isBetter = (one, other) => (lowIsBest ? one < other : one > other);
 const isCompressed = (program) => program !== "" && !FLOAT.test(program);
 
-// A compressed program has the quality measured after compression, a float one that of the test.
+// What a network had been through when its quality was measured: pruned and factorized ones say so by name.
+const phaseOf = (program) => program.match(/^(pruned|factorized)/)?.[0] ?? (isCompressed(program) ? "compressed" : "test");
+
 function qualityOf(row, program) {
-  const names = [...(isCompressed(program) ? [`compressed/${quality}`] : []), `test/${quality}`, judged];
+  const names = [`${phaseOf(program)}/${quality}`, `test/${quality}`, judged];
   return names.map((name) => meanOf(row, name)).find((mean) => mean !== null);
 }
 
