@@ -30,11 +30,13 @@ class CompiledProgram(nn.Module):
     2.14). `kernels`: batch size -> how often each operator type was lowered to which kernel, see `verify`.
     """
 
-    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
+        """`dtype`: what the network computes in; None leaves its weights as they are."""
         super().__init__()
         _register_integer_passes()
         if not isinstance(network, GraphModule):  # an exported graph has no modes to set
-            network = copy.deepcopy(network).eval().to(dtype)
+            network = copy.deepcopy(network).eval()
+            network = network if dtype is None else network.to(dtype)
         self.network = network
         self.dtype = dtype
         self._compiled: dict[int, Any] = {}
@@ -62,7 +64,7 @@ class CompiledProgram(nn.Module):
         For timing: the rest of `forward` costs a tenth of a millisecond.
         """
         compiled, dtype = self._compiled[size], self.dtype
-        if dtype == torch.float32:
+        if dtype is None:
             return compiled
         return lambda inputs: compiled(inputs.to(dtype) if inputs.is_floating_point() else inputs)
 
@@ -72,7 +74,7 @@ class CompiledProgram(nn.Module):
         return self
 
     def _run(self, inputs: Tensor, size: int) -> Any:
-        if inputs.is_floating_point():
+        if self.dtype is not None and inputs.is_floating_point():
             inputs = inputs.to(self.dtype)
         if size not in self._compiled:
             outputs = self._compile(inputs, size)
