@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from runner.report.final import PHASES
 from runner.sweep.jobs import SweepJob
 from runner.sweep.plan import METHODS, Plan
 from runner.sweep.record import DONE, SKIPPED, Sweep
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from runner.sweep.sweep import Runner
 
 FILE = "goal.json"
-# What a network can have been through, the last first; see `job.Job.phase`.
-PHASES = ("compressed", "factorized", "pruned")
 GAINS = {"size": "gain/size", "latency": "gain/speed/batch_"}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from runner.config import overrides
 from runner.config.compose import examine, raise_all
 from runner.config.overrides import Override
-from runner.errors import RunnerError
+from runner.errors import RunnerError, did_you_mean
 from runner.sweep.jobs import Planner, SweepJob, combined, product
 from runner.sweep.teaching import taught
 from runner.tracking.identity import AROUND_RUNS
@@ -65,7 +65,7 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
     raise_all(examine(around, planner.known, planner.compose)[1])
     settings = planner.settings(around)
     own = [each for each in parsed if section(each) not in AROUND_RUNS and not each.key.startswith("hydra.")]
-    recipes = recipes_of(settings.sweep["recipes"], own)
+    recipes = recipes_of(settings.sweep["recipes"], own, planner)
     grid, wrong = overrides.parse(settings.sweep["grid"])
     raise_all(wrong)
     given = {each.key for each in own}
@@ -73,8 +73,7 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
     whole = [*own, *grid]
     space = [each for each in whole if each.sweeps]
     goal = settings.compression["goal"]
-    if goal and not recipes:
-        raise RunnerError("compression.goal chooses among recipes: add sweep=compression, or sweep.recipes=[…].")
+    refuse_vague(goal, recipes)
     place = planner.settings([*around, *first_values(naming(whole, own, settings.sweep), planner)])
     return Plan(
         command=[*(each.text for each in whole), *(" ".join(each.text for each in recipe) for recipe in recipes)],
@@ -89,16 +88,29 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
     )
 
 
-def recipes_of(texts: Sequence[str], own: Sequence[Override]) -> list[list[Override]]:
+def refuse_vague(goal: Mapping[str, Any] | None, recipes: Sequence[object]) -> None:
+    """Raises RunnerError for a goal that lacks something, or recipes to choose from."""
+    if not goal:
+        return
+    for key in ("max_drop", "minimise"):
+        if key not in goal:
+            raise RunnerError(f"compression.goal.{key} is missing: compression.goal={{max_drop: 0.3, minimise: size}}.")
+    if not recipes:
+        raise RunnerError("compression.goal chooses among recipes: add sweep=compression, or sweep.recipes=[…].")
+
+
+def recipes_of(texts: Sequence[str], own: Sequence[Override], planner: Planner) -> list[list[Override]]:
     """The recipes of a sweep; what the command line says wins over them.
 
     Raises:
-        RunnerError: a recipe that is no set of overrides.
+        RunnerError: a recipe that is no set of overrides, or that names what there is not.
     """
     given = {each.key for each in own}
     recipes = []
     for text in texts:
         parsed, wrong = overrides.parse(shlex.split(text))
+        strange = [each for each in parsed if section(each).partition("/")[0] not in planner.known]
+        wrong += [f"{each.text}: there is no such group.{did_you_mean(each.key, planner.known)}" for each in strange]
         raise_all([f"sweep.recipes: {each}" for each in wrong])
         recipes.append([each for each in parsed if each.key not in given])
     return [each for number, each in enumerate(recipes) if each and each not in recipes[:number]]

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.report.final import PHASES
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking.console import PIPE_WIDTH, shortest
@@ -108,7 +109,7 @@ class Progress:
         monitor = job.composed.config.task.monitor
         metrics = self.sweep.status(entry.number).get("metrics") or {}
         tested = monitor.replace("val/", "test/")
-        for name in (monitor.replace("val/", "compressed/"), tested, monitor):
+        for name in (*(monitor.replace("val/", f"{phase}/") for phase in PHASES), tested, monitor):
             if name in metrics:
                 return f"{name} {metrics[name]:.4g}"
         now = latest(self.sweep.directory(entry.number), monitor)
