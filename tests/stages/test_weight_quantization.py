@@ -1,5 +1,6 @@
 """Weight-only recipes on the same path as training: tested, exported, measured, and packed files that predict."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from runner.cli import main
+from runner.compression.quantization.number_formats import FormatRecipe
+from runner.compression.quantization.pt2e.lower import CompiledProgram
 from runner.compression.quantization.weight_only.file import inspect_packed
 from runner.compression.quantization.weight_only.recipe import WeightOnlyRecipe
 from runner.config.compose import compose
@@ -80,6 +83,33 @@ def test_integer_products_are_proven_after_lowering():
     rows = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
     eager = small(rows)
     assert sqnr(eager, small.lower(rows)(rows)) > 50
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Programs that are run as they are where they should be compiled: without one kernel of Inductor's."""
+
+    def as_it_is(program, inputs, size):
+        program._compiled[size], program.kernels[size] = program.network, Counter()
+        return program.network(inputs)
+
+    monkeypatch.setattr(CompiledProgram, "_compile", as_it_is)
+
+
+def test_products_that_came_out_in_float_are_refused(uncompiled):
+    small = WeightOnlyRecipe(activation="int8").apply(nn.Sequential(nn.Linear(32, 16), nn.Linear(16, 4)))
+    with pytest.raises(RunnerError, match="2 of 2 int8 products run in float"):
+        small.lower(torch.ones(4, 32))
+
+
+def test_a_compiled_network_keeps_its_number_format(uncompiled):
+    network = nn.Sequential(nn.Linear(32, 16)).eval()
+    small = FormatRecipe("bfloat16").apply(network)
+    rows = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
+    answers = small.lower(rows)(rows)
+    assert small.compiled.dtype == torch.bfloat16
+    assert answers.dtype == torch.float32
+    assert 35 < sqnr(network(rows), answers) < 70
 
 
 @pytest.mark.parametrize(

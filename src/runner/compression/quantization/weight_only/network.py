@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.compression.compressed import CompressedNetwork
+from runner.compression.quantization.casting import Casting
 from runner.compression.quantization.weight_only.layers import CodedLayer, IntegerLinear
 from runner.errors import RunnerError
 
@@ -70,7 +71,10 @@ class WeightOnlyNetwork(CompressedNetwork):
         from runner.compression.quantization.pt2e.lower import CompiledProgram
 
         assert inputs is not None
-        compiled = CompiledProgram(self.network).compile_for(inputs)
+        if isinstance(self.network, Casting):  # a compiled program casts by itself, to float32 unless told otherwise
+            compiled = CompiledProgram(self.network.network, self.network.dtype).compile_for(inputs)
+        else:
+            compiled = CompiledProgram(self.network).compile_for(inputs)
         wanted = sum(isinstance(module, IntegerLinear) for module in self.network.modules())
         found = sum(
             count for name, count in compiled.kernels[len(inputs)].items() if "_int_mm" in name or "qlinear" in name
