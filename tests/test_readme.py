@@ -24,8 +24,8 @@ SHORT += ["trainer.limit_test_batches=2"]
 # Compression is tested whole in tests/stages; here its commands are only kept from compiling for minutes.
 SHORT_INT8 = ["benchmark.batch_sizes=[1]", "benchmark.runs=3", "benchmark.bf16=false", "export.formats=[program]"]
 SHORT_INT8 += ["quantization.calibration.batches=1"]
-# One recipe of the three, and nothing that compiles a second time.
-SHORT_SWEEP = ["sweep.grid=['quantization=ptq_dynamic']", *SHORT_INT8[:-1]]
+# One recipe of them all, and nothing that compiles a second time.
+SHORT_SWEEP = ["sweep.recipes=['quantization=ptq_dynamic']", *SHORT_INT8[:-1]]
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +125,29 @@ def test_every_command_runs(command, place, run_directory, quantized_directory, 
         return
     is_run = not arguments or "=" in arguments[0] or arguments[0] in ("-m", "verify")
     unlike_itself = "verify" in arguments or "mode=overfit" in arguments or "mode=profile" in arguments
+    sweeps = "-m" in arguments
     kept = [each.split("=")[0] for each in arguments]
     short = [each for each in SHORT if each.split("=")[0] not in kept] if is_run and not unlike_itself else []
     short += ["logger=csv"] if "-m" in arguments and "logger" not in kept else []
     # Two seeds of three: the picture beside the command shows all of them.
     arguments = [each.replace("seed=1,2,3", "seed=1,2") for each in arguments]
-    short += SHORT_INT8 if "quantization=" in command else []
+    short += (
+        SHORT_INT8[:-1] if any(method in command for method in ("quantization=", "pruning=", "factorization=")) else []
+    )
+    short += SHORT_INT8[-1:] if "quantization=ptq" in command or "quantization=qat" in command else []
+    short += ["pruning.rounds=1", "pruning.fine_tune.epochs=1"] if "pruning=" in command else []
+    short += unmeasured(command) if "model=cnn data=digits" in command and not sweeps else []
+    short += ["sweep.grid=['distillation=none,logits']"] if "sweep=distillation" in command else []
     short += ["quantization.fine_tune.epochs=1"] if "quantization=qat" in command else []
     short += [*SHORT_SWEEP] if "sweep=compression" in command else []
     assert main([*arguments, *short]) == 0
+
+
+def unmeasured(command: str) -> list[str]:
+    """The stages that make a network small, without the benchmark, which compiles every program."""
+    methods = {"pruning=": "prune", "factorization=": "factorize", "quantization=": "compress"}
+    stages = [stage for method, stage in methods.items() if method in command]
+    return [f"stages=[fit,test,{','.join(f'{stage},test' for stage in stages)}]"] if stages else []
 
 
 def test_the_table_of_groups_is_true():
