@@ -260,3 +260,19 @@ def test_costs_are_known_by_their_names(name, cost):
 )
 def test_heads_of_columns_are_short(name, expected):
     assert heading(name) == expected
+
+
+def test_networks_pruned_here_and_quantized_there_are_compared_by_what_they_ended_with(write):
+    for name, metrics in {
+        "dense": {"test/accuracy": 0.9},
+        "pruned": {"test/accuracy": 0.9, "pruned/accuracy": 0.8},
+        "both": {"test/accuracy": 0.9, "pruned/accuracy": 0.8, "compressed/accuracy": 0.85},
+    }.items():
+        path = write(settings={"recipe": name}, metrics=metrics)
+    report = build_report(find_runs([path.parent]))
+    assert report.metric == "final/accuracy"
+    assert [(row.settings["recipe"], row.metrics["final/accuracy"].mean) for row in report.rows] == [
+        ("dense", 0.9),
+        ("both", 0.85),
+        ("pruned", 0.8),
+    ]

@@ -9,8 +9,9 @@ from torch import nn
 
 from runner.compression.quantization.pt2e.lower import CompiledProgram
 from runner.compression.quantization.pt2e.recipes import StaticRecipe
+from runner.measure.latency import Latency
 from runner.measure.verdict import verdict
-from runner.stages.benchmark import ready
+from runner.stages.benchmark import gains, ready
 from runner.stages.export import as_close_to_float
 
 INPUTS = torch.linspace(-1, 1, 4 * 36).reshape(4, 1, 6, 6)
@@ -68,3 +69,18 @@ def test_a_runtime_that_rounds_in_other_places_is_judged_by_the_float_network():
     assert as_close_to_float(job, INPUTS, program, elsewhere)
     assert not as_close_to_float(job, INPUTS, program, INPUTS + 2 * (program - INPUTS))
     assert not as_close_to_float(SimpleNamespace(float_network=None), INPUTS, program, elsewhere)
+
+
+def test_the_gains_are_those_of_what_the_network_is_called_in_the_end():
+    times = {"compiled": 4.0, "pruned": 2.0, "int4_weights": 1.0}
+    rows = {16: {name: Latency(each, each, each, each, 1) for name, each in times.items()}}
+    sizes = {"float_program": 1000, "pruned_program": 500, "int4_weights_program": 300, "int4_weights_packed": 125}
+    assert gains("int4_weights", rows, sizes) == {"gain/size": 8.0, "gain/speed/batch_16": 4.0}
+    assert gains("pruned", rows, sizes) == {"gain/size": 2.0, "gain/speed/batch_16": 2.0}
+    assert gains("float", rows, sizes) == {}
+
+
+def test_every_network_that_was_made_is_judged_against_the_compiled_one():
+    said = verdict({"eager": 4.0, "compiled": 2.0, "pruned": 1.0, "int8": 2.5}, 8, ["pruned", "int8"])
+    assert said[0] == "Batch 8: pruned is 2.00 times as fast as compiled float32."
+    assert said[1].startswith("Batch 8: int8 is slower than compiled float32 here (2.5 against 2 ms).")
