@@ -5,13 +5,16 @@ import hashlib
 import json
 from typing import Any
 
-# Settings of the machine and of the record. The same experiment on another machine keeps its identity.
+# Settings of the machine, of the record, and what was expected beforehand. The same experiment on another machine keeps its identity.
 MACHINE_SETTINGS = (
     "name",
     "logger",
     "compile",
     "channels_last",
     "expected",
+    "pruning.leaves",
+    "factorization.leaves",
+    "quantization.leaves",
     "data.root",
     "data.num_workers",
     "data.memory_limit_gb",
