@@ -27,6 +27,8 @@ from runner.tracking.files import write_json
 
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512
+# The file that stage prune writes of a network with many zeros.
+SPARSE = "sparse"
 # Exported files with a runtime of their own; a torch.export file runs as the int8 program itself does.
 TIMED = ("aot", "onnx", "openvino", "executorch")
 
@@ -163,7 +165,8 @@ def sizes_on_disk(job: Job) -> dict[str, int]:
     keep_program(job, "float", baseline(job))
     if job.smaller is not None and job.float_network is not None:
         keep_program(job, job.smaller, job.float_network)
-    return {name: each.bytes for name, each in job.artifacts.items() if name.startswith(tuple(named(job)))}
+    names = {f"{network}_{kind}" for network in named(job) for kind in (*FORMATS, SPARSE)}
+    return {name: each.bytes for name, each in job.artifacts.items() if name in names}
 
 
 def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
