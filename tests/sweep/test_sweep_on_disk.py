@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,16 @@ def test_the_same_command_again_runs_nothing_and_shows_the_same_results(sweep, t
     table = [line for line in first.splitlines() if "±" in line]
     assert table
     assert table == [line for line in again.splitlines() if "±" in line]
+
+
+def test_a_run_whose_directory_was_removed_is_done_again(sweep, jobs, tmp_path):
+    assert sweep("seed=1,2") == 0
+    (path,) = tmp_path.rglob("sweep.json")
+    shutil.rmtree(path.parent / "1")
+    kept = (path.parent / "0" / "result.json").stat().st_mtime_ns
+    assert sweep("seed=1,2") == 0
+    assert (path.parent / "1" / "result.json").is_file()
+    assert (path.parent / "0" / "result.json").stat().st_mtime_ns == kept
 
 
 def test_more_values_in_the_same_place_run_what_is_new_only(sweep, jobs, tmp_path):

@@ -107,6 +107,8 @@ class Sweep:
             entry.state, entry.error = state, str(status.get("error") or "")
         elif entry.state == RUNNING:
             entry.state = INTERRUPTED
+        elif entry.state == DONE:  # somebody removed the run directory: it is to be done again
+            entry.state = WAITING
         return entry.state
 
     def ended(self, number: int, exit_status: int) -> Entry:

@@ -5,7 +5,8 @@ import hashlib
 import json
 from typing import Any
 
-# Settings of the machine, of the record, and what was expected beforehand. The same experiment on another machine keeps its identity.
+# Settings of the machine, of the record, and what was expected beforehand. The same experiment on another machine keeps
+# its identity.
 MACHINE_SETTINGS = (
     "name",
     "logger",
