@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import epoch, graph_epoch, names, report, sweep, time_to_accuracy
+from tests.benchmarks import epoch, graph_epoch, names, report, small, sweep, time_to_accuracy
 
 BENCHMARKS = {
     "epoch": epoch.main,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "time_to_accuracy": time_to_accuracy.main,
     "report": report.main,
     "sweep": sweep.main,
+    "small": small.main,
 }
 
 
