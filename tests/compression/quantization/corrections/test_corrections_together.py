@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from runner.compression.quantization.corrections.corrections import Corrections
 from runner.compression.quantization.pt2e import analysis, recipes
-from runner.compression.quantization.pt2e.analysis import analyse, sqnr
+from runner.compression.quantization.pt2e.analysis import analyse
 from runner.compression.quantization.pt2e.network import QuantizedNetwork
 from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, StaticRecipe
 from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
 from runner.errors import RunnerError
+from runner.measure.error import sqnr
 
 ALL = Corrections(equalize=True, adaround={"iterations": 20, "batch_size": 16}, bias_correction=True)
 
