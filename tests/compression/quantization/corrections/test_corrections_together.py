@@ -104,7 +104,7 @@ def test_what_finds_nothing_to_do_is_refused_before_training() -> None:
 def test_analysis_keeps_the_activations_of_one_layer(
     balanced: nn.Module, corrected: QuantizedNetwork, shown: list[Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alive, real = list[int](), analysis._db
+    alive, real = list[int](), analysis.decibels
 
     def count(*arguments: Tensor) -> float:
         tensors = [each for each in gc.get_objects() if type(each) is Tensor and each.dim() == 4 and len(each) == rows]
@@ -114,7 +114,7 @@ def test_analysis_keeps_the_activations_of_one_layer(
     inputs = shown[0].repeat(3, 1, 1, 1)[:77]  # a batch size that nothing else has
     rows = len(inputs)
     layers = list(_outputs(balanced, inputs))
-    monkeypatch.setattr(analysis, "_db", count)
+    monkeypatch.setattr(analysis, "decibels", count)
     analyse(corrected, [inputs])
     assert max(alive) < sum(layers)
     assert max(alive) < 8 * max(layers)
