@@ -6,21 +6,22 @@ import os
 import yaml
 
 from runner.cli import main
-from runner.commands.smoke import combinations
+from runner.commands.smoke import METHODS, combinations
 from runner.config.catalog import own_config_directory
 from runner.sweep.jobs import Planner
 
 REPOSITORY = own_config_directory().parent
 
 
-def test_every_legal_pair_and_every_recipe_is_a_combination():
+def test_every_legal_pair_and_every_way_to_compress_is_a_combination():
     planner = Planner(None)
-    lines = [line[:3] for line in combinations(planner, [])]
-    pairs = {tuple(line[:2]) for line in lines if not line[0].startswith("quantization")}
+    lines = list(combinations(planner, []))
+    pairs = {tuple(line[:2]) for line in lines}
     assert {("model=resnet", "data=digits"), ("model=linear", "data=line")} <= pairs
     assert ("model=resnet", "data=line") not in pairs
-    recipes = {text for line in combinations(planner, []) for text in line if text.startswith("quantization=")}
-    assert recipes == {f"quantization={name}" for name in planner.known["quantization"]}
+    for group in METHODS:
+        choices = {text for line in lines for text in line if text.startswith(f"{group}=")}
+        assert choices == {f"{group}={name}" for name in planner.known[group] if name != "none"}
 
 
 def test_a_config_directory_of_ones_own_is_tried_as_well(tmp_path, monkeypatch, capsys):
@@ -40,6 +41,7 @@ def test_a_config_directory_of_ones_own_is_tried_as_well(tmp_path, monkeypatch, 
         "model=small data=cifar10": "refused",
         "model=tabular_mlp data=hours": "ran",
     }
+    assert "  refused  model=small data=cifar10  " in output
     assert "RUNNER_OFFLINE forbids" in output
     assert "RUNNER_OFFLINE" not in os.environ
     assert "2 ran, 0 failed, 1 were refused" in output

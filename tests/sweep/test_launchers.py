@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -95,3 +96,21 @@ def test_a_signal_to_the_sweep_leaves_jobs_that_can_go_on(tmp_path):
     again = subprocess.run(command, timeout=300, **options)
     assert again.returncode == 0, again.stdout
     assert len(list(tmp_path.rglob("result.json"))) == 2
+
+
+def test_jobs_of_a_killed_sweep_end_as_if_they_were_interrupted(tmp_path):
+    command = [
+        *(sys.executable, "-m", "runner", "-m", "experiment=linear_regression", "trainer=cpu", "logger=csv"),
+        *("trainer.max_epochs=2,100000", "launcher=processes", "launcher.jobs=2", "hydra.sweep.dir=sweep"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE)
+    assert any(line.startswith("[1/2]  done") for line in process.stdout)
+    status = tmp_path / "sweep" / "1" / "status.json"
+    job = os.pidfd_open(json.loads(status.read_text())["pid"])
+    process.kill()
+    process.communicate()
+    ended = select.poll()
+    ended.register(job, select.POLLIN)
+    assert ended.poll(60_000), "the job outlives its sweep"
+    assert json.loads(status.read_text())["state"] == "interrupted"

@@ -1,4 +1,4 @@
-"""python -m runner smoke: every legal pair of network and data, and every recipe, in a tiny run each."""
+"""python -m runner smoke: every legal pair of network and data, and every way to compress, in a tiny run each."""
 
 import argparse
 import os
@@ -20,15 +20,23 @@ from runner.sweep.start import enter
 from runner.tracking.console import console, shortest
 
 DESCRIPTION = (
-    "Trains and tests every network on every data that it takes, two batches each, and then every quantization recipe "
-    "on one of them. Nothing is downloaded: data that is not there is refused. Ends in a table of what ran, what "
-    "failed, and what was refused and why."
+    "Trains and tests every network on every data that it takes, two batches each, and then every way to make a "
+    "network smaller on one of them. Nothing is downloaded: data that is not there is refused. Ends in a table of what "
+    "ran, what failed, and what was refused and why."
 )
 EXAMPLE = """example:
   python -m runner smoke
   python -m runner smoke --config-dir my_conf model=my_net"""
 SMOKE = ("mode=smoke", "trainer=cpu", "logger=csv")
-RECIPES = ("model=cnn", "data=digits", "benchmark.batch_sizes=[1]", "export.formats=[program]")
+COMPRESSED = ("model=cnn", "data=digits", "benchmark.batch_sizes=[1]", "export.formats=[program]")
+# The groups whose every choice is tried once, and what a choice needs beside itself.
+METHODS: dict[str, tuple[str, ...]] = {
+    "quantization": (),
+    "pruning": (),
+    "factorization": (),
+    "distillation": ("quantization=qat", "distillation.teacher=self"),
+}
+RAN, FAILED, REFUSED = "ran", "failed", "refused"
 EXIT_FAILED = 1
 
 
@@ -50,14 +58,14 @@ def main(arguments: Sequence[str]) -> int:
     sweep = run(legal, options.config_dir)
     entries = [sweep.entries[job.number] for job in legal]
     show(sweep, entries, refused)
-    return EXIT_FAILED if any(failed(entry) for entry in entries) else os.EX_OK
+    return EXIT_FAILED if any(outcome(entry) == FAILED for entry in entries) else os.EX_OK
 
 
-VARYING = ("model", "data", "quantization")
+VARYING = ("model", "data", *METHODS)
 
 
 def combinations(planner: Planner, texts: Sequence[str]) -> Iterator[list[str]]:
-    """The command lines: pairs whose kinds of data fit, then recipes. Pairs that cannot fit are no combinations."""
+    """The command lines: pairs whose kinds of data fit (others are no combinations), then ways to make one smaller."""
     chosen, _ = overrides.parse(texts)
     named = {each.key: each for each in chosen if each.key in ("model", "data")}
     rest = [each.text for each in chosen if each.key not in named]
@@ -76,8 +84,10 @@ def combinations(planner: Planner, texts: Sequence[str]) -> Iterator[list[str]]:
             if takes is None or kind is None or kind in takes:
                 yield [f"model={model}", f"data={data}", *SMOKE, *rest]
     if not named:
-        for recipe in planner.known["quantization"]:
-            yield [*RECIPES, f"quantization={recipe}", *SMOKE, *rest]
+        for group, needs in METHODS.items():
+            for choice in planner.known[group]:
+                if choice != "none":
+                    yield [*COMPRESSED, *needs, f"{group}={choice}", *SMOKE, *rest]
 
 
 def declared(planner: Planner, group: str, name: str) -> dict[str, Any]:
@@ -102,13 +112,15 @@ def run(jobs: Sequence[SweepJob], config_dir: str | None) -> Sweep:
     settings: dict[str, Any] = {"skip_done": True, "retry_failed": False, "on_error": "continue", "search": None}
     plan = Plan(["smoke"], config_dir, settings, {}, None, sweep.path, True, list(jobs), [])
     with sweep.locked(), offline():
-        Runner(plan, sweep, InProcess()).run(enter(sweep, jobs))
+        Runner(plan, sweep, InProcess(), outcome).run(enter(sweep, jobs))
     return sweep
 
 
-def failed(entry: Entry) -> bool:
-    """Whether a run broke; one that was refused with a message did not."""
-    return entry.state != DONE and entry.exit_status != EXIT_USER_ERROR
+def outcome(entry: Entry) -> str:
+    """How a run ended; one that said in a message what it lacks did not break."""
+    if entry.state == DONE:
+        return RAN
+    return REFUSED if entry.exit_status == EXIT_USER_ERROR else FAILED
 
 
 def show(sweep: Sweep, entries: Sequence[Entry], refused: dict[str, str]) -> None:
@@ -117,13 +129,12 @@ def show(sweep: Sweep, entries: Sequence[Entry], refused: dict[str, str]) -> Non
     for name in ("run", "came out", "seconds", "why"):
         table.add_column(name, justify="right" if name == "seconds" else "left")
     for entry in entries:
-        word = "failed" if failed(entry) else "ran" if entry.state == DONE else "refused"
+        word = outcome(entry)
         seconds = (sweep.status(entry.number).get("seconds") or {}).values()
-        table.add_row(entry.title, word, f"{sum(seconds):.1f}" if word == "ran" else "", entry.error)
+        table.add_row(entry.title, word, f"{sum(seconds):.1f}" if word == RAN else "", entry.error)
     for title, reason in refused.items():
-        table.add_row(title, "refused", "", reason)
+        table.add_row(title, REFUSED, "", reason)
     console.print(table)
-    words = [sum(entry.state == DONE for entry in entries), sum(map(failed, entries))]
-    left = len(entries) + len(refused) - sum(words)
-    place = shortest(sweep.path.resolve())
-    console.print(f"{words[0]} ran, {words[1]} failed, {left} were refused; in {place}", soft_wrap=True)
+    words = [outcome(entry) for entry in entries]
+    counts = f"{words.count(RAN)} ran, {words.count(FAILED)} failed, {words.count(REFUSED) + len(refused)} were refused"
+    console.print(f"{counts}; in {shortest(sweep.path.resolve())}", soft_wrap=True)

@@ -3,7 +3,7 @@
 import csv
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,14 @@ def latest(directory: Path, monitor: str) -> Latest:
 
 
 class Progress:
-    """Shows a sweep while it runs."""
+    """Shows a sweep while it runs.
 
-    def __init__(self, sweep: Sweep, jobs: Mapping[int, SweepJob]) -> None:
-        self.sweep, self.jobs = sweep, jobs
+    Args:
+        outcome: the word for how a finished job ended.
+    """
+
+    def __init__(self, sweep: Sweep, jobs: Mapping[int, SweepJob], outcome: Callable[[Entry], str]) -> None:
+        self.sweep, self.jobs, self.outcome = sweep, jobs, outcome
         # Jobs in this process have their output redirected; the table must not be.
         self.console = Console(file=sys.stdout, highlight=False)
         if not self.console.is_terminal:
@@ -93,7 +97,7 @@ class Progress:
         self.finished += 1
         took = time.time() - self.started.get(entry.number, time.time())
         metric = self.metric(entry)
-        words = [f"[{self.finished}/{len(self.jobs)}]", entry.state, entry.title, metric, f"{took:.1f} s"]
+        words = [f"[{self.finished}/{len(self.jobs)}]", self.outcome(entry), entry.title, metric, f"{took:.1f} s"]
         line = "  ".join(word for word in words if word)
         if entry.state in (FAILED, INTERRUPTED):
             log = shortest(self.sweep.directory(entry.number).resolve()) / "console.log"

@@ -1,9 +1,10 @@
 """A sweep from its command line to its last result."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -55,10 +56,12 @@ def sweep(line: CommandLine) -> int:
 class Runner:
     """Hands jobs to a launcher, as many at a time as it takes, and notes what comes of them."""
 
-    def __init__(self, planned: Plan, record: Sweep, launcher: Launcher) -> None:
+    def __init__(
+        self, planned: Plan, record: Sweep, launcher: Launcher, outcome: Callable[[Entry], str] = attrgetter("state")
+    ) -> None:
         self.planned, self.record, self.launcher = planned, record, launcher
         self.jobs: dict[int, SweepJob] = {}
-        self.progress = Progress(record, self.jobs)
+        self.progress = Progress(record, self.jobs, outcome)
         self.flying: dict[Future[int], int] = {}
         self.stopped = False
         self.goal_met = True

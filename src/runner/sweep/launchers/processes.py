@@ -1,12 +1,14 @@
 """Jobs side by side on this machine, each in a process of its own, with its share of the cores and the GPUs."""
 
+import contextlib
 import os
 import queue
 import shutil
 import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing.context import ForkServerProcess
 
-from runner.sweep.apart import run_apart
+from runner.sweep.launchers.forked import start
 from runner.sweep.launchers.work import Work
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -18,7 +20,7 @@ class Processes:
     def __init__(self, jobs: int = 2) -> None:
         self.jobs = jobs
         self.pool = ThreadPoolExecutor(jobs)
-        self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.running: dict[int, ForkServerProcess] = {}
         self.stopping: int | None = None
         self.shares: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         for share in shares(jobs, len(os.sched_getaffinity(0)), gpus()):
@@ -32,26 +34,31 @@ class Processes:
         """Runs the job with a share that nobody else has meanwhile."""
         share = self.shares.get()
         try:
-            return run_apart(work.arguments, work.console, share, lambda process: self.note(work.number, process))
+            self.running[work.number] = process = start(work.arguments, work.console, share)
+            if self.stopping is not None:  # it started too late to hear of the signal
+                send(self.stopping, process)
+            process.join()
+            return int(process.exitcode or 0)
         finally:
             self.running.pop(work.number, None)
             self.shares.put(share)
-
-    def note(self, number: int, process: "subprocess.Popen[bytes]") -> None:
-        """Remembers a process; one that started too late to hear of a signal gets it now."""
-        self.running[number] = process
-        if self.stopping is not None:
-            process.send_signal(self.stopping)
 
     def stop(self, signal: int) -> None:
         """Passes the signal on: jobs in training finish their batch and keep a checkpoint."""
         self.stopping = signal
         for process in list(self.running.values()):
-            process.send_signal(signal)
+            send(signal, process)
 
     def close(self) -> None:
         """Waits for the processes."""
         self.pool.shutdown(cancel_futures=True)
+
+
+def send(signal: int, process: ForkServerProcess) -> None:
+    """Sends a signal to a process that may have ended meanwhile."""
+    # Not asked whether it lives: two threads that ask at once would share one answer.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(process.pid or 0), signal)
 
 
 def shares(jobs: int, cores: int, devices: list[str]) -> list[dict[str, str]]:
