@@ -1,6 +1,7 @@
 """Number formats: what float16 and bfloat16 can hold, whole networks in them, and what that costs in accuracy."""
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,6 @@ from runner.errors import RunnerError
 from runner.measure.error import sqnr
 
 TITLES = {"bfloat16": "bf16", "float16": "fp16"}
-REPORTED = (torch.float32, torch.float16, torch.bfloat16, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,12 @@ def number_format(dtype: torch.dtype) -> NumberFormat:
     return NumberFormat(name, integer.bits, integer.min, integer.max, 1, 1)
 
 
-def table() -> list[NumberFormat]:
-    """The formats that networks are kept in here, for a report."""
-    return [number_format(dtype) for dtype in REPORTED]
+def described(each: NumberFormat) -> str:
+    """What a format of floating-point numbers can hold, in words."""
+    return (
+        f"{each.name} reaches from {each.smallest_normal:.3g} to {each.high:.3g}, the next number after 1 being "
+        f"{1 + each.eps:g}"
+    )
 
 
 @dataclass(frozen=True)
@@ -99,20 +102,24 @@ class FormatRecipe:
         dtype: torch.dtype = getattr(torch, self.dtype)
         refuse_overflow(network, dtype)
         cast = Casting(copy.deepcopy(network).to(dtype), dtype).eval().requires_grad_(False)
-        remarks = [*vanished(network, dtype)]
+        remarks = [described(number_format(dtype)), *vanished(network, dtype)]
+        small = WeightOnlyNetwork(
+            cast, self.kind, TITLES[self.dtype], remarks, bytes_of(network), {"dtype": self.dtype}
+        )
         for batch in islice(calibration_batches, 1):
-            self._try(network, cast, batch)
-        return WeightOnlyNetwork(cast, self.kind, TITLES[self.dtype], remarks, bytes_of(network), {"dtype": self.dtype})
+            if isinstance(cast(batch), Tensor):
+                remarks.append(self._lost(compare(network.eval(), small, batch)))
+        return small
 
-    @torch.no_grad()
-    def _try(self, network: nn.Module, cast: Casting, batch: Tensor) -> None:
-        outputs = cast(batch)
-        if isinstance(outputs, Tensor) and not outputs.isfinite().all() and network.eval()(batch).isfinite().all():
-            high = torch.finfo(cast.dtype).max
+    def _lost(self, error: FormatError) -> str:
+        """What the format cost, in words; raises RunnerError where the numbers left its range."""
+        if not math.isfinite(error.largest):
+            high = number_format(getattr(torch, self.dtype)).high
             raise RunnerError(
                 f"{TITLES[self.dtype]}: activations leave the range of {self.dtype} (±{high:.3g}); the outputs are not "
                 "finite. Use quantization=bf16, which has the range of float32."
             )
+        return f"Outputs for calibration data are at most {error.largest:.2g} off, SQNR {error.sqnr_db:.1f} dB"
 
 
 def refuse_overflow(network: nn.Module, dtype: torch.dtype) -> None:
