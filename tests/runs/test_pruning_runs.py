@@ -51,6 +51,12 @@ def test_the_pruned_network_is_what_the_run_ended_with(channel, train):
     assert {row[2] for row in channel.rows if row[2].startswith("pruned/round_2/")}
 
 
+def test_the_last_round_can_be_tuned_for_longer(train):
+    run = train(*MAGNITUDE, "pruning.fine_tune.epochs=0", "pruning.fine_tune.last_epochs=2", "stages=[fit,prune]")
+    tuned = {(row[2].split("/")[1], row[1]) for row in run.rows if row[2].startswith("pruned/")}
+    assert tuned == {("round_2", "0"), ("round_2", "1")}
+
+
 def test_pruning_goes_on_from_a_pruned_network(channel, train):
     # Rehearsed, pruned and kept as changes to a network that was changed already.
     more = (f"checkpoint={channel.path}", "stages=[prune,test]", "pruning.macs=0.3", "pruning.rounds=1")

@@ -9,7 +9,13 @@ from runner.sweep.goal import points, promised
 from runner.sweep.plan import plan
 
 MLP = ("-m", "model=mlp", "data=digits", "trainer.max_epochs=2", "trainer=cpu", "logger=csv")
-QUICK = ("benchmark.batch_sizes=[16]", "benchmark.runs=2", "export.formats=[program]", "hydra.sweep.dir=sweep")
+QUICK = (
+    "benchmark.batch_sizes=[16]",
+    "benchmark.bf16=false",
+    "benchmark.runs=2",
+    "export.formats=[program]",
+    "hydra.sweep.dir=sweep",
+)
 RECIPES = "sweep.recipes=['quantization=bf16','quantization=weight_int4','quantization=weight_int8']"
 
 

@@ -170,6 +170,7 @@ class Pruning:
 @dataclass
 class PruningFineTune:
     epochs: Annotated[int, at_least(0)]
+    last_epochs: Annotated[int, at_least(0)] | None
     lr: Annotated[float, above(0)]
     schedule: bool
 

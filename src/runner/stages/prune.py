@@ -45,10 +45,10 @@ def do_rounds(job: Job, recipe: PruningRecipe) -> list[Made]:
     """The dense network and what each round made of it; rounds that an interrupted run finished are taken over."""
     settings = job.config.pruning
     basis, structure = basis_of(job), list(job.task.structure)
-    made = [dense(job, basis)]
-    for number, amount in enumerate(amounts(settings.schedule, recipe.target, settings.rounds), 1):
-        finished = kept(job, basis, number, structure)
-        made.append(finished or make(job, recipe, basis, made[-1], amount, structure))
+    made, shares = [dense(job, basis)], amounts(settings.schedule, recipe.target, settings.rounds)
+    for number, amount in enumerate(shares, 1):
+        finished, last = kept(job, basis, number, structure), number == len(shares)
+        made.append(finished or make(job, recipe, basis, made[-1], amount, structure, last=last))
     return made
 
 

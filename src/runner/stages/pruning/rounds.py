@@ -55,11 +55,14 @@ def dense(job: Job, basis: Basis) -> Made:
     return Made(basis.dense, list(job.task.structure), measure(job, basis.dense, 0, 0.0, metric, metric))
 
 
-def make(job: Job, recipe: PruningRecipe, basis: Basis, before: Made, amount: float, structure: list[Step]) -> Made:
+def make(
+    job: Job, recipe: PruningRecipe, basis: Basis, before: Made, amount: float, structure: list[Step], *, last: bool
+) -> Made:
     """One round: the network of the round before pruned to `amount`, fine-tuned, and kept.
 
     Args:
         structure: of the dense network; a step of pruning always begins there.
+        last: whether it is the last round, which may be tuned for longer.
     """
     number = before.measured.round + 1
     pruned = recipe.apply(before.network, amount, basis)
@@ -69,7 +72,7 @@ def make(job: Job, recipe: PruningRecipe, basis: Basis, before: Made, amount: fl
     steps = [*structure, *pruned.steps]
     before_tuning = job.monitored(pruned.network)
     job.task.structure = steps
-    started, metrics = job.steps, tune(job, pruned.network, number)
+    started, metrics = job.steps, tune(job, pruned.network, number, last=last)
     network = pruned.network.cpu().eval()
     measured = measure(job, network, number, amount, before_tuning, job.monitored(network))
     made = Made(network, steps, measured, pruned.remarks)
@@ -77,12 +80,16 @@ def make(job: Job, recipe: PruningRecipe, basis: Basis, before: Made, amount: fl
     return made
 
 
-def tune(job: Job, network: nn.Module, number: int) -> dict[str, float]:
+def tune(job: Job, network: nn.Module, number: int, *, last: bool) -> dict[str, float]:
     """Fine-tuning after a round, in place; none where it has no epochs."""
-    settings = job.config.pruning.fine_tune
-    if not settings.epochs:
+    epochs, last_epochs, lr, schedule = (
+        job.config.pruning.fine_tune[name] for name in ("epochs", "last_epochs", "lr", "schedule")
+    )
+    if last and last_epochs is not None:
+        epochs = last_epochs
+    if not epochs:
         return {}
-    return fine_tune(job, network, f"{checkpoints.PRUNED}/round_{number}", **settings)
+    return fine_tune(job, network, f"{checkpoints.PRUNED}/round_{number}", epochs=epochs, lr=lr, schedule=schedule)
 
 
 def measure(job: Job, network: nn.Module, number: int, amount: float, pruned: float, metric: float) -> Measured:
