@@ -53,7 +53,7 @@ def test_the_pruned_network_is_what_the_run_ended_with(channel, train):
 
 def test_the_last_round_can_be_tuned_for_longer(train):
     run = train(*MAGNITUDE, "pruning.fine_tune.epochs=0", "pruning.fine_tune.last_epochs=2", "stages=[fit,prune]")
-    tuned = {(row[2].split("/")[1], row[1]) for row in run.rows if row[2].startswith("pruned/")}
+    tuned = {(row[2].split("/")[1], row[1]) for row in run.rows if row[1] and row[2].startswith("pruned/")}
     assert tuned == {("round_2", "0"), ("round_2", "1")}
 
 
