@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import runpy
 import signal
 import sys
 import threading
@@ -51,9 +52,7 @@ def job(arguments: list[str], console: str, environment: dict[str, str]) -> None
 
     # The libraries counted the cores when they were imported, before anybody knew of shares.
     torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
-    from runner.cli import main
-
-    sys.exit(main(arguments))
+    runpy.run_module("runner", run_name="__main__", alter_sys=True)
 
 
 def end_with_sweep() -> None:

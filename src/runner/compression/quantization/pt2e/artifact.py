@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule
 
+from runner.compression.quantization.pt2e.archive import deflated
 from runner.errors import RunnerError
 from runner.tracking.files import write_bytes
 
-METADATA, ARCHIVE = "runner.json", "a"
+METADATA = "runner.json"
 # Where a node came from: good for debugging, of no use to who loads the file.
 ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
 # Sizes are kept as text, which torch.export.load hands to sympy, which evaluates it: allow arithmetic only.
@@ -82,22 +83,6 @@ def save_program(program: nn.Module, example: Tensor, path: Path, metadata: dict
     torch.export.save(export_program(program, example), archive, extra_files={METADATA: json.dumps(details)})
     write_bytes(path, deflated(archive))
     return path
-
-
-def deflated(archive: io.BytesIO) -> bytes:
-    """The same zip archive as small as torch.export.load reads it: compressed entries, terse JSON, a short name.
-
-    torch stores entries plain, and of a small program the graph's JSON is the most: it shrinks to a twentieth. Every
-    entry stands in the archive with its path twice, which begins with the archive's name.
-    """
-    smaller = io.BytesIO()
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(smaller, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            content, (_, _, path) = source.read(name), name.partition("/")
-            if name.endswith(".json"):
-                content = json.dumps(json.loads(content), separators=(",", ":")).encode()
-            target.writestr(f"{ARCHIVE}/{path}", content, compresslevel=9)
-    return smaller.getvalue()
 
 
 def load_program(path: Path) -> Artifact:
