@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from runner.compression.quantization.casting import Casting
 from runner.compression.quantization.on_meta import Build, assign, built_on_meta, own_tensors, unfilled
-from runner.compression.quantization.pt2e.capture import refuse_quantized
 from runner.compression.quantization.weight_only.network import WeightOnlyNetwork, bytes_of
+from runner.compression.quantization.weight_recipe import WeightRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 
@@ -68,7 +68,7 @@ def described(each: NumberFormat) -> str:
 
 
 @dataclass(frozen=True)
-class FormatRecipe:
+class FormatRecipe(WeightRecipe):
     """The whole network in `dtype`, bfloat16 or float16: half the bytes, no calibration, float32 in and out."""
 
     dtype: str = "bfloat16"
@@ -78,27 +78,12 @@ class FormatRecipe:
         if self.dtype not in TITLES:
             raise RunnerError(f"dtype={self.dtype}: one of {', '.join(TITLES)}.")
 
-    def check(self, network: nn.Module) -> None:
-        """Raises RunnerError for a network that is quantized already."""
-        refuse_quantized(network)
-
-    def rehearse(self, network: nn.Module, example: Tensor) -> None:
-        """See `check`; there is no more to find out with an `example` (N, …)."""
-        self.check(network)
-
-    def apply(
-        self,
-        network: nn.Module,
-        calibration_batches: Iterable[Tensor] = (),
-        fine_tune: Callable[[nn.Module], object] | None = None,
-        evaluate: Callable[[nn.Module], float] | None = None,
-    ) -> WeightOnlyNetwork:
-        """The network in `dtype`; `network` stays as it was. One of `calibration_batches` shows whether it overflows.
+    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
+        """The network in `dtype`; `network` stays as it was. One of `batches` shows whether it overflows.
 
         Raises:
             RunnerError: numbers that the format cannot hold, in a weight or in the outputs.
         """
-        self.check(network)
         dtype: torch.dtype = getattr(torch, self.dtype)
         refuse_overflow(network, dtype)
         cast = Casting(copy.deepcopy(network).to(dtype), dtype).eval().requires_grad_(False)
@@ -106,7 +91,7 @@ class FormatRecipe:
         small = WeightOnlyNetwork(
             cast, self.kind, TITLES[self.dtype], remarks, bytes_of(network), {"dtype": self.dtype}
         )
-        for batch in islice(calibration_batches, 1):
+        for batch in islice(batches, 1):
             if isinstance(cast(batch), Tensor):
                 remarks.append(self._lost(compare(network.eval(), small, batch)))
         return small

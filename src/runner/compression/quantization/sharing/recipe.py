@@ -1,21 +1,21 @@
 """The sharing recipe: k-means for each layer, so that a weight is an index into a table of few values."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.capture import refuse_quantized
 from runner.compression.quantization.sharing.stored import SharedWeight
 from runner.compression.quantization.weight_only.layers import coded
 from runner.compression.quantization.weight_only.network import WeightOnlyNetwork, bytes_of
 from runner.compression.quantization.weight_only.recipe import left_in_float, refuse_infinite
 from runner.compression.quantization.weight_only.replace import independent, place, replaceable, sharing_weights
+from runner.compression.quantization.weight_recipe import WeightRecipe
 from runner.errors import RunnerError
 
 
 @dataclass(frozen=True)
-class SharedWeightsRecipe:
+class SharedWeightsRecipe(WeightRecipe):
     """Linear and Conv2d weights of each layer share `clusters` values (Han et al., 2016, section 3).
 
     Attributes:
@@ -33,26 +33,15 @@ class SharedWeightsRecipe:
 
     def check(self, network: nn.Module) -> None:
         """Raises RunnerError for a network that is quantized already, has no such layer to skip, or none left."""
-        refuse_quantized(network)
+        super().check(network)
         replaceable(network, self.skip)
 
-    def rehearse(self, network: nn.Module, example: Tensor) -> None:
-        """See `check`; there is no more to find out with an `example` (N, …)."""
-        self.check(network)
-
-    def apply(
-        self,
-        network: nn.Module,
-        calibration_batches: Iterable[Tensor] = (),
-        fine_tune: Callable[[nn.Module], object] | None = None,
-        evaluate: Callable[[nn.Module], float] | None = None,
-    ) -> WeightOnlyNetwork:
+    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
         """The network with shared weights; `network` stays as it was. Needs no data, and trains nothing.
 
         Raises:
             RunnerError: see `check`; weights that are not finite.
         """
-        self.check(network)
         copied = sharing_weights(network)
         layers = replaceable(copied, self.skip)
         refuse_infinite(layers)

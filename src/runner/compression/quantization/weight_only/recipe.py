@@ -1,6 +1,6 @@
 """The weight-only recipe: a trained network in, the same network with weights of 2, 4 or 8 bits out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from runner.compression.quantization.linear.parameters import Parameters
 from runner.compression.quantization.linear.rounding import quantize
-from runner.compression.quantization.pt2e.capture import refuse_quantized
 from runner.compression.quantization.weight_only.clipping import Ranges, full_range, least_error_range
 from runner.compression.quantization.weight_only.gptq import round_by_hessian
 from runner.compression.quantization.weight_only.hessian import calls, hessian
@@ -19,6 +18,7 @@ from runner.compression.quantization.weight_only.network import WeightOnlyNetwor
 from runner.compression.quantization.weight_only.packing import check_width
 from runner.compression.quantization.weight_only.replace import independent, place, replaceable, sharing_weights
 from runner.compression.quantization.weight_only.stored import PackedWeight, grid_of, layout_of
+from runner.compression.quantization.weight_recipe import WeightRecipe
 from runner.errors import RunnerError, did_you_mean
 
 ACTIVATIONS = ("float32", "bfloat16", "int8")
@@ -27,7 +27,7 @@ ROUNDINGS = (*RANGES, "gptq")
 
 
 @dataclass(frozen=True)
-class WeightOnlyRecipe:
+class WeightOnlyRecipe(WeightRecipe):
     """Linear and Conv2d weights in few bits; activations stay float, or become int8 in linear layers.
 
     Attributes:
@@ -68,7 +68,7 @@ class WeightOnlyRecipe:
 
     def check(self, network: nn.Module) -> None:
         """Raises RunnerError for a network that is quantized already, has no such layer to skip, or none left."""
-        refuse_quantized(network)
+        super().check(network)
         found = replaceable(network, self.skip)
         if self.activation == "int8" and not any(isinstance(layer, nn.Linear) for layer in found.values()):
             raise RunnerError(
@@ -76,31 +76,19 @@ class WeightOnlyRecipe:
                 "Use quantization=weight_int8, or quantization=ptq_static for convolutions."
             )
 
-    def rehearse(self, network: nn.Module, example: Tensor) -> None:
-        """See `check`; there is no more to find out with an `example` (N, …)."""
-        self.check(network)
-
-    def apply(
-        self,
-        network: nn.Module,
-        calibration_batches: Iterable[Tensor] = (),
-        fine_tune: Callable[[nn.Module], object] | None = None,
-        evaluate: Callable[[nn.Module], float] | None = None,
-    ) -> WeightOnlyNetwork:
-        """The network with coded weights; `network` stays as it was. Nothing is trained or tried: `fine_tune` and
-        `evaluate` are not called.
+    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
+        """The network with coded weights; `network` stays as it was. Nothing is trained.
 
         In memory: the network once more at most, and for gptq one layer's inputs, their second moments twice, and
-        whatever `calibration_batches` (inputs (N, …)) itself holds.
+        whatever `batches` (inputs (N, …)) itself holds.
 
         Raises:
             RunnerError: see `check`; weights that are not finite; gptq without calibration data.
         """
-        self.check(network)
         copied = sharing_weights(network)
         layers = replaceable(copied, self.skip)
         refuse_infinite(layers)
-        unseen = self._by_correction(copied, layers, calibration_batches) if self.rounding == "gptq" else layers
+        unseen = self._by_correction(copied, layers, batches) if self.rounding == "gptq" else layers
         for layer in unseen.values():
             self._store(copied, layer, *self._nearest(layer))
         packed = independent(copied)
