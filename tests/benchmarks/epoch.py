@@ -1,38 +1,20 @@
 """What one epoch costs: the runner, a plain loop over tensors in memory, and the usual per-sample loop."""
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, Dataset
 
-from runner.config.compose import compose
 from runner.models.cnn import CNN
-from runner.run import prepare, surroundings
-from runner.tracking import run_directory
 from tests.benchmarks.mnist import root, training_images
+from tests.benchmarks.training import train
 
 ROUNDS, BATCH, VALIDATION = 5, 64, 6_000
 MEAN, STD = 0.1307, 0.3081
-
-
-class Stopwatch(Callback):
-    """Seconds of the last epoch, its validation and checkpoint included; pictures of a run's start are not."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def on_train_epoch_start(self, *args: object) -> None:
-        self.started = time.perf_counter()
-
-    def on_train_end(self, *args: object) -> None:
-        self.seconds = time.perf_counter() - self.started
 
 
 def normalise(images: Tensor) -> Tensor:
@@ -76,11 +58,11 @@ def train_and_validate(network: nn.Module, batches: Callable[[], object], images
 
 def plain(images: Tensor, labels: Tensor, network: nn.Module) -> float:
     """A plain loop over tensors already in memory."""
-    train, held = images[:-VALIDATION], images[-VALIDATION:]
+    seen, held = images[:-VALIDATION], images[-VALIDATION:]
 
     def batches() -> object:
-        for chunk in torch.randperm(len(train)).split(BATCH):
-            yield normalise(train[chunk]), labels[chunk]
+        for chunk in torch.randperm(len(seen)).split(BATCH):
+            yield normalise(seen[chunk]), labels[chunk]
 
     return train_and_validate(network, batches, held, labels[-VALIDATION:])
 
@@ -104,17 +86,8 @@ def channels_last() -> nn.Module:
 
 def through_runner(place: str) -> float:
     """`python -m runner model=cnn data=mnist`: all of its second epoch, logging and checkpoints included."""
-    watch = Stopwatch()
-    overrides = ["model=cnn", "data=mnist", f"data.root={place}", "trainer=cpu", "trainer.max_epochs=2"]
-    with tempfile.TemporaryDirectory() as folder:
-        composed = compose(overrides)
-        record = run_directory.create(Path(folder) / "run", composed.config, overrides, composed.chosen, exactly=False)
-        with surroundings(composed.config, record) as signals:
-            job = prepare(composed.config, record, signals, resume=False, fitted=False)
-            trainer = job.trainer()
-            trainer.callbacks.append(watch)  # type: ignore[attr-defined]
-            trainer.fit(job.task, datamodule=job.datamodule)
-    return watch.seconds
+    times = train(["model=cnn", "data=mnist", f"data.root={place}", "trainer=cpu", "trainer.max_epochs=2"])
+    return times[-1] - times[-2]
 
 
 def main() -> None:

@@ -1,41 +1,16 @@
 """What one full-batch epoch of a GCN on Cora costs: the runner, and a plain loop over PyG's own layers."""
 
-import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from runner.config.compose import compose
 from runner.data.graph.cora import Cora
-from runner.run import prepare, surroundings
-from runner.tracking import run_directory
+from tests.benchmarks.training import root, train
 
 ROUNDS, EPOCHS = 5, 20
-PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))
-
-
-class Starts(Callback):
-    """When each epoch began, and when the last one ended."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def on_train_epoch_start(self, *args: object) -> None:
-        self.times.append(time.perf_counter())
-
-    def on_train_end(self, *args: object) -> None:
-        self.times.append(time.perf_counter())
-
-
-def root() -> str | None:
-    """The directory below which Cora/raw lies, or None."""
-    return next((place for place in PLACES if (Path(place) / "Cora" / "raw").is_dir()), None)
 
 
 class PlainGCN(nn.Module):
@@ -76,22 +51,13 @@ def plain(data: Cora) -> float:
 
 def through_runner(place: str) -> float:
     """`python -m runner experiment=cora_gcn`: an epoch with its validation, logging and checkpoints."""
-    watch = Starts()
-    overrides = ["experiment=cora_gcn", f"data.root={place}", "trainer=cpu", f"trainer.max_epochs={EPOCHS + 1}"]
-    with tempfile.TemporaryDirectory() as folder:
-        composed = compose(overrides)
-        record = run_directory.create(Path(folder) / "run", composed.config, overrides, composed.chosen, exactly=False)
-        with surroundings(composed.config, record) as signals:
-            job = prepare(composed.config, record, signals, resume=False, fitted=False)
-            trainer = job.trainer()
-            trainer.callbacks.append(watch)  # type: ignore[attr-defined]
-            trainer.fit(job.task, datamodule=job.datamodule)
-    return (watch.times[-1] - watch.times[1]) / EPOCHS
+    times = train(["experiment=cora_gcn", f"data.root={place}", "trainer=cpu", f"trainer.max_epochs={EPOCHS + 1}"])
+    return (times[-1] - times[1]) / EPOCHS
 
 
 def main() -> None:
     """Prints medians and the ratios of each round."""
-    place = root()
+    place = root("Cora/raw")
     if place is None:
         print("graph_epoch: needs Cora's files (RUNNER_DATA=directory that holds Cora/raw); skipped.")
         return

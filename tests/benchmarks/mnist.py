@@ -1,6 +1,5 @@
 """MNIST for the benchmarks: the real files where they are found, random images of the same size elsewhere."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -8,13 +7,12 @@ from torch import Tensor
 
 from runner.data.idx import read_idx
 from runner.errors import RunnerError
-
-PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))
+from tests.benchmarks import training
 
 
 def root() -> str | None:
     """The directory below which MNIST/raw lies, or None."""
-    return next((place for place in PLACES if (Path(place) / "MNIST" / "raw").is_dir()), None)
+    return training.root("MNIST/raw")
 
 
 def training_images() -> tuple[Tensor, Tensor]:

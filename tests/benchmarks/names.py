@@ -2,9 +2,7 @@
 
 import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +11,14 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from runner.assemble import build_data
 from runner.config.compose import compose
-from runner.run import prepare, surroundings
-from runner.tracking import run_directory
-from tests.benchmarks.epoch import Stopwatch
+from tests.benchmarks.training import root, train
 
 ROUNDS, BATCH, POOL = 3, 256, 16
-PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
 def overrides() -> list[str]:
     """The real names where they are found, the stand-in elsewhere."""
-    found = next((place for place in PLACES if (Path(place) / "names").is_dir()), None)
+    found = root("names")
     return ["data=names", f"data.root={found}"] if found else ["data=fake_names", f"data.batch_size={BATCH}"]
 
 
@@ -59,8 +54,8 @@ def batch(rows: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
 def plain() -> float:
     """Seconds of one epoch of the plain loop, validation included."""
     data = build_data(compose(overrides()).config)
-    train, val = data.splits["train"], data.splits["val"]
-    inputs, targets, held, answers = train.inputs, train.targets, val.inputs, val.targets
+    train_split, val = data.splits["train"], data.splits["val"]
+    inputs, targets, held, answers = train_split.inputs, train_split.targets, val.inputs, val.targets
     network = Plain(len(data.class_names or ()))
     optimizer = torch.optim.Adam(network.parameters())
     order = (held != 0).sum(1).argsort()
@@ -77,17 +72,8 @@ def plain() -> float:
 
 def through_runner() -> float:
     """`python -m runner model=gru data=names`: all of its second epoch, logging and checkpoints included."""
-    watch = Stopwatch()
-    texts = [*overrides(), "model=gru", "trainer=cpu", "trainer.max_epochs=2"]
-    with tempfile.TemporaryDirectory() as folder:
-        composed = compose(texts)
-        record = run_directory.create(Path(folder) / "run", composed.config, texts, composed.chosen, exactly=False)
-        with surroundings(composed.config, record) as signals:
-            job = prepare(composed.config, record, signals, resume=False, fitted=False)
-            trainer = job.trainer()
-            trainer.callbacks.append(watch)  # type: ignore[attr-defined]
-            trainer.fit(job.task, datamodule=job.datamodule)
-    return watch.seconds
+    times = train([*overrides(), "model=gru", "trainer=cpu", "trainer.max_epochs=2"])
+    return times[-1] - times[-2]
 
 
 def main() -> None:

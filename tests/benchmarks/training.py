@@ -1,0 +1,48 @@
+"""Training in this process as a command would do it, timed; and where the real data lies."""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytorch_lightning.callbacks import Callback
+
+from runner.config.compose import compose
+from runner.run import prepare, surroundings
+from runner.tracking import run_directory
+
+PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+class Times(Callback):
+    """When each epoch began, and when the last one ended; pictures of a run's start are in none of them."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_train_epoch_start(self, *args: object) -> None:
+        self.times.append(time.perf_counter())
+
+    def on_train_end(self, *args: object) -> None:
+        self.times.append(time.perf_counter())
+
+
+def train(overrides: Sequence[str]) -> list[float]:
+    """The stage fit of `python -m runner OVERRIDES`, logging, validation and checkpoints included; see Times."""
+    watch = Times()
+    with tempfile.TemporaryDirectory() as folder:
+        composed = compose([*overrides])
+        place = Path(folder) / "run"
+        record = run_directory.create(place, composed.config, [*overrides], composed.chosen, exactly=False)
+        with surroundings(composed.config, record) as signals:
+            job = prepare(composed.config, record, signals, resume=False, fitted=False)
+            trainer = job.trainer()
+            trainer.callbacks.append(watch)  # type: ignore[attr-defined]
+            trainer.fit(job.task, datamodule=job.datamodule)
+    return watch.times
+
+
+def root(folder: str) -> str | None:
+    """The directory below which `folder` lies, or None."""
+    return next((place for place in PLACES if (Path(place) / folder).is_dir()), None)
