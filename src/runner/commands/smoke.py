@@ -34,7 +34,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "quantization": (),
     "pruning": (),
     "factorization": (),
-    "distillation": ("quantization=qat", "distillation.teacher=self"),
+    "distillation": ("pruning=channel", "distillation.teacher=self"),
 }
 RAN, FAILED, REFUSED = "ran", "failed", "refused"
 EXIT_FAILED = 1

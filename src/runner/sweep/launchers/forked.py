@@ -15,7 +15,8 @@ from runner.sweep.apart import OWN
 from runner.tracking.signals import PARENT
 
 CONTEXT = multiprocessing.get_context("forkserver")
-# What every run imports. None of it starts a thread or touches a GPU, so forking it is safe.
+# What every run imports. None of it starts a thread or a GPU context (Lightning has torch count GPUs by NVML), so that
+# forking it is safe.
 CONTEXT.set_forkserver_preload(
     ["runner.launch", "runner.run", "runner.stages.fit", "runner.stages.test", "torch.utils.tensorboard"]
 )
