@@ -83,6 +83,8 @@ def load_onnx(path: Path, threads: int | None = None) -> Callable[[Tensor], Tens
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or torch.get_num_threads()
+    # Its threads would otherwise spin for a while after each call, and slow down what runs next: a benchmark beside it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
