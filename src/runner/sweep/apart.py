@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from runner.tracking.run_directory import ENVIRONMENT_VARIABLE
@@ -17,14 +17,12 @@ def run_apart(
     arguments: list[str],
     console: Path,
     environment: Mapping[str, str],
-    started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
 ) -> int:
     """Runs `python -m runner ARGUMENTS` to its end and returns its exit status.
 
     Args:
         console: the file its output is appended to.
         environment: what it gets beside this process's environment.
-        started: is told of the process, so that it can be stopped.
     """
     console.parent.mkdir(parents=True, exist_ok=True)
     inherited = {name: value for name, value in os.environ.items() if name not in OWN}
@@ -39,7 +37,6 @@ def run_apart(
             start_new_session=True,
         )
     try:
-        started(process)
         return process.wait()
     except BaseException:  # a cluster takes the job back
         process.terminate()

@@ -57,8 +57,9 @@ class Processes:
 def send(signal: int, process: ForkServerProcess) -> None:
     """Sends a signal to a process that may have ended meanwhile."""
     # Not asked whether it lives: two threads that ask at once would share one answer.
+    assert process.pid is not None  # it was started
     with contextlib.suppress(ProcessLookupError):
-        os.kill(int(process.pid or 0), signal)
+        os.kill(process.pid, signal)
 
 
 def shares(jobs: int, cores: int, devices: list[str]) -> list[dict[str, str]]:
