@@ -43,7 +43,7 @@ def runner(tmp_path) -> Command:
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory) -> Path:
     """The directory of a finished run with everything recorded: a small network that reads most digits."""
-    from runner.cli import main
+    from runner.cli.main import main
 
     path = tmp_path_factory.mktemp("digits") / "run"
     overrides = ["model=cnn", "data=digits", "augmentation=none", "optimizer.lr=0.01", "trainer.max_epochs=6"]

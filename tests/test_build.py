@@ -4,8 +4,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from runner.build import build, build_node, plugins
 from runner.errors import RunnerError
+from runner.job.build import build, build_node, plugins
 
 
 def test_a_node_becomes_the_object_it_describes():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.config import catalog
 from runner.errors import RunnerError
 
@@ -119,7 +119,7 @@ def test_every_command_runs(command, place, run_directory, quantized_directory, 
     arguments = [each.replace("SWEEP_DIRECTORY", str(sweep_directory)) for each in arguments]
     if arguments[:1] == ["resume"]:
         with pytest.raises(RunnerError, match="finished"):
-            from runner.commands.resume import main as resume
+            from runner.cli.commands.resume import main as resume
 
             resume(arguments[1:])
         return

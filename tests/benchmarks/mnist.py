@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from runner.data.idx import read_idx
+from runner.data.images.idx import read_idx
 from runner.errors import RunnerError
 from tests.benchmarks import training
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from runner.assemble import build_data
 from runner.config.compose import compose
+from runner.job.assemble import build_data
 from tests.benchmarks.training import root, train
 
 ROUNDS, BATCH, POOL = 3, 256, 16

@@ -17,10 +17,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from runner.config.compose import compose
-from runner.tracking.files import write_json, write_text
-from runner.tracking.identity import identity
+from runner.files import write_json, write_text
+from runner.tracking.identity import flatten, identity
 from runner.tracking.result import RunResult
-from runner.tracking.settings import flatten
 
 RUNS, ROUNDS, STEPS, EPOCHS = 1000, 5, 200, 20
 MODELS, OPTIMIZERS, RATES, SEEDS = ("cnn", "resnet"), ("sgd", "adam"), 50, 5

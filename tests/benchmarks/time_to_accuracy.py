@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from runner.config.compose import compose
 from runner.models.resnet import ResidualNet
-from runner.run import run
+from runner.run.run import run
 from runner.tracking import run_directory
 from tests.benchmarks.epoch import PerSample, normalise
 from tests.benchmarks.mnist import root, training_images
@@ -31,7 +31,7 @@ def fast(place: str) -> tuple[float, float]:
 
 def usual(place: str) -> tuple[float, float]:
     """Seconds until the usual teaching script passes the goal on the test images, evaluated after each epoch."""
-    from runner.data.idx import read_idx
+    from runner.data.images.idx import read_idx
 
     images, labels = training_images()
     raw = Path(place) / "MNIST" / "raw"

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.config.catalog import own_config_directory
 
 

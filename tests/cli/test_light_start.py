@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import sys
-from runner.cli import main
+from runner.cli.main import main
 try:
     status = main({arguments!r})
 except SystemExit as stop:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.cli import main
+from runner.cli.main import main
 
 NETWORK = '''\
 import torch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_any_optimizer_is_built(optimizer):
         (["+optimizer.momentum=0.9"], "torch.optim.AdamW does not take momentum."),
         (["scheduler.warmup_fraction=-3"], "scheduler (runner.tasks.schedules.one_cycle): "),
         (["scheduler.interval=day"], "scheduler.interval=day: must be step or epoch"),
-        (["callbacks=[ema]", "callbacks.ema.decay=2"], "callbacks.ema (runner.tasks.averaging.WeightAverage"),
+        (["callbacks=[ema]", "callbacks.ema.decay=2"], "callbacks.ema (runner.callbacks.averaging.WeightAverage"),
         (["trainer.devices=none"], "trainer (pytorch_lightning.Trainer): "),
         (["+trainer.max_epoch=3"], "pytorch_lightning.Trainer does not take max_epoch. Did you mean max_epochs"),
         (["+logger.csv.name=x"], "runner.tracking.loggers.MetricsFile does not take name."),

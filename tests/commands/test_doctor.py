@@ -4,8 +4,8 @@ from importlib import metadata
 
 import torch
 
-from runner.cli import main
-from runner.commands import doctor
+from runner.cli.commands import doctor
+from runner.cli.main import main
 
 
 def test_it_lists_versions_machine_and_extras(capsys, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.cli import command_names, main
+from runner.cli.main import command_names, main
 from runner.config import catalog
 
 

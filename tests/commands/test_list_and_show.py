@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.config import catalog
 
 KNOWN = catalog.choices([catalog.own_config_directory()])

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from runner.assemble import restore
-from runner.cli import main
+from runner.cli.main import main
+from runner.job.assemble import restore
 from runner.tracking.run_directory import RunDirectory
 
 

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 
 PROGRAM = """
 import sys
-from runner.cli import main
+from runner.cli.main import main
 for arguments in {commands!r}:
     assert main(arguments) == 0
 import runner.report.report, runner.report.terminal, runner.report.formats, runner.report.comparison

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from runner.cli import main
-from runner.commands.reproduce import changes, differences
+from runner.cli.commands.reproduce import changes, differences
+from runner.cli.main import main
 
 LINE = ("experiment=linear_regression", "trainer.max_epochs=2", "trainer=cpu", "logger=csv")
 

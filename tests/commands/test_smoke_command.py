@@ -5,8 +5,8 @@ import os
 
 import yaml
 
-from runner.cli import main
-from runner.commands.smoke import METHODS, combinations
+from runner.cli.commands.smoke import METHODS, combinations
+from runner.cli.main import main
 from runner.config.catalog import own_config_directory
 from runner.sweep.jobs import Planner
 

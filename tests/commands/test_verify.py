@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner.cli import main
-from runner.commands.verify import Expectation
+from runner.cli.commands.verify import Expectation
+from runner.cli.main import main
 
 EXPERIMENT = """\
 # @package _global_

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import DynamicRecipe, StaticRecipe
 
 
 class Convolutional(nn.Module):

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from runner.compression.distillation.attention import AttentionGuide
 from runner.compression.distillation.features import FeatureGuide
 from runner.compression.distillation.logits import LogitsGuide
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.recipes import QATRecipe
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.recipes import QATRecipe
 from runner.errors import RunnerError
 
 GUIDES = [LogitsGuide, FeatureGuide, AttentionGuide]

@@ -8,12 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.factorization import depthwise
+from runner.compression.factorization import depthwise, depthwise_structure, low_rank_structure
 from runner.compression.factorization.depthwise import Depthwise
 from runner.compression.factorization.low_rank import LowRank
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.structure import depthwise as depthwise_structure
-from runner.compression.structure import low_rank as low_rank_structure
+from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
 
 REBUILD = {"low_rank": low_rank_structure.rebuild, "depthwise": depthwise_structure.rebuild}

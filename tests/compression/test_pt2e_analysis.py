@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.analysis import analyse
-from runner.compression.quantization.pt2e.mixed import (
+from runner.compression.quantization.analysis import analyse
+from runner.compression.quantization.graph.simulate import SimulatedNetwork
+from runner.compression.quantization.mixed import (
     DropNotReachedError,
     choose_float_layers,
     quantize_mixed,
 )
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.recipes import QATRecipe, StaticRecipe
-from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import QATRecipe, StaticRecipe
 from runner.measure.error import sqnr
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.archive import ALIGNMENT, deflated, gathered
-from runner.compression.quantization.pt2e.artifact import export_program
+from runner.compression.files.archive import ALIGNMENT, deflated, gathered
+from runner.compression.files.program import export_program
 
 
 class Mixed(nn.Module):

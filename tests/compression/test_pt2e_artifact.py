@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.pt2e.artifact import inspect_program, load_program, save_program
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.package import (
+from runner.compression.files.program import inspect_program, load_program, save_program
+from runner.compression.files.runtimes import (
     load_aot,
     load_onnx,
     save_aot,
@@ -21,7 +20,8 @@ from runner.compression.quantization.pt2e.package import (
     save_onnx,
     save_onnx_dynamic,
 )
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import DynamicRecipe, StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 
@@ -44,7 +44,7 @@ def test_a_new_process_answers_bit_exactly_for_any_batch(
     torch.save(images, tmp_path / "in.pt")
     code = (
         "import sys, torch; from pathlib import Path\n"
-        "from runner.compression.quantization.pt2e.artifact import load_program\n"
+        "from runner.compression.files.program import load_program\n"
         "path, folder = Path(sys.argv[1]), Path(sys.argv[2])\n"
         "program, inputs = load_program(path).program, torch.load(folder / 'in.pt', weights_only=True)\n"
         "torch.save([program(inputs), program(inputs[:1]), program(inputs[:5])], folder / 'out.pt')\n"
@@ -148,7 +148,7 @@ def test_single_rows_run_in_int8_although_inductor_takes_small_products_apart(
 def test_executorch_needs_its_extra(
     static: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.compression.quantization.pt2e import package
+    from runner.compression.files import runtimes as package
 
     monkeypatch.setattr(package, "find_spec", lambda name: None)
     with pytest.raises(RunnerError, match=r"pip install 'runner\[executorch\]'"):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from runner.cli import main
-from runner.compression.formats import run_in_batches
-from runner.compression.quantization.pt2e import package
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.package import load_executorch, save_executorch
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
+from runner.cli.main import main
+from runner.compression.files import runtimes as package
+from runner.compression.files.formats import run_in_batches
+from runner.compression.files.runtimes import load_executorch, save_executorch
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 from runner.tracking.result import RunResult

@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 import torch
 
-from runner.cli import main
-from runner.compression.quantization.pt2e.artifact import load_program, save_program
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, StaticRecipe
+from runner.cli.main import main
+from runner.compression.files.program import load_program, save_program
+from runner.compression.quantization.recipes import DynamicRecipe, StaticRecipe
 from runner.config import catalog
 from runner.models.graph import embedded, family
 from runner.models.graph.bound import BoundNetwork

@@ -2,7 +2,7 @@
 
 import torch
 
-from runner.compression.quantization.pt2e.range_search import (
+from runner.compression.quantization.backends.range_search import (
     MSEObserver,
     PercentileObserver,
     PerChannelMSEObserver,

@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.cli import main
-from runner.compression.quantization.pt2e import openvino_runtime
-from runner.compression.quantization.pt2e.analysis import analyse
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.observers import Numerics
-from runner.compression.quantization.pt2e.openvino_runtime import load_openvino, save_openvino
-from runner.compression.quantization.pt2e.recipes import StaticRecipe
-from runner.compression.quantization.pt2e.selection import Selection
-from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.cli.main import main
+from runner.compression.files import openvino as openvino_runtime
+from runner.compression.files.openvino import load_openvino, save_openvino
+from runner.compression.quantization.analysis import analyse
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.selection import Selection
+from runner.compression.quantization.graph.simulate import SimulatedNetwork
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 from runner.tracking.result import RunResult

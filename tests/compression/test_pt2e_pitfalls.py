@@ -13,10 +13,10 @@ from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
 )
 from torchvision.models.resnet import BasicBlock
 
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.lower import kernel_names
-from runner.compression.quantization.pt2e.operators import quantized_operators
-from runner.compression.quantization.pt2e.recipes import QATRecipe, StaticRecipe
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.graph.operators import quantized_operators
+from runner.compression.quantization.program.lower import kernel_names
+from runner.compression.quantization.recipes import QATRecipe, StaticRecipe
 
 
 def x86() -> X86InductorQuantizer:

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torchao.quantization.pt2e import move_exported_model_to_eval, move_exported_model_to_train
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_qat_pt2e
 
-from runner.compression.quantization.pt2e import modes
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.observers import Numerics
-from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork
-from runner.compression.quantization.pt2e.quantizers import build
-from runner.compression.quantization.pt2e.recipes import QATRecipe, Recipe
-from runner.compression.quantization.pt2e.selection import Selection
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.quantizers import build
+from runner.compression.quantization.backends.selection import Selection
+from runner.compression.quantization.graph import modes
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.program.qat import FakeQuantizedNetwork
+from runner.compression.quantization.recipes import QATRecipe, Recipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-from runner.compression.quantization.pt2e import convert as conversion
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.observers import Numerics
-from runner.compression.quantization.pt2e.operators import operators
-from runner.compression.quantization.pt2e.quantizers import SelectiveQuantizer, build
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, StaticRecipe
-from runner.compression.quantization.pt2e.selection import Selection
-from runner.compression.quantization.pt2e.verify import prove
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.quantizers import SelectiveQuantizer, build
+from runner.compression.quantization.backends.selection import Selection
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.graph.operators import operators
+from runner.compression.quantization.program import convert as conversion
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.program.verify import prove
+from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 
@@ -187,7 +187,7 @@ import sys
 from importlib import util
 real = util.find_spec
 util.find_spec = lambda name, *rest: None if name == "executorch" else real(name, *rest)
-from runner.compression.quantization.pt2e.support import check
+from runner.compression.quantization.backends.support import check
 from runner.errors import RunnerError
 try:
     check("xnnpack", "static")

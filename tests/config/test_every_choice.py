@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from runner.build import build, check_call
 from runner.config import catalog
 from runner.config.compose import compose
 from runner.errors import RunnerError
+from runner.job.build import build, check_call
 from runner.sweep.plan import plan
 
 CONF = catalog.own_config_directory()

@@ -213,11 +213,11 @@ def test_a_wrong_pair_is_told_beside_a_missing_file(table):
 
 
 def test_a_table_is_read_once_for_a_command(table, monkeypatch):
-    from runner.data import discovery
+    from runner.data.tables import columns
 
     read = []
-    whole = discovery.read_table
-    monkeypatch.setattr(discovery, "read_table", lambda path: read.append(path) or whole(path))
+    whole = columns.read_table
+    monkeypatch.setattr(columns, "read_table", lambda path: read.append(path) or whole(path))
     config = compose(["data=csv", "data.root=t.csv", "data.target=ill", "task=classification"]).config
     assert (config.data.num_features, config.data.num_classes, config.task.num_outputs) == (2, 2, 2)
     assert len(read) == 2  # once for the features, once for the classes

@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torchvision.transforms import v2
 
-from runner.data.augmentation import Augmentation
+from runner.data.images.augmentation import Augmentation
 from runner.errors import RunnerError
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "augmentation"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from runner.data.colour import (
+from runner.data.images.colour import (
     adjust_brightness,
     adjust_contrast,
     adjust_saturation,

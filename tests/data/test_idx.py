@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.data.idx import read_idx, read_pair
+from runner.data.images.idx import read_idx, read_pair
 from runner.errors import RunnerError
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from runner.data.decode import decode_image
-from runner.data.image_folder import ImageFolder
+from runner.data.images.decode import decode_image
+from runner.data.images.image_folder import ImageFolder
 from runner.errors import RunnerError
 
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}

@@ -8,10 +8,10 @@ import torch
 from sklearn.datasets import load_diabetes, load_digits
 from torch import nn
 
-from runner.data.augmentation import Augmentation
-from runner.data.diabetes import Diabetes
-from runner.data.digits import Digits, enlarge
-from runner.data.synthetic import Hours, Line
+from runner.data.images.augmentation import Augmentation
+from runner.data.images.digits import Digits, enlarge
+from runner.data.tables.diabetes import Diabetes
+from runner.data.tables.synthetic import Hours, Line
 from runner.errors import RunnerError
 
 MEAN, STD = 0.3117, 0.3561

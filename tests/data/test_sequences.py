@@ -8,11 +8,11 @@ import urllib.request
 import pytest
 import torch
 
-from runner.data import names as names_module
-from runner.data.alphabet import decode, encode, plain
-from runner.data.buckets import BucketLoader
-from runner.data.hello import Hello
-from runner.data.names import FakeNames, Names, fetch
+from runner.data.sequences import names as names_module
+from runner.data.sequences.alphabet import decode, encode, plain
+from runner.data.sequences.buckets import BucketLoader
+from runner.data.sequences.hello import Hello
+from runner.data.sequences.names import FakeNames, Names, fetch
 from runner.errors import RunnerError
 
 SIZES = {"max_length": 20, "num_tokens": 128}

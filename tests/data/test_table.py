@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.data.delimited import read_table
-from runner.data.discovery import count_classes_in_column, count_classes_in_folder, count_features
-from runner.data.table import CsvTable
+from runner.data.images.class_folders import count_classes_in_folder
+from runner.data.tables.columns import count_classes_in_column, count_features
+from runner.data.tables.delimited import read_table
+from runner.data.tables.table import CsvTable
 from runner.errors import RunnerError
 
 HEADER = "width,height,price,colour\n"
@@ -183,6 +184,6 @@ def test_discovery_names_what_is_missing(tmp_path, call, message):
 
 
 def test_discovery_imports_nothing_heavy():
-    code = "import sys, runner.data.discovery; print({'torch', 'numpy', 'sklearn'} & set(sys.modules))"
+    code = "import sys, runner.data.tables.columns; print({'torch', 'numpy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

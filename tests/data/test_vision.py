@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 
-from runner.data.vision import Cifar10, FashionMnist, Mnist
+from runner.data.images.vision import Cifar10, FashionMnist, Mnist
 from runner.errors import RunnerError
 
 GREY = {"channels": 1, "image_size": 28, "num_classes": 10, "mean": [0.1307], "std": [0.3081]}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 
 NETWORK = """\
 import torch

@@ -2,7 +2,7 @@
 
 import json
 
-from runner.tracking.profile import ROWS
+from runner.callbacks.profile import ROWS
 
 
 def test_a_trace_and_a_table(run, capsys):

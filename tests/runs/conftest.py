@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.tasks.base import Task
 
 # Six batches in each of three epochs, and no more evaluation than it takes to see a difference.

@@ -7,7 +7,7 @@ import statistics
 import pytest
 from conftest import Run, assert_same_run
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.data.module import DataModule
 from runner.tasks.base import Task
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import Run, assert_same_run, differences
 
-from runner.cli import main
+from runner.cli.main import main
 
 STUDENT = ("model=cnn", "model.channels=[2,4]")
 FACTORIZED = ("model=cnn", "trainer.max_epochs=1", "stages=[fit,test,factorize,test]")

@@ -12,9 +12,9 @@ import pytest
 import torch
 from conftest import Run, differences
 
-from runner.cli import main
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.qat import FakeQuantizedNetwork
+from runner.cli.main import main
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.program.qat import FakeQuantizedNetwork
 from runner.tasks.base import Task
 
 FIT_STEPS, EPOCH = 6, 6

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.tracking.signals import Interrupted
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from conftest import SMALL, Run
 
-from runner.cli import main
-from runner.data.digits import Digits
+from runner.cli.main import main
+from runner.data.images.digits import Digits
 
 DIVERGING = ("model=mlp", "optimizer=sgd", "optimizer.lr=1e30", "scheduler=none")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import SMALL, Run, assert_same_run
 
-from runner.cli import main
+from runner.cli.main import main
 
 ENDLESS = (*SMALL, "model=mlp", "logger=both", "scheduler=none", "trainer.max_epochs=100000")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from conftest import Run, differences
 
-from runner.cli import main
-from runner.compression.pruning.sparse_file import load_sparse
+from runner.cli.main import main
+from runner.compression.files.sparse import load_sparse
 
 # Two rounds; six training steps, then six in each round.
 PRUNING = ("model=cnn", "trainer.max_epochs=1", "stages=[fit,test,prune,test]", "pruning.rounds=2", "benchmark.runs=2")

@@ -6,7 +6,7 @@ import signal
 import pytest
 from conftest import Run, assert_same_run
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.tasks.base import Task
 
 # Six steps in each of three epochs; the early one stops after the second.

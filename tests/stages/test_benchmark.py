@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from runner.compression.quantization.pt2e.lower import CompiledProgram
-from runner.compression.quantization.pt2e.recipes import StaticRecipe
+from runner.compression.quantization.program.lower import CompiledProgram
+from runner.compression.quantization.recipes import StaticRecipe
 from runner.measure.latency import Latency
 from runner.measure.verdict import verdict
 from runner.stages.benchmark import gains, ready

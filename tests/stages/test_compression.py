@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.tracking.result import RunResult
 
 TRAIN = ["trainer.max_epochs=4", "trainer=cpu", "logger=csv"]
@@ -75,14 +75,14 @@ def test_another_process_runs_the_program_bit_for_bit(static, tmp_path):
     program = directory / static.artifacts["int8_program"].path
     script = (
         "import sys, torch\nfrom pathlib import Path\n"
-        "from runner.compression.quantization.pt2e.artifact import load_program\n"
+        "from runner.compression.files.program import load_program\n"
         "inputs, out = sys.argv[2:]\n"
         "torch.save(load_program(Path(sys.argv[1])).program(torch.load(inputs)), out)\n"
     )
     inputs = torch.linspace(-1, 2, 5 * 28 * 28).reshape(5, 1, 28, 28)
     torch.save(inputs, tmp_path / "in.pt")
     subprocess.run([sys.executable, "-c", script, program, tmp_path / "in.pt", tmp_path / "out.pt"], check=True)
-    from runner.compression.quantization.pt2e.artifact import load_program
+    from runner.compression.files.program import load_program
 
     assert torch.equal(torch.load(tmp_path / "out.pt"), load_program(program).program(inputs))
 

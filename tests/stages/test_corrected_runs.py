@@ -1,6 +1,6 @@
 """Corrections by command: a line and metrics for each, and a program that is proven as ever."""
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.tracking.result import RunResult
 
 

@@ -12,12 +12,12 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from runner.build import build
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
 from runner.config import catalog
 from runner.config.compose import compose
 from runner.errors import RunnerError
+from runner.job.build import build
 from runner.measure.error import sqnr
 
 DIGITS = ("data=digits",)

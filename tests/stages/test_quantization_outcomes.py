@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from runner.cli import main
-from runner.compression.formats import chosen, kind_of
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.cli.main import main
+from runner.compression.files.formats import chosen, kind_of
+from runner.compression.quantization.graph.simulate import SimulatedNetwork
+from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
-from runner.job import Job
+from runner.job.job import Job
 from runner.stages.compress import trains_first
 from runner.tracking.result import RunResult
 

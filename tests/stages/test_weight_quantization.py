@@ -10,11 +10,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
 
-from runner.cli import main
-from runner.compression.quantization.number_formats import FormatRecipe
-from runner.compression.quantization.pt2e.lower import CompiledProgram
-from runner.compression.quantization.weight_only.file import inspect_packed
-from runner.compression.quantization.weight_only.recipe import WeightOnlyRecipe
+from runner.cli.main import main
+from runner.compression.files.packed import inspect_packed
+from runner.compression.quantization.program.lower import CompiledProgram
+from runner.compression.quantization.weights.number_formats import FormatRecipe
+from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.config.compose import compose
 from runner.errors import RunnerError
 from runner.measure.error import sqnr

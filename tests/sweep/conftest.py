@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 
 LINE = ("experiment=linear_regression", "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=1", "trainer=cpu")
 

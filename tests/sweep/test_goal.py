@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.sweep.goal import points, promised
 from runner.sweep.plan import plan
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from runner.cli import main
+from runner.cli.main import main
 from runner.config import overrides
 from runner.errors import RunnerError
 from runner.sweep.best import experiment

@@ -156,7 +156,7 @@ def test_a_configuration_that_changed_is_told_and_a_fresh_sweep_starts_anew(swee
     text = "# @package _global_\n# a\n# b\n# c\noptimizer: {{lr: {lr}}}\n"
     (folder / "mine.yaml").write_text(text.format(lr=0.01))
     command = ("experiment=mine", "data=line", "model=linear", "optimizer=sgd", "seed=1,2")
-    from runner.cli import main
+    from runner.cli.main import main
 
     def run(*more):
         return main(["-m", *command, "trainer.max_epochs=1", "trainer=cpu", "logger=csv", *more])

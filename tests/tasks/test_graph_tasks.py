@@ -10,9 +10,9 @@ from torch import nn
 from runner.data.graph.graph import Graph
 from runner.data.graph.karate import Karate
 from runner.errors import RunnerError
+from runner.figures import graphs
+from runner.figures.plots import render
 from runner.tasks.graphs import GraphClassification, NodeClassification
-from runner.tracking import graph_figures
-from runner.tracking.figures import render
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -119,7 +119,7 @@ def test_the_same_graph_is_drawn_the_same_way():
     data.setup()
     true = data.splits["train"].row_targets
     drawn = [
-        render(graph_figures.labelled_graph(data.graph.edge_index, true, true, ("a", "b"), torch.tensor([0]), weight))
+        render(graphs.labelled_graph(data.graph.edge_index, true, true, ("a", "b"), torch.tensor([0]), weight))
         for weight in (data.graph.edge_weight, data.graph.edge_weight, None)
     ]
     assert (drawn[0] == drawn[1]).all()
@@ -128,18 +128,16 @@ def test_the_same_graph_is_drawn_the_same_way():
 
 def test_of_a_large_graph_a_neighbourhood_is_shown():
     hub = torch.stack([torch.zeros(2000, dtype=torch.int64), torch.arange(1, 2001)])
-    graph = graph_figures.to_networkx(torch.cat([hub, hub.flip(0)], 1), 2001)
-    shown = graph_figures.neighbourhood(graph, 5)
-    assert {0, 5} <= set(shown) and len(shown) == 2 + graph_figures.NEIGHBOURS_DRAWN
-    figure = graph_figures.labelled_graph(
-        hub, torch.zeros(2001).long(), torch.zeros(2001).long(), ("a",), torch.tensor([0])
-    )
+    graph = graphs.to_networkx(torch.cat([hub, hub.flip(0)], 1), 2001)
+    shown = graphs.neighbourhood(graph, 5)
+    assert {0, 5} <= set(shown) and len(shown) == 2 + graphs.NEIGHBOURS_DRAWN
+    figure = graphs.labelled_graph(hub, torch.zeros(2001).long(), torch.zeros(2001).long(), ("a",), torch.tensor([0]))
     assert figure.axes[0].get_title().startswith("6 of 2,001 nodes around one; 100.0% of all nodes right")
 
 
 def test_the_summary_counts_what_is_there():
     edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 2]])
-    line = graph_figures.summary(edges, torch.tensor([0, 0, 1, 1])).replace("\n", ", ")
+    line = graphs.summary(edges, torch.tensor([0, 0, 1, 1])).replace("\n", ", ")
     assert line == (
         "4 nodes, 4 directed edges, degree 1.0 on average, 2 at most, 1 isolated, 1 self-loops, "
         "75% of edges within a class"
@@ -148,7 +146,7 @@ def test_the_summary_counts_what_is_there():
 
 def test_a_wrong_node_is_marked_with_its_true_class():
     edges, true, predicted = torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 1]), torch.tensor([0, 0])
-    figure = graph_figures.labelled_graph(edges, true, predicted, ("cat", "dog"), torch.tensor([0]))
+    figure = graphs.labelled_graph(edges, true, predicted, ("cat", "dog"), torch.tensor([0]))
     words = [text.get_text() for text in figure.axes[0].texts]
     assert "true: dog" in words and "true: cat" not in words and {"0", "1"} <= set(words)
 
@@ -156,8 +154,8 @@ def test_a_wrong_node_is_marked_with_its_true_class():
 def test_graphs_with_isolated_nodes_and_without_nodes_are_drawn():
     batch = torch.tensor([0, 0, 0, 2])
     edges, classes = torch.tensor([[0, 1], [1, 0]]), torch.tensor([0, 1, 1])
-    figure = graph_figures.graph_grid(edges, batch, classes, torch.tensor([0, 1, 0]), ("a", "b"))
+    figure = graphs.graph_grid(edges, batch, classes, torch.tensor([0, 1, 0]), ("a", "b"))
     assert [axes.get_title() for axes in figure.axes][:3] == ["a", "b", "a\ntrue: b"]
     render(figure)
-    render(graph_figures.adjacency(torch.empty(2, 0, dtype=torch.int64), torch.tensor([0, 1]), ("a", "b")))
-    render(graph_figures.degrees(torch.empty(2, 0, dtype=torch.int64), 3))
+    render(graphs.adjacency(torch.empty(2, 0, dtype=torch.int64), torch.tensor([0, 1]), ("a", "b")))
+    render(graphs.degrees(torch.empty(2, 0, dtype=torch.int64), 3))

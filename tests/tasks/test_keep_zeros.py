@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from runner.tasks.averaging import WeightAverage
-from runner.tasks.keep_zeros import KeepZeros
+from runner.callbacks.averaging import WeightAverage
+from runner.callbacks.keep_zeros import KeepZeros
 
 
 class Fitting(pl.LightningModule):

@@ -11,11 +11,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.utils.data import DataLoader
 
+from runner.callbacks.pictures import Pictures
 from runner.tasks.base import Task
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
 from runner.tasks.evidence import Evidence
-from runner.tasks.pictures import Pictures
 from runner.tasks.regression import Regression
 
 SGD = partial(torch.optim.SGD, lr=0.01)

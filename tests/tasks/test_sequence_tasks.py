@@ -8,14 +8,14 @@ import torch.nn.functional as F  # noqa: N812
 from omegaconf import DictConfig
 from torch import nn
 
-from runner.assemble import build_data, build_task
-from runner.build import build
+from runner.callbacks.pictures import joined
 from runner.config.compose import compose
-from runner.data.hello import Hello
+from runner.data.sequences.hello import Hello
+from runner.figures.plots import top_confusions
+from runner.job.assemble import build_data, build_task
+from runner.job.build import build
 from runner.tasks.evidence import Evidence
-from runner.tasks.pictures import joined
 from runner.tasks.sequence import NO_CLASS, SequenceClassification, SequenceLabelling
-from runner.tracking.figures import top_confusions
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 TARGETS = torch.tensor([[0, 1, 2], [2, NO_CLASS, NO_CLASS]])

@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from runner.errors import RunnerError
+from runner.files import write_json, write_text
 from runner.tracking import run_directory
-from runner.tracking.files import write_json, write_text
 from runner.tracking.identity import identity
 from runner.tracking.result import Artifact, RunResult
 from runner.tracking.run_directory import RunDirectory, claim, create

@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from runner.data import discovery
+from runner.data.images.class_folders import count_classes_in_folder
+from runner.data.tables.columns import count_classes_in_column, count_features
 
 # Outside a run the interpolation stands for itself, so that a resolved config.yaml still holds it and a run
 # directory that was moved is resumed where it now lies.
@@ -32,9 +33,9 @@ def register() -> None:
         "run_directory": _directory.get,
         "stages": stages,
         "remaining": remaining,
-        "folder_classes": discovery.count_classes_in_folder,
-        "csv_features": remembered(discovery.count_features),
-        "csv_classes": remembered(discovery.count_classes_in_column),
+        "folder_classes": count_classes_in_folder,
+        "csv_features": remembered(count_features),
+        "csv_classes": remembered(count_classes_in_column),
     }
     for name, function in table.items():
         OmegaConf.register_new_resolver(name, function, replace=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.compression.quantization.pt2e import support
+from runner.compression.quantization.backends import support
 from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, AdaRound, Config, Run, show
 from runner.errors import RunnerError, did_you_mean

@@ -8,8 +8,7 @@ from runner.report.contents import read_json
 from runner.report.quantities import places, quantities
 from runner.report.runs import Run
 from runner.report.writing import number, show
-from runner.tracking.identity import AROUND_RUNS
-from runner.tracking.settings import flatten
+from runner.tracking.identity import AROUND_RUNS, flatten
 
 ENVIRONMENT = "environment.json"
 

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from runner.files import csv_text, finite
 from runner.report.cells import NOTHING, remarks, text_columns, title
 from runner.report.differences import MISSING, SEED, value_of
 from runner.report.report import Report, Row
 from runner.report.runs import Run
 from runner.report.writing import show
-from runner.tracking.files import finite
-from runner.tracking.tables import csv_text
 
 
 def as_csv(report: Report) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.report.contents import mapping, numbers, read_json, read_yaml, size_of
 from runner.report.state import DONE, first_line, missing_entries, state_of
-from runner.tracking.settings import flatten
+from runner.tracking.identity import flatten
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ from typing import Any
 
 from rich.table import Table
 
-from runner.compression.quantization.pt2e.analysis import LayerReport, TensorError
-from runner.compression.quantization.pt2e.analysis import analyse as analyse_layers
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.sensitivity import measure_sensitivity
-from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.compression.quantization.analysis import LayerReport, TensorError
+from runner.compression.quantization.analysis import analyse as analyse_layers
+from runner.compression.quantization.graph.simulate import SimulatedNetwork
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.sensitivity import measure_sensitivity
 from runner.errors import RunnerError
-from runner.job import Job
+from runner.figures.plots import layer_errors, render
+from runner.files import write_csv
+from runner.job.job import Job
 from runner.tracking.console import console
-from runner.tracking.figures import layer_errors, render
 from runner.tracking.loggers import TensorBoard
-from runner.tracking.tables import write_csv
 
 
 def analyse(job: Job) -> None:

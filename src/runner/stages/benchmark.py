@@ -8,22 +8,22 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from runner.compression.formats import FORMATS, run_in_batches
-from runner.compression.quantization.on_meta import without_values
-from runner.compression.quantization.pt2e.artifact import save_program
-from runner.compression.quantization.pt2e.lower import CompiledProgram
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.verify import described, prove_integers
-from runner.compression.quantization.weight_only.network import WeightOnlyNetwork
+from runner.compression.files.formats import FORMATS, run_in_batches
+from runner.compression.files.program import save_program
+from runner.compression.meta import without_values
+from runner.compression.quantization.program.lower import CompiledProgram
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.program.verify import described, prove_integers
+from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
-from runner.job import Job
+from runner.files import write_json
+from runner.job.job import Job
 from runner.measure.cpu import has_bfloat16
 from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
-from runner.tracking.benchmark_report import Findings, Memory, show
-from runner.tracking.files import write_json
+from runner.stages.parts.benchmark_report import Findings, Memory, show
 
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512

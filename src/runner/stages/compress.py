@@ -5,16 +5,16 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from runner.build import build
-from runner.compression.compressed import CompressedNetwork
-from runner.compression.formats import WEIGHTS, chosen, kind_of
-from runner.compression.quantization.pt2e.support import back_end
+from runner.compression.files.formats import WEIGHTS, chosen, kind_of
+from runner.compression.network import CompressedNetwork
+from runner.compression.quantization.backends.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
-from runner.job import Job
-from runner.stages.quantization.corrections import note_corrections
-from runner.stages.quantization.fine_tune import fine_tune
-from runner.stages.quantization.mixed_precision import mix
+from runner.job.build import build
+from runner.job.job import Job
+from runner.stages.parts.corrections import note_corrections
+from runner.stages.parts.mixed_precision import mix
+from runner.stages.parts.qat import fine_tune
 from runner.tracking.console import console
 
 Compressed = TypeVar("Compressed", bound=CompressedNetwork)

@@ -5,8 +5,8 @@ import statistics
 
 import pytorch_lightning as pl
 
-from runner.job import Job
-from runner.stages.training.guide import guided
+from runner.job.job import Job
+from runner.stages.parts.guide import guided
 from runner.tracking.console import console
 
 FILE = "cross_validation.json"

@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from runner.compression.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
-from runner.compression.quantization.on_meta import without_values
-from runner.compression.quantization.pt2e.lower import obstacle
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.support import back_end
-from runner.compression.quantization.weight_only.network import WeightOnlyNetwork
+from runner.compression.files.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
+from runner.compression.meta import without_values
+from runner.compression.quantization.backends.support import back_end
+from runner.compression.quantization.program.lower import obstacle
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
-from runner.job import Job
+from runner.job.job import Job
 from runner.measure.error import sqnr
 from runner.tracking.console import console
 

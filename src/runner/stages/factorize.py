@@ -5,15 +5,15 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from runner.build import build
 from runner.compression.factorization.factorized import Row
 from runner.errors import RunnerError
-from runner.job import Job
-from runner.stages.training.fine_tune import fine_tune
-from runner.stages.training.keep import keep_made, take_up
+from runner.files import write_csv
+from runner.job.build import build
+from runner.job.job import Job
+from runner.stages.parts.fine_tune import fine_tune
+from runner.stages.parts.kept import keep_made, take_up
 from runner.tracking.checkpoints import FACTORIZED
 from runner.tracking.console import console
-from runner.tracking.tables import write_csv
 
 ARTIFACT = "factorized_layers"
 

@@ -4,10 +4,10 @@ import pytorch_lightning as pl
 import torch
 
 from runner.errors import RunnerError
-from runner.job import Job
+from runner.job.job import Job
 from runner.stages.cross_validate import cross_validate
-from runner.stages.pruning.early import keeping_early_weights
-from runner.stages.training.guide import guided
+from runner.stages.parts.early_weights import keeping_early_weights
+from runner.stages.parts.guide import guided
 from runner.tasks.divergence import DivergedError
 from runner.tracking import checkpoints
 from runner.tracking.console import console

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from runner.errors import RunnerError
-from runner.job import Job
-from runner.tracking.tables import write_csv
+from runner.files import write_csv
+from runner.job.job import Job
 
 
 def predict(job: Job) -> None:

@@ -3,15 +3,15 @@
 import copy
 from dataclasses import replace
 
-from runner.build import build
 from runner.compression.pruning.recipe import PruningRecipe
 from runner.compression.pruning.schedules import amounts
 from runner.errors import RunnerError
-from runner.job import Job
-from runner.stages.pruning.basis import basis_of
-from runner.stages.pruning.early import find
-from runner.stages.pruning.record import record
-from runner.stages.pruning.rounds import Made, dense, finish, kept, make, reopen
+from runner.job.build import build
+from runner.job.job import Job
+from runner.stages.parts.early_weights import find
+from runner.stages.parts.pruning_context import basis_of
+from runner.stages.parts.pruning_record import record
+from runner.stages.parts.pruning_rounds import Made, dense, finish, kept, make, reopen
 from runner.tracking import checkpoints
 
 

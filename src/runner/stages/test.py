@@ -1,7 +1,7 @@
 """Testing: the metrics of the current weights on data that nothing was chosen by."""
 
 from runner.errors import RunnerError
-from runner.job import Job
+from runner.job.job import Job
 
 
 def test(job: Job) -> None:

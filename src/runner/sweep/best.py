@@ -7,9 +7,9 @@ import yaml
 
 from runner.config import overrides
 from runner.config.catalog import Known
+from runner.files import write_text
 from runner.sweep.record import Sweep
 from runner.tracking.console import shortest
-from runner.tracking.files import write_text
 
 
 def write_experiment(sweep: Sweep, number: int, value: str, known: Known) -> str:

@@ -4,19 +4,17 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.table import Table
 
+from runner.files import write_json
 from runner.report.final import PHASES
+from runner.sweep.execution import Execution
 from runner.sweep.jobs import SweepJob
-from runner.sweep.plan import METHODS, Plan
+from runner.sweep.plan import METHODS
 from runner.sweep.record import DONE, SKIPPED, Sweep
 from runner.tracking.console import console, shortest
-from runner.tracking.files import write_json
-
-if TYPE_CHECKING:
-    from runner.sweep.sweep import Runner
 
 FILE = "goal.json"
 GAINS = {"size": "gain/size", "latency": "gain/speed/batch_"}
@@ -42,12 +40,13 @@ class Trial:
     met: bool
 
 
-def pursue(planned: Plan, record: Sweep, runner: "Runner", jobs: Sequence[SweepJob]) -> bool:
-    """Tries the recipes for each trained network in the order of their promise; returns whether all goals are met.
+def pursue(runner: Execution, jobs: Sequence[SweepJob]) -> None:
+    """Tries the recipes for each trained network in the order of their promise; notes whether all goals are met.
 
     One after another whatever the launcher could do: the next is only wanted where the last was not good enough. All
     that was tried is written to `goal.json` in the sweep's directory.
     """
+    planned, record = runner.planned, runner.record
     assert planned.goal is not None
     found: dict[str, list[Trial]] = {}
     for trained in {job.needs: None for job in jobs if job.needs is not None}:
@@ -58,10 +57,10 @@ def pursue(planned: Plan, record: Sweep, runner: "Runner", jobs: Sequence[SweepJ
     for title, trials in found.items():
         show(planned.goal, title, trials)
     console.print(f"All that was tried: {shortest((record.path / FILE).resolve())}", soft_wrap=True)
-    return all(trials and trials[-1].met for trials in found.values())
+    runner.goal_met = all(trials and trials[-1].met for trials in found.values())
 
 
-def try_in_turn(goal: dict[str, Any], record: Sweep, runner: "Runner", recipes: Sequence[SweepJob]) -> list[Trial]:
+def try_in_turn(goal: dict[str, Any], record: Sweep, runner: Execution, recipes: Sequence[SweepJob]) -> list[Trial]:
     """Runs recipes until one meets the goal; those behind it are not needed, and are noted as left out."""
     trials: list[Trial] = []
     for job in sorted(recipes, key=lambda job: promised(job, goal["minimise"])):

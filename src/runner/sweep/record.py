@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.tracking.files import write_json
+from runner.files import write_json
 from runner.tracking.liveness import is_alive
 
 FILE = "sweep.json"

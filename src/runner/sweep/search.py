@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.config import overrides
 from runner.errors import RunnerError
 from runner.sweep.best import write_experiment
+from runner.sweep.execution import Execution
 from runner.sweep.jobs import Planner, SweepJob
 from runner.sweep.plan import Plan
 from runner.sweep.progress import history, latest
@@ -20,14 +21,12 @@ from runner.tracking.stop_request import request_stop
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-    from runner.sweep.sweep import Runner
-
 JOURNAL = "search.log"
 # Seconds between two looks at the metrics of running jobs.
 EVERY = 0.3
 
 
-def search(planned: Plan, record: Sweep, runner: "Runner") -> None:
+def search(planned: Plan, record: Sweep, runner: Execution) -> None:
     """Runs trials until there are as many as asked for, those of an earlier start of this search included.
 
     Raises:
@@ -39,7 +38,7 @@ def search(planned: Plan, record: Sweep, runner: "Runner") -> None:
 class Search:
     """One study. Trial n is job n of the sweep."""
 
-    def __init__(self, planned: Plan, record: Sweep, runner: "Runner") -> None:
+    def __init__(self, planned: Plan, record: Sweep, runner: Execution) -> None:
         self.planned, self.record, self.runner = planned, record, runner
         self.settings: dict[str, Any] = planned.sweep["search"]
         optuna = imported()

@@ -9,8 +9,7 @@ from runner.errors import RunnerError, join_errors
 from runner.sweep.jobs import SweepJob, plain
 from runner.sweep.plan import Plan
 from runner.sweep.record import Entry, Sweep, find
-from runner.tracking.identity import MACHINE_SETTINGS
-from runner.tracking.settings import flatten
+from runner.tracking.identity import MACHINE_SETTINGS, flatten
 
 # Of the jobs with the same mistake so many are named.
 SHOWN = 3

@@ -10,9 +10,9 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
 from torchmetrics.utilities import dim_zero_cat
 
+from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.evidence import Evidence
-from runner.tracking import figures
 
 CURVE_POINTS = 200
 
@@ -72,11 +72,11 @@ class BinaryClassification(Task):
         """Confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
         names = evidence.class_names or ("0", "1")
         true, predicted = evidence.targets.flatten().long(), evidence.predictions["class"]
-        drawn = {"confusion_matrix": figures.confusion_matrix(figures.confusion_counts(true, predicted, 2), names)}
+        drawn = {"confusion_matrix": plots.confusion_matrix(plots.confusion_counts(true, predicted, 2), names)}
         if evidence.has_one_feature:
             x, points = evidence.grid(CURVE_POINTS), evidence.original(evidence.inputs)
             curve = self.predictions(self(x.to(self.device)))["probability"].cpu()
-            drawn["probability_curve"] = figures.probability_curve(
+            drawn["probability_curve"] = plots.probability_curve(
                 evidence.original(x).flatten(), curve, points.flatten(), true[: len(points)], names
             )
-        return drawn | figures.right_and_wrong(evidence.images, true, predicted, names)
+        return drawn | plots.right_and_wrong(evidence.images, true, predicted, names)

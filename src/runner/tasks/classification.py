@@ -8,9 +8,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.evidence import Evidence
-from runner.tracking import figures
 
 # With fewer classes than this, being among the best five says little.
 CLASSES_FOR_TOP5 = 20
@@ -78,12 +78,12 @@ class Classification(Task):
         """Confusion matrix and accuracy of each class; of images also samples, right and wrong."""
         names = evidence.class_names or tuple(str(index) for index in range(self.num_classes))
         true, predicted = classes(evidence.targets), evidence.predictions["class"]
-        counts = figures.confusion_counts(true, predicted, len(names))
+        counts = plots.confusion_counts(true, predicted, len(names))
         drawn = {
-            "confusion_matrix": figures.confusion_matrix(counts, names),
-            "per_class_accuracy": figures.per_class_accuracy(counts, names),
+            "confusion_matrix": plots.confusion_matrix(counts, names),
+            "per_class_accuracy": plots.per_class_accuracy(counts, names),
         }
-        return drawn | figures.right_and_wrong(evidence.images, true, predicted, names)
+        return drawn | plots.right_and_wrong(evidence.images, true, predicted, names)
 
 
 def classes(targets: Tensor) -> Tensor:

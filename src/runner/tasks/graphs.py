@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from runner.data.graph.graph import Graph
 from runner.data.module import DataModule
+from runner.figures import graphs
 from runner.models.graph.bound import BoundNetwork
 from runner.tasks.classification import Classification
 from runner.tasks.evidence import Evidence
-from runner.tracking import graph_figures
 
 
 class NodeClassification(Classification):
@@ -76,9 +76,9 @@ class NodeClassification(Classification):
         true, names = datamodule.splits["train"].row_targets, self.class_names or ()
         trained = datamodule.splits["train"].indices
         return {
-            "graph": graph_figures.labelled_graph(graph.edge_index, true, predicted, names, trained, graph.edge_weight),
-            "degrees": graph_figures.degrees(graph.edge_index, len(true)),
-            "adjacency": graph_figures.adjacency(graph.edge_index, true, names),
+            "graph": graphs.labelled_graph(graph.edge_index, true, predicted, names, trained, graph.edge_weight),
+            "degrees": graphs.degrees(graph.edge_index, len(true)),
+            "adjacency": graphs.adjacency(graph.edge_index, true, names),
         }
 
 
@@ -107,5 +107,5 @@ class GraphClassification(Classification):
             return drawn
         names = evidence.class_names or tuple(map(str, range(self.num_classes)))
         true, predicted = evidence.targets[: graph.size], evidence.predictions["class"][: graph.size]
-        grid = graph_figures.graph_grid(graph.edge_index, graph.batch, true, predicted, names)
+        grid = graphs.graph_grid(graph.edge_index, graph.batch, true, predicted, names)
         return {**drawn, "graphs": grid}

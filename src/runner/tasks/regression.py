@@ -10,9 +10,9 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from runner.data.module import DataModule
 from runner.errors import RunnerError
+from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.evidence import Evidence
-from runner.tracking import figures
 
 CURVE_POINTS = 200
 
@@ -108,11 +108,11 @@ class Regression(Task):
         """Predicted over true values; of one feature also the fitted line."""
         value = evidence.predictions["value"]
         true = evidence.targets.reshape(value.shape)
-        drawn = {"scatter": figures.regression_scatter(true.flatten(), value.flatten())}
+        drawn = {"scatter": plots.regression_scatter(true.flatten(), value.flatten())}
         if evidence.has_one_feature and value.shape[1] == 1:
             x, points = evidence.grid(CURVE_POINTS), evidence.original(evidence.inputs)
             line = self.predictions(self(x.to(self.device)))["value"].cpu()
-            drawn["fit"] = figures.fitted_line(
+            drawn["fit"] = plots.fitted_line(
                 evidence.original(x).flatten(), line.flatten(), points.flatten(), true[: len(points)].flatten()
             )
         return drawn

@@ -10,11 +10,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-from runner.data.buckets import BucketLoader
+from runner.data.sequences.buckets import BucketLoader
+from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.classification import Classification
 from runner.tasks.evidence import Evidence
-from runner.tracking import figures
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ class SequenceClassification(PaddingLog, Classification):
     def figures(self, evidence: Evidence) -> dict[str, Figure]:
         """Those of Classification, and which classes are taken for which most often."""
         names = evidence.class_names or tuple(str(index) for index in range(self.num_classes))
-        counts = figures.confusion_counts(evidence.targets, evidence.predictions["class"], len(names))
-        return {**super().figures(evidence), "top_confusions": figures.top_confusions(counts, names)}
+        counts = plots.confusion_counts(evidence.targets, evidence.predictions["class"], len(names))
+        return {**super().figures(evidence), "top_confusions": plots.top_confusions(counts, names)}
 
 
 class SequenceLabelling(PaddingLog):

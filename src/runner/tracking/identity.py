@@ -3,7 +3,10 @@
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
+
+from runner.tracking.renamed import as_first_named
 
 # Settings of the machine, of the record, and what was expected beforehand. The same experiment on another machine keeps
 # its identity.
@@ -36,7 +39,7 @@ def identity(config: dict[str, Any]) -> str:
     Args:
         config: the resolved configuration as plain containers.
     """
-    kept = copy.deepcopy(config)
+    kept = as_first_named(copy.deepcopy(config))
     for dotted in MACHINE_SETTINGS:
         *sections, last = dotted.split(".")
         section: Any = kept
@@ -45,3 +48,11 @@ def identity(config: dict[str, Any]) -> str:
         if isinstance(section, dict):
             section.pop(last, None)
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested configuration by dotted keys (`{"optimizer.lr": 0.003}`); lists stay whole, empty sections vanish."""
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from runner.tracking.files import write_text
+from runner.files import write_text
 
 COLUMNS = ("step", "epoch", "metric", "value")
 

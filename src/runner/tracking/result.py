@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.tracking.files import write_json
+from runner.files import write_json
 
 
 @dataclass(frozen=True)

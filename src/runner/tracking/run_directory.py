@@ -12,7 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import RunnerError
-from runner.tracking.files import write_json, write_text
+from runner.files import write_json, write_text
+from runner.tracking.renamed import up_to_date
 from runner.tracking.signals import Interrupted
 
 # Processes that one run starts for further devices find the directory of the first here.
@@ -65,7 +66,7 @@ class RunDirectory:
             raise RunnerError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
         if not isinstance(config, DictConfig):
             raise RunnerError(f"{path}: damaged (not a mapping).")
-        return config
+        return OmegaConf.create(up_to_date(OmegaConf.to_container(config)))
 
     @contextmanager
     def running(self) -> Iterator[None]:

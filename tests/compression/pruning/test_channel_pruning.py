@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from runner.compression.pruning.budget import order
 from runner.compression.pruning.channel import ChannelPruning
+from runner.compression.pruning.channels import cut, rebuild, settings
 from runner.compression.pruning.groups import find_groups, union
 from runner.compression.pruning.importance import channel_scores
 from runner.compression.pruning.proof import muted, outputs, prove
 from runner.compression.pruning.recipe import Basis
-from runner.compression.structure.channels import cut, rebuild, settings
 from runner.errors import RunnerError
 from runner.measure.operations import multiply_accumulates
 from runner.models.cnn import CNN

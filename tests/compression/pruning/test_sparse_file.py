@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from runner.compression.files.sparse import dense_bytes, load_sparse, pack, save_sparse, unpack, verdict
 from runner.compression.pruning.magnitude import MagnitudePruning
 from runner.compression.pruning.recipe import Basis
-from runner.compression.pruning.sparse_file import dense_bytes, load_sparse, pack, save_sparse, unpack, verdict
 from runner.errors import RunnerError
 
 

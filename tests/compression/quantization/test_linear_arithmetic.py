@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from runner.compression.quantization.linear.granularity import Granularity, PerChannel, PerGroup, PerTensor
-from runner.compression.quantization.linear.grid import Grid
-from runner.compression.quantization.linear.parameters import Parameters, choose
-from runner.compression.quantization.linear.rounding import dequantize, fake_quantize, quantize
+from runner.compression.quantization.arithmetic.granularity import Granularity, PerChannel, PerGroup, PerTensor
+from runner.compression.quantization.arithmetic.grid import Grid
+from runner.compression.quantization.arithmetic.parameters import Parameters, choose
+from runner.compression.quantization.arithmetic.rounding import dequantize, fake_quantize, quantize
 from runner.errors import RunnerError
 from runner.measure.error import mse, sqnr
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.number_formats import (
+from runner.compression.quantization.weights.number_formats import (
     FormatRecipe,
     build_in,
     compare,

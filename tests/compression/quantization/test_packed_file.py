@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from runner.compression.quantization.number_formats import FormatRecipe
-from runner.compression.quantization.sharing.recipe import SharedWeightsRecipe
-from runner.compression.quantization.weight_only.file import inspect_packed, load_packed, save_packed
-from runner.compression.quantization.weight_only.recipe import WeightOnlyRecipe
+from runner.compression.files.packed import inspect_packed, load_packed, save_packed
+from runner.compression.quantization.weights.number_formats import FormatRecipe
+from runner.compression.quantization.weights.shared_weights import SharedWeightsRecipe
+from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.errors import RunnerError
 from runner.models.resnet import ResidualNet
 
@@ -147,7 +147,7 @@ def test_damaged_and_foreign_files_are_refused(saved, mixed, tmp_path) -> None:
 
 
 def test_a_header_that_speaks_of_more_than_there_is_is_refused(mixed, tmp_path, monkeypatch) -> None:
-    from runner.compression.quantization.weight_only import file
+    from runner.compression.files import packed as file
 
     def too_many(network: nn.Module) -> dict[str, torch.Tensor]:
         return {name: each if each.dim() else each.view(1) for name, each in made(network).items()}

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.compression.quantization.weight_only.packing import pack, packed_bytes, unpack
+from runner.compression.quantization.weights.packing import pack, packed_bytes, unpack
 from runner.errors import RunnerError
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from runner.compression.quantization.number_formats import FormatRecipe
-from runner.compression.quantization.pt2e.artifact import load_program, save_program
-from runner.compression.quantization.pt2e.recipes import StaticRecipe
-from runner.compression.quantization.weight_only.layers import CodedConv2d, IntegerLinear, WeightInt8Linear
-from runner.compression.quantization.weight_only.recipe import WeightOnlyRecipe
+from runner.compression.files.program import load_program, save_program
+from runner.compression.quantization.recipes import StaticRecipe
+from runner.compression.quantization.weights.layers import CodedConv2d, IntegerLinear, WeightInt8Linear
+from runner.compression.quantization.weights.number_formats import FormatRecipe
+from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 

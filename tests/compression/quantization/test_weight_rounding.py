@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.quantization.linear.granularity import PerGroup
-from runner.compression.quantization.linear.rounding import dequantize, quantize
-from runner.compression.quantization.weight_only.clipping import full_range, least_error_range
-from runner.compression.quantization.weight_only.gptq import round_by_hessian
-from runner.compression.quantization.weight_only.hessian import calls, hessian
-from runner.compression.quantization.weight_only.recipe import WeightOnlyRecipe
-from runner.compression.quantization.weight_only.stored import PackedWeight, grid_of
+from runner.compression.quantization.arithmetic.granularity import PerGroup
+from runner.compression.quantization.arithmetic.rounding import dequantize, quantize
+from runner.compression.quantization.weights.clipping import full_range, least_error_range
+from runner.compression.quantization.weights.gptq import round_by_hessian
+from runner.compression.quantization.weights.hessian import calls, hessian
+from runner.compression.quantization.weights.stored import PackedWeight, grid_of
+from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.errors import RunnerError
 from runner.measure.error import mse, sqnr
 

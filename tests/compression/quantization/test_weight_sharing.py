@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 from torch import nn
 
-from runner.compression.quantization.sharing.huffman import LONGEST, STRETCH, Coded, code_lengths, decode, encode
-from runner.compression.quantization.sharing.kmeans import cluster, nearest
-from runner.compression.quantization.sharing.recipe import SharedWeightsRecipe
-from runner.compression.quantization.sharing.stored import SharedWeight
-from runner.compression.quantization.weight_only.file import save_packed
+from runner.compression.files.packed import save_packed
+from runner.compression.quantization.weights.huffman import LONGEST, STRETCH, Coded, code_lengths, decode, encode
+from runner.compression.quantization.weights.kmeans import cluster, nearest
+from runner.compression.quantization.weights.shared import SharedWeight
+from runner.compression.quantization.weights.shared_weights import SharedWeightsRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.compression.answer import Answer, called
 from runner.compression.distillation.layers import device_of, probe, run
+from runner.compression.network import Answer, called
 from runner.errors import RunnerError
 
 

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.answer import Answer, called
 from runner.compression.distillation.layers import Tap, recorded
 from runner.compression.distillation.logits import LogitsGuide
 from runner.compression.distillation.pairs import Pair, choose, size
+from runner.compression.network import Answer, called
 from runner.errors import RunnerError
 
 

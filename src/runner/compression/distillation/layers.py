@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
-from runner.compression.answer import Answer
+from runner.compression.network import Answer
 from runner.errors import RunnerError, did_you_mean
 
 

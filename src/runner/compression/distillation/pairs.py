@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from runner.compression.answer import Answer
 from runner.compression.distillation.layers import check_names, refuse_captured, survey
+from runner.compression.network import Answer
 from runner.errors import RunnerError
 
 

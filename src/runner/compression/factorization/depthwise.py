@@ -1,6 +1,7 @@
 """Depthwise: k×k convolutions become one kernel a channel and a 1×1 convolution, as near as these can come."""
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from runner.compression.factorization.factorized import Row, size_of
 from runner.compression.factorization.recipe import Cut, FactorizationRecipe
-from runner.compression.structure.depthwise import pair
+from runner.compression.modules import alike, geometry, laid_out_like, replaced
 from runner.errors import RunnerError
 
 
@@ -78,3 +79,26 @@ def separated(weight: Tensor, multiplier: int) -> tuple[Tensor, Tensor, float]:
     factors = left[:, :, :multiplier] * root[:, None]
     lost = energies[:, multiplier:].sum() / energies.sum().clamp_min(torch.finfo(energies.dtype).tiny)
     return kernels.reshape(-1, 1, *kernel), factors.transpose(0, 1).reshape(out, -1, 1, 1), math.sqrt(lost)
+
+
+def rebuild(network: nn.Module, *, layers: list[str], multiplier: int) -> nn.Module:
+    """A copy of `network` whose convolutions in `layers` are separated; the values are left open.
+
+    Raises:
+        RunnerError: the network has no layer of that name.
+    """
+    return replaced(network, dict.fromkeys(layers, multiplier), pair)
+
+
+def pair(layer: nn.Conv2d, multiplier: int) -> nn.Sequential:
+    """`depthwise`, `multiplier` kernels for each input channel, and `pointwise`, in the shapes that stand for `layer`.
+
+    The depthwise part has the layer's own geometry (size, stride, padding, dilation); the bias goes with the second.
+    """
+    between = layer.in_channels * multiplier
+    depthwise = nn.Conv2d(
+        layer.in_channels, between, groups=layer.in_channels, bias=False, **geometry(layer), **alike(layer)
+    )
+    pointwise = nn.Conv2d(between, layer.out_channels, 1, bias=layer.bias is not None, **alike(layer))
+    parts = OrderedDict(depthwise=laid_out_like(depthwise, layer), pointwise=laid_out_like(pointwise, layer))
+    return nn.Sequential(parts)

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.compression.answer import Answer
-from runner.compression.quantization.pt2e.capture import is_quantized
-from runner.compression.quantization.pt2e.selection import matches, unknown
+from runner.compression.modules import matches, unknown
+from runner.compression.network import Answer, is_quantized
 from runner.errors import RunnerError, join_errors
 
 

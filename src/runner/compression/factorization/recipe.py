@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from runner.compression.answer import Answer, called
 from runner.compression.factorization.factorized import (
     Factorized,
     Row,
@@ -19,7 +18,8 @@ from runner.compression.factorization.factorized import (
     refuse_unchanged,
     size_of,
 )
-from runner.compression.replace import replaced
+from runner.compression.modules import replaced
+from runner.compression.network import Answer, called
 
 
 @dataclass(frozen=True)

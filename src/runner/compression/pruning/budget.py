@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from runner.compression.pruning.channels import Removed, width_attributes
 from runner.compression.pruning.groups import ChannelGroup, union
-from runner.compression.structure.channels import Removed, width_attributes
 from runner.errors import RunnerError
 from runner.measure.operations import EVERYTHING, multiply_accumulates, multiply_accumulates_by_layer
 

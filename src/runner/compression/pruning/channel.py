@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from runner.compression.modules import matches, unknown
 from runner.compression.pruning.budget import (
     GLOBAL,
     SCOPES,
@@ -14,13 +15,12 @@ from runner.compression.pruning.budget import (
     operation_share,
     order,
 )
+from runner.compression.pruning.channels import OUT, cut, settings
 from runner.compression.pruning.groups import ChannelGroup, find_groups
 from runner.compression.pruning.importance import L1, OF_CHANNELS, channel_scores, check_importance
 from runner.compression.pruning.proof import prove
 from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
 from runner.compression.pruning.schedules import check_share
-from runner.compression.quantization.pt2e.selection import matches, unknown
-from runner.compression.structure.channels import OUT, cut, settings
 from runner.errors import RunnerError, join_errors
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from runner.compression.structure.channels import IN, OUT, is_depthwise, width_attributes
+from runner.compression.pruning.channels import IN, OUT, is_depthwise, width_attributes
 from runner.errors import RunnerError
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
+from runner.compression.pruning.channels import IN, OUT, is_depthwise
 from runner.compression.pruning.groups import ChannelGroup, Member
 from runner.compression.pruning.recipe import Basis
-from runner.compression.structure.channels import IN, OUT, is_depthwise
 from runner.errors import RunnerError, did_you_mean
 
 L1, L2, TAYLOR, BN_SCALE = "l1", "l2", "taylor", "bn_scale"

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from runner.compression.pruning import zeros
 from runner.compression.pruning.magnitude import MagnitudePruning, collapsed
 from runner.compression.pruning.recipe import Basis, Pruned
 from runner.compression.pruning.weights import with_zeros
-from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from runner.compression.pruning import zeros
 from runner.compression.pruning.budget import GLOBAL, SCOPES
 from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
 from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
 from runner.compression.pruning.schedules import check_share
 from runner.compression.pruning.weights import prunable, with_zeros
-from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
 # Below this share of its weights a layer hardly passes anything on.

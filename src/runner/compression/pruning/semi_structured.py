@@ -8,10 +8,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
+from runner.compression.pruning import zeros
 from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
 from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
 from runner.compression.pruning.weights import prunable, with_zeros
-from runner.compression.structure import zeros
 from runner.errors import RunnerError
 
 

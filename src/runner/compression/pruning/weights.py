@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from runner.compression.quantization.pt2e.selection import matches, unknown
+from runner.compression.modules import matches, unknown
 from runner.errors import RunnerError, join_errors
 
 # What multiplies inputs; embeddings look up, and what a network holds as parameters of its own may mean anything.

@@ -1,9 +1,25 @@
 """Zeros that stay zero: what pruning took stays gone while the network trains on."""
 
+import copy
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from runner.measure.weights import matrices
+
+STEP = {"change": "zeros"}
+
+
+def rebuild(network: nn.Module) -> nn.Module:
+    """A copy: the zeros come with the weights."""
+    return copy.deepcopy(network)
+
+
+def kept_by(steps: Sequence[dict[str, Any]]) -> bool:
+    """Whether a network of this structure is one whose zeros must stay."""
+    return any(step.get("change") == STEP["change"] for step in steps)
 
 
 class KeptZeros:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from runner.data.batches import BatchLoader
 from runner.data.graph.graph import Graph, tidy
-from runner.data.graph.sampling.sampler import FullGraph, Sampler
+from runner.data.graph.sampler import FullGraph, Sampler
 from runner.data.module import DataModule, Samples, Source
 from runner.errors import RunnerError
 

@@ -11,14 +11,14 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from runner.sweep.apart import OWN
+from runner.sweep.launchers.subprocess import OWN
 from runner.tracking.signals import PARENT
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # What every run imports. None of it starts a thread or a GPU context (Lightning has torch count GPUs by NVML), so that
 # forking it is safe.
 CONTEXT.set_forkserver_preload(
-    ["runner.launch", "runner.run", "runner.stages.fit", "runner.stages.test", "torch.utils.tensorboard"]
+    ["runner.run.launch", "runner.run.run", "runner.stages.fit", "runner.stages.test", "torch.utils.tensorboard"]
 )
 
 

@@ -40,7 +40,7 @@ class InProcess:
 
 def run(work: Work) -> int:
     """The job's exit status; its output, tracebacks included, is in its console.log."""
-    from runner.launch import execute, go_on
+    from runner.run.launch import execute, go_on
 
     try:
         if work.composed is None:

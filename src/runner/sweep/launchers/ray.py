@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.sweep.apart import run_apart
+from runner.sweep.launchers.subprocess import run_apart
 from runner.sweep.launchers.work import Work
 
 

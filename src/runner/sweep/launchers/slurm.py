@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.sweep.apart import run_apart
+from runner.sweep.launchers.subprocess import run_apart
 from runner.sweep.launchers.work import Work
 
 

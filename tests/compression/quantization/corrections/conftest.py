@@ -9,13 +9,13 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 from torchvision.models.mobilenetv2 import Conv2dNormActivation, InvertedResidual
 
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.quantizers import build
+from runner.compression.quantization.backends.selection import Selection
 from runner.compression.quantization.corrections.equalize import equalize
 from runner.compression.quantization.corrections.weights import give_biases
-from runner.compression.quantization.pt2e.calibrate import calibrate
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.observers import Numerics
-from runner.compression.quantization.pt2e.quantizers import build
-from runner.compression.quantization.pt2e.selection import Selection
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.program.calibrate import calibrate
 
 DECADES = 2
 

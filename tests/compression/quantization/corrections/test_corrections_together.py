@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from runner.compression.quantization import analysis, recipes
+from runner.compression.quantization.analysis import analyse
 from runner.compression.quantization.corrections.corrections import Corrections
-from runner.compression.quantization.pt2e import analysis, recipes
-from runner.compression.quantization.pt2e.analysis import analyse
-from runner.compression.quantization.pt2e.network import QuantizedNetwork
-from runner.compression.quantization.pt2e.recipes import DynamicRecipe, QATRecipe, StaticRecipe
-from runner.compression.quantization.pt2e.simulate import SimulatedNetwork
+from runner.compression.quantization.graph.simulate import SimulatedNetwork
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.corrections.corrections import Corrections
 from runner.compression.quantization.corrections.equalize import equalize
 from runner.compression.quantization.corrections.fold import fold_norms
 from runner.compression.quantization.corrections.pairs import find_pairs, incoming, outgoing
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.observers import Numerics
-from runner.compression.quantization.pt2e.operators import layer
-from runner.compression.quantization.pt2e.recipes import StaticRecipe
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.graph.operators import layer
+from runner.compression.quantization.recipes import StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 

@@ -12,9 +12,9 @@ from runner.compression.quantization.corrections import adaround
 from runner.compression.quantization.corrections.adaround import AdaRound, learn_layer, learn_rounding
 from runner.compression.quantization.corrections.bias import correct_biases
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
-from runner.compression.quantization.pt2e.convert import convert
-from runner.compression.quantization.pt2e.operators import heavy_nodes
-from runner.compression.quantization.pt2e.reading import Grid, Reading
+from runner.compression.quantization.graph.interpreter import Grid, Reading
+from runner.compression.quantization.graph.operators import heavy_nodes
+from runner.compression.quantization.program.convert import convert
 
 QUICK = AdaRound(iterations=60, batch_size=16)
 

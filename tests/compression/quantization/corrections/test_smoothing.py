@@ -7,9 +7,9 @@ from torchvision.models import VisionTransformer
 
 from runner.compression.quantization.corrections.corrections import Corrections
 from runner.compression.quantization.corrections.smooth import find_smoothable, smooth
-from runner.compression.quantization.pt2e.capture import capture
-from runner.compression.quantization.pt2e.operators import layer
-from runner.compression.quantization.pt2e.recipes import StaticRecipe
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.graph.operators import layer
+from runner.compression.quantization.recipes import StaticRecipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 from runner.models.transformer import Transformer

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
-from runner.compression.quantization.pt2e.reading import Reading
+from runner.compression.quantization.graph.interpreter import Reading
 from runner.errors import RunnerError
 
 _ZETA, _GAMMA = 1.1, -0.1  # the sigmoid is stretched to this interval and clipped to [0, 1]

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
-from runner.compression.quantization.pt2e.reading import Reading
+from runner.compression.quantization.graph.interpreter import Reading
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.fx import GraphModule
 from torch.utils._pytree import tree_leaves
 
+from runner.compression.network import Evaluate, Step
 from runner.compression.quantization.corrections.adaround import AdaRound, learn_rounding
 from runner.compression.quantization.corrections.bias import correct_biases
 from runner.compression.quantization.corrections.equalize import equalize, without_pairs
@@ -17,11 +18,10 @@ from runner.compression.quantization.corrections.fold import fold_norms
 from runner.compression.quantization.corrections.pairs import find_pairs
 from runner.compression.quantization.corrections.smooth import find_smoothable, smooth, without_norms
 from runner.compression.quantization.corrections.weights import give_biases
-from runner.compression.quantization.pt2e.reading import RoundedNetwork
+from runner.compression.quantization.graph.interpreter import RoundedNetwork
 from runner.errors import RunnerError, join_errors
 from runner.measure.error import sqnr
 
-Evaluate = Callable[[nn.Module], float]
 Prepare = Callable[[GraphModule], GraphModule]
 FLOAT_SIDE = ("equalize", "smooth")  # change the float network, not what it computes; the others change its rounding
 
@@ -73,21 +73,6 @@ class Corrections:
                 wrong.append(without_pairs())
         if wrong:
             raise join_errors(wrong)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One correction: what it did, and the output's SQNR in dB (and the metric, where there is one) before and after.
-
-    Measured on the last calibration batch, which rounding and biases were not learned from where there are several.
-    """
-
-    name: str
-    done: str
-    before_sqnr_db: float
-    after_sqnr_db: float
-    before_metric: float | None = None
-    after_metric: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.weights import LINEAR, bias_of, is_layer, readers, value_of
-from runner.compression.quantization.pt2e.reading import Grid
-from runner.compression.quantization.pt2e.simulate import quantizer_of
+from runner.compression.quantization.graph.interpreter import Grid
+from runner.compression.quantization.graph.simulate import quantizer_of
 
 _ATEN = torch.ops.aten
 # Activations that directly follow a layer, applied value by value; those that work in place by their other name.

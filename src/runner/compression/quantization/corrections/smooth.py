@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace, value_of
-from runner.compression.quantization.pt2e.reading import Reading
+from runner.compression.quantization.graph.interpreter import Reading
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.pt2e.learned_weights import put
+from runner.compression.quantization.graph.parameters import put, value_of
 
 _ATEN = torch.ops.aten
 LINEAR = _ATEN.linear.default
@@ -27,14 +27,6 @@ def is_weighted(node: Node) -> bool:
 def bias_of(node: Node) -> Node | None:
     """The node a convolution or linear layer reads its bias from."""
     return node.args[2] if len(node.args) > 2 and isinstance(node.args[2], Node) else None
-
-
-def value_of(graph: GraphModule, node: Any) -> Tensor:
-    """The tensor that a get_attr node reads, without gradient."""
-    found: Any = graph
-    for part in str(node.target).split("."):
-        found = getattr(found, part)
-    return found.detach()
 
 
 def replace(graph: GraphModule, node: Any, value: Tensor) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampling.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
 from runner.errors import RunnerError
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from runner.data.graph.graph import Graph, tidy
-from runner.data.graph.sampling.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
 from runner.errors import RunnerError
 
 

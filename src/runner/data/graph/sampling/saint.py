@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from runner.data.graph.graph import Graph
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
 from runner.data.graph.sampling.layer import importance, with_self_loops
-from runner.data.graph.sampling.sampler import Adjacency, Plan, Sampler, part
 
 
 class SaintSampling(Sampler):

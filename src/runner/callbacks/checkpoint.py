@@ -1,0 +1,49 @@
+"""Keep the best and the last epoch of a training as checkpoints."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from runner.tracking.checkpoints import BEST, LAST
+
+
+class BestAndLast(ModelCheckpoint):
+    """Keeps `best.ckpt` by one metric and `last.ckpt`, each written at the end of a training epoch.
+
+    Without validation (`monitor=None`) the best is the latest. Lightning's own `save_last` writes only after epochs
+    that were among the best.
+    """
+
+    def __init__(self, dirpath: str, monitor: str | None = None, mode: str = "min", every_n_epochs: int = 1) -> None:
+        super().__init__(
+            dirpath=dirpath,
+            filename=BEST,
+            monitor=monitor,
+            mode=mode,
+            save_top_k=1,
+            every_n_epochs=every_n_epochs,
+            # After validation and at the same point of every epoch, so that schedulers continue exactly.
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        self.period = every_n_epochs
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if (trainer.current_epoch + 1) % self.period == 0:
+            trainer.save_checkpoint(Path(str(self.dirpath)) / f"{LAST}.ckpt")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As always, also where the run directory has moved: which epoch was best is known all the same."""
+        before, now = str(state_dict["dirpath"]), str(self.dirpath)
+        super().load_state_dict(moved(state_dict, before, now))
+
+
+def moved(value: Any, before: str, now: str) -> Any:
+    """The same nested value with every path below the directory `before` put below `now`."""
+    if isinstance(value, dict):
+        return {moved(key, before, now): moved(each, before, now) for key, each in value.items()}
+    inside = isinstance(value, str) and (value == before or value.startswith(f"{before}/"))
+    return now + value[len(before) :] if inside else value

@@ -1,0 +1,165 @@
+"""Pictures: draws what an evaluation showed, once at its end, for TensorBoard."""
+
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from matplotlib.figure import Figure
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from runner.figures.plots import image_grid, render
+from runner.tasks.base import Batch, Task
+from runner.tasks.evidence import Evidence
+
+# Pictures of samples are chosen from the first so many of a split.
+log = logging.getLogger(__name__)
+
+SAMPLES = 1024
+# Not needed by any figure, and large where there are many classes.
+LEFT_OUT = "probabilities"
+
+
+class Pictures(Callback):
+    """The first training batch as the network saw it, and the task's figures of the last validation and the test.
+
+    Nothing is drawn during training: the last validation's predictions are kept and drawn when training ends.
+    Without a TensorBoard logger the callback does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._inputs: list[Any] = []
+        self._targets: list[Tensor] = []
+        self._predictions: list[dict[str, Tensor]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the network's graph, where tracing can follow it."""
+        if trainer.global_step == 0 and isinstance(pl_module, Task):
+            graph(trainer, pl_module)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Shows the augmented first batch, where it is of images."""
+        if batch_idx or trainer.current_epoch or not boards(trainer):
+            return
+        if not isinstance(batch[0], Tensor):
+            return
+        images = evidence(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
+        if images is not None:
+            write(trainer, {"train/first_batch": image_grid(images)})
+
+    def on_validation_epoch_start(self, *args: Any) -> None:
+        """Forgets the epoch before."""
+        self._forget()
+
+    def on_test_epoch_start(self, *args: Any) -> None:
+        """Forgets the validation."""
+        self._forget()
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *args: Any
+    ) -> None:
+        """Keeps the predictions."""
+        self._keep(trainer, pl_module, outputs, batch)
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *args: Any
+    ) -> None:
+        """Keeps the predictions."""
+        self._keep(trainer, pl_module, outputs, batch)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the last validation."""
+        self._draw(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draws the test."""
+        self._draw(trainer, pl_module, "test")
+
+    def _keep(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Tensor, batch: Batch) -> None:
+        if not boards(trainer) or not isinstance(task, Task):
+            return
+        if sum(map(len, self._inputs)) < SAMPLES:
+            self._inputs.append(batch[0])
+        self._targets.append(batch[1])
+        predictions = task.predictions(outputs)
+        self._predictions.append({name: value for name, value in predictions.items() if name != LEFT_OUT})
+
+    def _draw(self, trainer: pl.Trainer, task: pl.LightningModule, stage: str) -> None:
+        if not self._targets or not isinstance(task, Task):
+            return
+        names = self._predictions[0]
+        predictions = {name: joined([each[name] for each in self._predictions]).cpu() for name in names}
+        inputs, targets = together(self._inputs), joined(self._targets).cpu()
+        training = task.training
+        task.eval()
+        with torch.no_grad():
+            figures = task.figures(evidence(trainer, inputs, targets, predictions, task.class_names))
+        task.train(training)
+        write(trainer, {f"{stage}/{name}": figure for name, figure in figures.items()})
+        self._forget()
+
+    def _forget(self) -> None:
+        self._inputs, self._targets, self._predictions = [], [], []
+
+
+def together(inputs: list[Any]) -> Any:
+    """Inputs of several batches on the CPU: tensors in one, float32; of anything else the first batch's."""
+    return joined(inputs).float().cpu() if isinstance(inputs[0], Tensor) else inputs[0].cpu()
+
+
+def joined(batches: list[Tensor]) -> Tensor:
+    """Batches (n, …) as one; those of sequences (n, T, …) are padded with 0 on the right to the longest."""
+    longest = max(batch.shape[1] if batch.ndim > 1 else 0 for batch in batches)
+    padded = [
+        batch
+        if batch.ndim < 2 or batch.shape[1] == longest
+        else torch.cat([batch, batch.new_zeros(len(batch), longest - batch.shape[1], *batch.shape[2:])], 1)
+        for batch in batches
+    ]
+    return torch.cat(padded)
+
+
+def boards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
+    """The TensorBoard loggers of the main process."""
+    return [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)] if trainer.is_global_zero else []
+
+
+def write(trainer: pl.Trainer, figures: dict[str, Figure]) -> None:
+    """Adds figures to TensorBoard at the current step."""
+    for name, figure in figures.items():
+        pixels = render(figure)
+        for board in boards(trainer):
+            board.experiment.add_image(name, pixels, trainer.global_step, dataformats="HWC")
+
+
+def graph(trainer: pl.Trainer, task: Task) -> None:
+    """Adds the network's graph to TensorBoard; a network that cannot be traced has none."""
+    data = getattr(trainer, "datamodule", None)
+    for board in boards(trainer):
+        training = task.training
+        task.eval()
+        try:
+            board.experiment.add_graph(task.network, data.example(1).to(task.device))  # type: ignore[union-attr]
+        except Exception as error:  # tracing fails in as many ways as there are networks
+            log.info("No graph of this network: %s", str(error).splitlines()[0])
+        finally:
+            task.train(training)
+
+
+def evidence(
+    trainer: pl.Trainer,
+    inputs: Any,
+    targets: Tensor,
+    predictions: dict[str, Tensor],
+    class_names: tuple[str, ...] | None = None,
+) -> Evidence:
+    """Evidence with the normalisation that the data module applied."""
+    if not isinstance(inputs, Tensor):
+        return Evidence(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
+    data = getattr(trainer, "datamodule", None)
+    mean, std = getattr(data, "mean", ()), getattr(data, "std", ())
+    return Evidence(inputs, targets, predictions, tuple(map(float, mean)), tuple(map(float, std)), class_names)

@@ -1,0 +1,58 @@
+"""python -m runner doctor: what this machine has, what is missing, and how to get it."""
+
+import argparse
+import re
+import shutil
+from collections.abc import Sequence
+from importlib import metadata
+
+from runner.cli.columns import print_columns
+
+DESCRIPTION = "Shows versions, processor, threads, GPUs, compiler and optional extras with their install hints."
+EXAMPLE = "example:\n  python -m runner doctor"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints one table; nothing on the machine is changed."""
+    parser = argparse.ArgumentParser(
+        "python -m runner doctor",
+        description=DESCRIPTION,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
+
+    from runner.tracking.environment import environment
+
+    found = environment()
+    cpu = found["cpu"]
+    compiler = next((path for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
+    rows = [
+        ("python", f"{found['python']} on {found['platform']}"),
+        *found["versions"].items(),
+        ("processor", f"{cpu['model']}, {cpu['cores']} cores, {found['threads']} threads used"),
+        ("instruction sets", ", ".join(cpu["flags"]) or "none that matter"),
+        ("GPUs", ", ".join(found["gpus"]) or "none"),
+        ("C++ compiler", compiler or "none: install g++ to use compile=true"),
+    ]
+    for extra, missing in extras().items():
+        hint = f"missing {', '.join(missing)}: pip install 'runner[{extra}]'"
+        rows.append((f"extra {extra}", hint if missing else "installed"))
+    print_columns(rows)
+    return 0
+
+
+def extras() -> dict[str, list[str]]:
+    """For each optional extra of this package, which of its requirements are not installed."""
+    missing: dict[str, list[str]] = {}
+    for requirement in metadata.requires("runner") or []:
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
+        name = re.match(r"[\w.-]+", requirement)
+        if extra is None or name is None:
+            continue
+        absent = missing.setdefault(extra.group(1), [])
+        try:
+            metadata.version(name.group())
+        except metadata.PackageNotFoundError:
+            absent.append(name.group())
+    return missing

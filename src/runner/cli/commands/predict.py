@@ -1,0 +1,142 @@
+"""python -m runner predict: what a trained network says about files of your own."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runner.config import resolvers
+from runner.errors import RunnerError
+from runner.tracking.run_directory import RunDirectory, owner
+
+DESCRIPTION = (
+    "Predicts for image files, the rows of CSV files, lines of text or graphs as JSON, with the best weights of a run. "
+    "A run on a graph also answers without inputs: for all nodes of its graph, or for its test graphs."
+)
+EXAMPLE = "example:\n  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png"
+BATCH = 256
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints one row an input, or writes them as CSV."""
+    parser = argparse.ArgumentParser(
+        "python -m runner predict",
+        description=DESCRIPTION,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
+    parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="files: images, CSV, text or JSON")
+    parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
+    options = parser.parse_args(arguments)
+    if missing := [str(path) for path in options.inputs if not path.is_file()]:
+        raise RunnerError(f"{', '.join(missing)}: there is no such file.")
+    if options.output is not None and not options.output.parent.is_dir():
+        raise RunnerError(f"--output {options.output}: there is no directory {options.output.parent}.")
+    rows = predict(options.run, options.inputs)
+    if options.output is None:
+        show(rows)
+        return 0
+
+    from runner.files import write_csv
+
+    write_csv(options.output, rows)
+    print(f"{len(rows)} predictions: {options.output}")
+    return 0
+
+
+def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """One row for every input: the file (or its row), and the prediction in the task's terms.
+
+    Raises:
+        RunnerError: not a run directory or artifact, no checkpoint, or an input that cannot be read.
+    """
+    import torch
+
+    from runner.job.assemble import restore
+    from runner.job.build import plugins
+
+    resolvers.register()
+    record, exported = RunDirectory(run), None
+    if not run.is_dir():
+        record, exported = owner(run, "which say how inputs are read"), run
+    config = record.config()
+    rows: list[dict[str, Any]] = []
+    with plugins(list(config.runner.plugins)), torch.inference_mode():
+        datamodule, task = restore(config, record.path)
+        if not paths:
+            return own_rows(datamodule, task, exported)
+        answer = exported_network(exported, task) if exported is not None else batches(task)
+        if exported is not None:
+            datamodule.fix_shape()
+        for path in paths:
+            inputs = datamodule.read([path])
+            outputs = answer(datamodule.transform(inputs))
+            pairs = zip(datamodule.names_of(path, inputs), task.rows(outputs), strict=True)
+            rows += [{"input": name, **row} for name, row in pairs]
+    return rows
+
+
+def own_rows(datamodule: Any, task: Any, exported: Path | None) -> list[dict[str, Any]]:
+    """One row for every sample that a run on a graph has an answer for without being given anything.
+
+    Raises:
+        RunnerError: this kind of data must be given inputs, or the file has no such answers.
+    """
+    chosen = datamodule.own_samples
+    if chosen is None:
+        raise RunnerError("Nothing to predict: name the files to predict for after the run directory.")
+    datamodule.setup()
+    numbers = chosen()
+    if exported is not None:
+        task.network = stand_in(exported_network(exported, task))
+    samples = datamodule.splits["train"]
+    outputs, targets = task(samples.rows[numbers]), samples.row_targets[numbers]
+    rows = zip(numbers.tolist(), task.rows(outputs, targets), strict=True)
+    return [{**datamodule.identify(number), **row} for number, row in rows]
+
+
+def stand_in(program: Callable[[Any], Any]) -> Any:
+    """An exported file's program where a network is expected."""
+    from torch import nn
+
+    class Program(nn.Module):
+        def forward(self, inputs: Any) -> Any:
+            return program(inputs)
+
+    return Program()
+
+
+def batches(task: Any) -> Callable[[Any], Any]:
+    """A task's outputs for any number of inputs, batch by batch where they can be cut."""
+    import torch
+
+    def answer(inputs: Any) -> Any:
+        cut = inputs.split(BATCH) if isinstance(inputs, torch.Tensor) else [inputs]
+        return torch.cat([task(part) for part in cut])
+
+    return answer
+
+
+def exported_network(path: Path, task: Any) -> Callable[[Any], Any]:
+    """An exported file over any number of inputs; raises RunnerError where it cannot be run here.
+
+    `task` is the run's: files that hold weights alone take its network's structure.
+    """
+    from runner.compression.files.formats import FORMATS, format_of, run_in_batches
+    from runner.compression.meta import without_values
+
+    name = format_of(path)
+    if FORMATS[name].missing:
+        raise RunnerError(f"{path}: running it needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}")
+    program = FORMATS[name].load(path, lambda: without_values(task.standalone()))
+    return lambda inputs: run_in_batches(name, program, inputs, BATCH)
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """A plain table, a line a row."""
+    values = [[f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()] for row in rows]
+    lines = [list(rows[0]), *values]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())

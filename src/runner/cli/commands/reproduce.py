@@ -1,0 +1,113 @@
+"""python -m runner reproduce: run a finished run again and say whether the same came out."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from runner.config import resolvers
+from runner.errors import RunnerError
+from runner.tracking import run_directory
+from runner.tracking.result import RunResult
+from runner.tracking.run_directory import RunDirectory
+
+DESCRIPTION = (
+    "Runs a finished run again, with its own recorded configuration, in a directory of its own. Warns where revision, "
+    "versions, machine or data are not what they were, and says whether the metrics came out equal, digit for digit."
+)
+EXAMPLE = "example:\n  python -m runner reproduce outputs/runs/2026-01-31/12-00-00-cnn-digits"
+EXIT_DIFFERENT = 1
+# Time and memory are never equal.
+MEASURED = ("benchmark/",)
+# Entries of environment.json that can decide a result.
+DECISIVE = ("git", "python", "platform", "versions", "cpu", "threads", "gpus", "data")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs it and compares; 0 where all metrics are equal, else 1."""
+    parser = argparse.ArgumentParser(
+        "python -m runner reproduce",
+        description=DESCRIPTION,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run_directory", type=Path)
+    options = parser.parse_args(arguments)
+    original = RunDirectory(options.run_directory)
+    resolvers.register()
+    config = original.config()
+    expected = RunResult.load(original.path / "result.json")
+    OmegaConf.set_struct(config, True)
+    now = datetime.now()
+    wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"
+    record = run_directory.create(wanted, config, overrides(original), expected.choices, exactly=False)
+
+    from runner.run.run import run
+    from runner.tracking.console import show_result
+
+    result = run(config, record)
+    if not record.primary:
+        return 0
+    show_result(result)
+    warnings = changes(recorded(original.path), recorded(record.path))
+    for line in warnings:
+        print(f"warning: {line}")
+    different = differences(expected.metrics, result.metrics)
+    for line in different:
+        print(line)
+    compared = sum(not name.startswith(MEASURED) for name in expected.metrics)
+    print(f"different: {len(different)} of {compared} metrics" if different else f"equal: all {compared} metrics")
+    return EXIT_DIFFERENT if different else os.EX_OK
+
+
+def overrides(record: RunDirectory) -> list[str]:
+    """What the command line of the original said."""
+    try:
+        loaded: Any = OmegaConf.to_container(OmegaConf.load(record.path / "overrides.yaml"))
+    except (OSError, ValueError):
+        return []
+    return [str(each) for each in loaded if not str(each).startswith("hydra.")]
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    """The environment that a run noted.
+
+    Raises:
+        RunnerError: it is missing or damaged.
+    """
+    try:
+        content = json.loads((path / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunnerError(f"{path / 'environment.json'}: cannot be read ({error}).") from None
+    return dict(content)
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
+    """`versions.torch was 2.14.0, is 2.14.1` for all that can decide a result."""
+    lines = []
+    for key in sorted(before.keys() | now.keys()):
+        if not where and key not in DECISIVE:
+            continue
+        old, new, name = before.get(key), now.get(key), f"{where}{key}"
+        if isinstance(old, dict) and isinstance(new, dict):
+            lines += changes(old, new, f"{name}.")
+        elif old != new:
+            lines.append(f"{name} was {old}, is {new}")
+    if not where and (now.get("git") or {}).get("dirty"):
+        lines.append("the checkout has uncommitted changes, which no revision names")
+    return lines
+
+
+def differences(before: Mapping[str, float], now: Mapping[str, float]) -> list[str]:
+    """`test/accuracy was 0.9871, is 0.9868` for every metric that is not exactly equal."""
+    names = [name for name in sorted(before.keys() | now.keys()) if not name.startswith(MEASURED)]
+    return [
+        f"{name} was {before.get(name, 'absent')}, is {now.get(name, 'absent')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]

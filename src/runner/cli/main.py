@@ -1,0 +1,89 @@
+"""Which command is meant; imports nothing heavy, so that help, lists and mistakes are answered at once."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from shlex import quote
+
+from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
+from runner.tracking.signals import Interrupted, end_with_parent
+
+
+def entry() -> None:
+    """The installed `runner` script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit status: 0, 2 for a user's mistake, 130/143 after a signal."""
+    try:
+        end_with_parent()
+        return dispatch(list(arguments))
+    except RunnerError as error:
+        if "mode=debug" in arguments:
+            import traceback
+
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except Interrupted as signal:
+        if signal.advice:
+            print(f"{signal}; {signal.advice}", file=sys.stderr)
+        elif signal.run_directory is not None:
+            print(
+                f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}", file=sys.stderr
+            )
+        return signal.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def dispatch(arguments: list[str]) -> int:
+    """A bare first word is a sub-command; anything else is a run or Hydra's own business."""
+    first = arguments[0] if arguments else ""
+    known = command_names()
+    if first in known:
+        return int(importlib.import_module(f"runner.cli.commands.{first}").main(arguments[1:]))
+    if first and not first.startswith(("-", "+", "~")) and "=" not in first:
+        raise RunnerError(f"{first}: there is no such command.{did_you_mean(first, known)} Known: {', '.join(known)}.")
+    if {"--help", "-h"} & set(arguments):
+        from runner.cli.help import usage
+
+        print(usage(known, config_dir(arguments)), end="")
+        return 0
+
+    from runner.cli.arguments import parse
+
+    line = parse(arguments)
+    if {*line.flags} == {"--multirun"}:
+        from runner.sweep.sweep import sweep
+
+        return sweep(line.overrides, line.config_dir, fresh=line.fresh)
+    if line.flags:
+        from runner.cli.hydra import through_hydra
+
+        return through_hydra(line)
+
+    from runner.config.compose import compose
+    from runner.run.launch import execute
+
+    execute(compose(line.overrides, line.config_dir))
+    return 0
+
+
+def command_names() -> list[str]:
+    """The sub-commands: one for each file of `runner/commands`."""
+    folder = Path(__file__).resolve().parent / "commands"
+    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+
+
+def config_dir(arguments: Sequence[str]) -> str | None:
+    """The directory that stands behind --config-dir."""
+    for flag, value in pairwise(arguments):
+        if flag in ("--config-dir", "-cd"):
+            return value
+    return None

@@ -1,0 +1,102 @@
+"""Programs for OpenVINO: written as its intermediate representation, run by its CPU plugin, and proven to be int8."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runner.compression.files.runtimes import need, save_onnx
+from runner.errors import RunnerError
+
+INSTALL = "pip install 'runner[openvino]'"
+# What OpenVINO calls the layers that run in integers here, and what `verify` calls them.
+_KINDS = {
+    "Convolution": "conv",
+    "GroupConvolution": "conv",
+    "FullyConnected": "linear",
+    "MatMul": "matmul",
+}
+
+
+def save_openvino(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
+    """Writes a static int8 program (or a float network) to `path` (.xml) and its weights beside it (.bin).
+
+    Returns the kernels that OpenVINO runs it with here, as `verify.prove_integers` counts them; the batch is dynamic.
+    It goes through ONNX: OpenVINO's own reading of torch.export programs takes int8 weights for float ones (2026.4).
+    """
+    need(("openvino", "onnx", "onnxscript"), "OpenVINO export", INSTALL)
+    import openvino
+
+    plain = path.with_suffix(".openvino.onnx")
+    try:
+        save_onnx(program, example, plain)
+        drop_zero_points(plain)
+        model = openvino.convert_model(plain)
+    finally:
+        plain.unlink(missing_ok=True)
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return kernels(compile_openvino(path))
+
+
+def drop_zero_points(path: Path) -> None:
+    """Takes zero points that are all zero, as those of symmetric weights, out of the ONNX file at `path`.
+
+    They mean the same as none, but where layers share them OpenVINO runs these layers in float (2026.4).
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    constants = {each.name: each for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "DequantizeLinear" or len(node.input) < 3 or node.input[2] not in constants:
+            continue
+        zero_point = numpy_helper.to_array(constants[node.input[2]])
+        if zero_point.dtype == np.int8 and not zero_point.any():
+            del node.input[2]
+    onnx.save(model, path)
+
+
+def load_openvino(path: Path) -> Callable[[Tensor], Tensor]:
+    """The OpenVINO program at `path` (.xml, its .bin beside it) on the CPU: inputs (N, ...) to its first output."""
+    need(("openvino",), "running OpenVINO programs", INSTALL)
+    compiled = compile_openvino(path)
+    return lambda inputs: torch.from_numpy(compiled([inputs.numpy()])[0])
+
+
+def compile_openvino(path: Path) -> Any:
+    """OpenVINO's compiled model; what is float stays float32, where it would choose bfloat16 by itself.
+
+    Raises:
+        RunnerError: damaged, or its .bin is missing.
+    """
+    import openvino
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    if not path.with_suffix(".bin").is_file():
+        raise RunnerError(f"{path}: its weights, {path.with_suffix('.bin').name}, are not beside it; export it again.")
+    try:
+        return openvino.Core().compile_model(path, "CPU", settings)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1]  # behind the places in its sources
+        raise RunnerError(f"{path} is no program that OpenVINO can run ({reason}); export it again.") from error
+
+
+def kernels(compiled: Any) -> Counter[str]:
+    """What the heavy layers of a compiled model run as, by the names that `verify` knows: int8.conv, float.linear, …"""
+    found: Counter[str] = Counter()
+    for operation in compiled.get_runtime_model().get_ordered_ops():
+        about = operation.get_rt_info()
+        kind = _KINDS.get(about["layerType"].astype(str))
+        if kind is not None:
+            integer = about["runtimePrecision"].astype(str) in ("i8", "u8")
+            found[f"{'int8' if integer else 'float'}.{kind}"] += 1
+    return found

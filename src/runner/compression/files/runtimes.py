@@ -1,0 +1,173 @@
+"""Programs for other runtimes: AOTInductor packages, ONNX files with quantize nodes, ExecuTorch programs."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._inductor import config as inductor
+from torch.fx import Graph, Node
+
+from runner.compression.files.program import export_program
+from runner.compression.quantization.program.lower import kernel_names, products_of
+from runner.errors import RunnerError
+
+
+def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
+    """Compiles `program` ahead of time to `path` (.pt2, native code) for the batch size of `example`.
+
+    Returns the kernels that came out. Freezing is set here: without it the GEMMs run in float (ao#4566). One
+    batch size, for the reason given in CompiledProgram.
+    """
+    import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401 - registers the int8 patterns
+
+    seen: Counter[str] = Counter()
+    counting: dict[str, Any] = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad(), products_of(program), inductor.patch(**counting, force_disable_caches=True):
+        exported = torch.export.export(program, (example,), strict=True)
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs={"freezing": True})
+    return seen
+
+
+def load_aot(path: Path) -> Callable[[Tensor], Any]:
+    """The compiled program at `path`. It is native code: load only files you trust. RunnerError when it can't
+    be."""
+    try:
+        return torch._inductor.aoti_load_package(str(path))
+    except Exception as error:
+        raise RunnerError(f"{path} is no AOTInductor package for this machine ({error}); export it again.") from error
+
+
+def save_onnx(program: nn.Module, example: Tensor, path: Path) -> Path:
+    """Writes a static int8 program (or a float network) as ONNX with QDQ nodes and a dynamic batch."""
+    need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        exported: Any = torch.onnx.export(export_program(program, example), dynamo=True, verbose=False)
+        exported.save(path)
+    except Exception as error:
+        raise RunnerError(
+            f"This program cannot become ONNX ({str(error).splitlines()[0]}); dynamic recipes go through "
+            f"save_onnx_dynamic."
+        ) from error
+    return path
+
+
+def save_onnx_dynamic(network: nn.Module, example: Tensor, path: Path) -> Path:
+    """Writes the float `network` as ONNX and lets ONNX Runtime quantize its matrix products dynamically.
+
+    PT2E's dynamic programs have no ONNX form: `choose_qparams` has no ONNX function.
+    """
+    need(("onnxruntime",), "dynamic ONNX quantization", "pip install 'runner[onnx]'")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    plain = path.with_suffix(".float.onnx")
+    save_onnx(network.eval(), example, plain)
+    try:
+        quantize_dynamic(plain, path, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+    finally:
+        plain.unlink(missing_ok=True)
+        plain.with_name(plain.name + ".data").unlink(missing_ok=True)
+    return path
+
+
+def load_onnx(path: Path, threads: int | None = None) -> Callable[[Tensor], Tensor]:
+    """The ONNX program at `path` in ONNX Runtime on the CPU: inputs (N, ...) to its first output."""
+    need(("onnxruntime",), "running ONNX", "pip install 'runner[onnx]'")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    # Its threads would otherwise spin for a while after each call, and slow down what runs next: a benchmark beside it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise RunnerError(f"{path} is no ONNX program that ONNX Runtime can run ({error}); export it again.") from error
+    name = session.get_inputs()[0].name
+    return lambda inputs: torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
+
+
+def save_executorch(program: nn.Module, example: Tensor, path: Path) -> Path:
+    """Writes a program quantized with the xnnpack back end as an ExecuTorch .pte with XNNPACK's kernels.
+
+    It takes the batch size of `example` and no other: ExecuTorch plans its memory ahead, and with a dynamic
+    batch its bound came out as 15 whatever was asked (executorch 1.5.1).
+    RunnerError where XNNPACK leaves quantized operators to others: ExecuTorch has no kernels for them.
+    """
+    need(("executorch",), "ExecuTorch export", "pip install 'runner[executorch]'")
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    exported = torch.export.export(row_major(program), (example.contiguous(),), strict=True)
+    edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+    refuse_left_over(edge.exported_program().graph, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(edge.to_executorch().buffer)
+    return path
+
+
+def refuse_left_over(graph: Graph, path: Path) -> None:
+    """RunnerError that counts the operators around which a lowered `graph` still has quantize nodes."""
+    calls = [node for node in graph.nodes if node.op == "call_function"]
+    behind = [user for node in calls if "dequantize" in _operator(node) for user in node.users]
+    names = [_operator(node) for node in behind]
+    left = Counter(name for name in names if "quantize" not in name and "delegate" not in name)
+    if left:
+        counted = ", ".join(f"{count} {name}" for name, count in left.items())
+        raise RunnerError(
+            f"{path.name}: XNNPACK does not take {counted} of this program as it is quantized: quantize with "
+            "quantization/backend=xnnpack, or leave executorch out of export.formats."
+        )
+
+
+def _operator(node: Node) -> str:
+    """`aten.convolution.default` for an edge operator."""
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def row_major(program: nn.Module) -> nn.Module:
+    """A copy of `program` whose weights lie in memory in the order of their dimensions.
+
+    With channels last, XNNPACK's lowering finds some in two layouts at once and gives up, or makes a program that fails
+    when it is run (executorch 1.5.1).
+    """
+    copied = copy.deepcopy(program)
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        # contiguous() would leave 1x1 kernels as they are: both layouts at once
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
+    return copied
+
+
+def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
+    """The ExecuTorch program at `path` in its runtime on the CPU: inputs of its one batch size to its first output."""
+    need(("executorch",), "running ExecuTorch programs", "pip install 'runner[executorch]'")
+    from executorch.runtime import Runtime
+
+    try:
+        method = Runtime.get().load_program(str(path)).load_method("forward")
+    except Exception as error:
+        raise RunnerError(f"{path} is no ExecuTorch program that can run here ({error}); export it again.") from error
+
+    def run(inputs: Tensor) -> Tensor:
+        try:
+            outputs: list[Tensor] = method.execute([inputs.contiguous()])
+        except RuntimeError as error:
+            raise RunnerError(
+                f"{path}: ExecuTorch fails to run this program ({error}); leave executorch out of export.formats."
+            ) from error
+        return outputs[0]
+
+    return run
+
+
+def need(modules: tuple[str, ...], what: str, install: str) -> None:
+    """RunnerError with the command that installs, where one of `modules` is missing for `what`."""
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise RunnerError(f"{what} needs {', '.join(missing)}, not installed here: {install}")

@@ -1,0 +1,104 @@
+"""Where a quantized network loses accuracy: signal to noise, ranges and clipping of each layer."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+
+from runner.compression.quantization.graph.interpreter import Reading
+from runner.compression.quantization.graph.operators import TARGETS, heavy_nodes, layer, origin
+from runner.compression.quantization.graph.simulate import learned_for, quantizer_of, rounded
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.measure.error import decibels
+
+
+@dataclass(frozen=True)
+class TensorError:
+    """What rounding does to one tensor: SQNR in dB, mean squared error, range seen, share of values clipped
+    (0 to 1)."""
+
+    sqnr_db: float
+    mse: float
+    low: float
+    high: float
+    clipped: float
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer: its weight and its input rounded alone, and its output in the int8 program (errors add up
+    there)."""
+
+    layer: str
+    kind: str
+    weight: TensorError | None
+    input: TensorError | None
+    output_sqnr_db: float
+    output_mse: float
+
+
+def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerReport]:
+    """A report per quantized layer, in the order they run, over `batches` (N, ...), all of them at once in
+    memory.
+
+    Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off). Float graph
+    and int8 program run side by side, and beside them only the activations of the layer at work are kept.
+    """
+    inputs, prepared = torch.cat(list(batches)), network.prepared
+    modules = dict(prepared.named_modules(remove_duplicate=False))
+    twins = {(layer(node), index): node for index, node in _numbered(network.program)}
+    pairs = {node: twins[layer(node), index] for index, node in _numbered(prepared) if (layer(node), index) in twins}
+    observed: dict[Node, tuple[Any, Any]] = {node: (origin(node.args[0]), node.args[1]) for node in pairs}
+    quantized = {each for both in observed.values() for each in both if quantizer_of(each, modules) is not None}
+    errors: dict[Any, TensorError | None] = {}
+    reports, integer = [], _Alongside(network.program, pairs.values(), inputs)
+    for node, value in Reading(prepared).visit({*pairs, *quantized}, inputs):
+        if node in quantized:
+            errors[node] = _error(node, modules, value, network.learned)
+        else:
+            noise = (value - integer.value(pairs[node])).square().mean()
+            own, weight = (errors.get(each) for each in observed[node])
+            reports.append(
+                LayerReport(layer(node), TARGETS[node.target], weight, own, decibels(value, noise), float(noise))
+            )
+    return reports
+
+
+def _numbered(graph: GraphModule) -> list[tuple[int, Node]]:
+    """Heavy nodes with their running number among the calls of the same layer."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for node in heavy_nodes(graph):
+        seen[layer(node)] = seen.get(layer(node), -1) + 1
+        numbered.append((seen[layer(node)], node))
+    return numbered
+
+
+def _error(node: Node, modules: dict[str, Any], value: Tensor, learned: Mapping[str, Tensor]) -> TensorError | None:
+    """What `node`, an observer, does to `value`; a learned weight is what was learned, not the nearest."""
+    observer = quantizer_of(node, modules)
+    if getattr(observer, "is_dynamic", False):
+        return None
+    back, clipped = rounded(observer, value)
+    instead = learned_for(node, learned)
+    noise = (value - (back if instead is None else instead(value))).detach().square().mean()
+    low, high = torch.aminmax(value.detach())
+    return TensorError(decibels(value, noise), float(noise), float(low), float(high), float(clipped.float().mean()))
+
+
+class _Alongside:
+    """The values of nodes in another graph, run just as far as they are asked for."""
+
+    def __init__(self, graph: GraphModule, nodes: Iterable[Node], inputs: Tensor) -> None:
+        self.coming: Iterator[tuple[Node, Tensor]] = Reading(graph).visit(nodes, inputs)
+        self.waiting: dict[Node, Tensor] = {}
+
+    def value(self, node: Node) -> Tensor:
+        """The value of `node`; asked for once."""
+        while node not in self.waiting:
+            passed, value = next(self.coming)
+            self.waiting[passed] = value
+        return self.waiting.pop(node)

@@ -1,0 +1,39 @@
+"""An own quantizer, written to be copied: linear layers only.
+
+Int8 activations per tensor, int8 weights per channel.
+A quantizer says where integers go; it changes no numbers. `annotate` leaves on each operator a note: which of
+its inputs are to be quantized, and by which spec. torchao then puts observers there, and the lowering turns
+`dequantize -> linear` into one integer kernel. To cover another operator, add its target and the positions of
+its activation and its weight.
+"""
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
+
+from runner.compression.quantization.graph.operators import ANNOTATION
+
+
+class LinearQuantizer(Quantizer):
+    """Annotates every `aten.linear`: input by `activation`, weight by `weight`, bias and output stay
+    float."""
+
+    def __init__(self, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
+        self.activation = activation
+        self.weight = weight
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Notes on each linear operator that carries no note yet."""
+        for node in model.graph.nodes:
+            if node.target == torch.ops.aten.linear.default and ANNOTATION not in node.meta:
+                annotate_weighted(node, self.activation, self.weight)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to refuse: whatever was annotated can be lowered."""
+
+
+def annotate_weighted(node: Node, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
+    """Asks for the input (argument 0) and the weight (argument 1) of `node` to be quantized."""
+    inputs = {node.args[0]: activation, node.args[1]: weight}
+    node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)

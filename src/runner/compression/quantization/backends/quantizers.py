@@ -1,0 +1,190 @@
+"""From a back end's name to a torchao quantizer that reaches exactly the layers chosen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationConfig,
+    QuantizationSpec,
+    Quantizer,
+)
+
+from runner.compression.quantization.backends.custom_linear import LinearQuantizer, annotate_weighted
+from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
+from runner.compression.quantization.backends.openvino import ConsiderateOpenVINO
+from runner.compression.quantization.backends.selection import recipe_of
+from runner.compression.quantization.backends.support import back_end, check
+from runner.compression.quantization.backends.xnnpack import ClampingXNNPACK
+from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS, layer, modules
+from runner.errors import RunnerError
+
+DYNAMIC = ("linear",)  # x86 annotates dynamic convolutions too, but lowers them to float ones: slower and less exact
+
+
+@dataclass(frozen=True)
+class Part:
+    """One quantizer and the recipe of the layers it may touch; the specs serve operators it overlooks."""
+
+    recipe: str
+    quantizer: Quantizer
+    mark: Callable[..., QuantizationAnnotation]
+    activation: QuantizationSpec | None = None
+    weight: QuantizationSpec | None = None
+
+
+class SelectiveQuantizer(Quantizer):
+    """Runs quantizers side by side, each only on the operators whose layer has its recipe.
+
+    Works for any back end: operators out of bounds carry a mark "annotated" while a quantizer runs, which all
+    of them respect, and lose it afterwards. Operators within reach that a quantizer overlooked (linear layers
+    inside nn.MultiheadAttention, 1-d convolutions: it looks for module types) are annotated here.
+    """
+
+    def __init__(self, parts: list[Part], chosen: dict[str, str], reach: tuple[str, ...]) -> None:
+        self.parts, self.chosen, self.reach = parts, chosen, reach
+
+    def transform_for_annotation(self, model: GraphModule) -> GraphModule:
+        """Each quantizer's own preparation of the graph."""
+        for part in self.parts:
+            model = part.quantizer.transform_for_annotation(model)
+        return model
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """Leaves annotations on the operators chosen, and on no others."""
+        calls = [node for node in model.graph.nodes if node.op == "call_function"]
+        for part in self.parts:
+            held = [node for node in calls if ANNOTATION not in node.meta and not self.wants(part, node)]
+            marks = {node: part.mark(_annotated=True) for node in held}
+            for node, mark in marks.items():
+                node.meta[ANNOTATION] = mark
+            part.quantizer.annotate(model)
+            for node, mark in marks.items():
+                if node.meta[ANNOTATION] is mark:
+                    del node.meta[ANNOTATION]
+            for node in calls:
+                overlooked = node.target in TARGETS and self.wants(part, node) and not annotated(node)
+                if overlooked and part.activation and part.weight:
+                    annotate_weighted(node, part.activation, part.weight)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Each quantizer's own check."""
+        for part in self.parts:
+            part.quantizer.validate(model)
+
+    def wants(self, part: Part, node: Node) -> bool:
+        """Whether `part` may annotate `node`."""
+        kind = TARGETS.get(node.target)
+        path = layer(node) if kind else modules(node)[-1]
+        if recipe_of(path, self.chosen) != part.recipe:
+            return False
+        if part.recipe == "dynamic":
+            return kind in DYNAMIC and kind in self.reach
+        return kind is None or kind in self.reach
+
+
+def annotated(node: Node) -> bool:
+    """Whether a quantizer asked for any input of `node` to be quantized."""
+    note = node.meta.get(ANNOTATION)
+    return note is not None and bool(note.input_qspec_map)
+
+
+def build(name: str, recipe: str, numerics: Numerics, chosen: dict[str, str]) -> SelectiveQuantizer:
+    """The quantizer of back end `name` for the layers and recipes in `chosen` (from Selection.resolve).
+
+    RunnerError: package missing, recipe or numerics the back end cannot do.
+    """
+    recipes = sorted({*chosen.values()} - {"float"}) or [recipe]
+    for one in recipes:
+        check(name, one)
+    row = back_end(name)
+    for what, value, possible in (
+        ("activation scheme", numerics.activation_scheme, row.activation_schemes),
+        ("weight granularity", numerics.weight_granularity, row.weight_granularities),
+    ):
+        if value not in possible:
+            raise RunnerError(f"The back end {name} cannot do the {what} {value!r}; it can do: {', '.join(possible)}.")
+    own = ("histogram", "minmax")
+    if not row.observers and (numerics.activation_observer, numerics.weight_observer) != own:
+        raise RunnerError(
+            f"The back end {name} brings its own observers, which are {own[0]} for activations and {own[1]} for "
+            "weights; leave quantization.numerics.activation_observer and .weight_observer as they are."
+        )
+    return SelectiveQuantizer([_FACTORIES[name](numerics, one) for one in recipes], chosen, row.operators)
+
+
+def _inductor(kind: str) -> Callable[[Numerics, str], Part]:
+    def factory(numerics: Numerics, recipe: str) -> Part:
+        from torchao.quantization.pt2e.quantizer import arm_inductor_quantizer as arm
+        from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+        from torchao.quantization.pt2e.quantizer import xpu_inductor_quantizer as xpu
+
+        kinds = {
+            "x86": x86.X86InductorQuantizer,
+            "arm": arm.ArmInductorQuantizer,
+            "xpu": xpu.XPUInductorQuantizer,
+        }
+        signed = kind != "x86"
+        activation = activation_spec(numerics, recipe, torch.int8 if signed else torch.uint8)
+        weight = weight_spec(numerics, recipe) if kind != "arm" else _per_tensor(weight_spec(numerics, recipe))
+        config = QuantizationConfig(activation, activation, weight, None, recipe == "qat")
+        quantizer = kinds[kind]().set_global(config)
+        return Part(recipe, quantizer, x86._X86InductorQuantizationAnnotation, activation, weight)
+
+    return factory
+
+
+def _per_tensor(spec: QuantizationSpec) -> QuantizationSpec:
+    """The same weight spec with one scale: Arm's kernels take no per-channel scales."""
+    from torchao.quantization.pt2e import (
+        FusedMovingAvgObsFakeQuantize,
+        MinMaxObserver,
+        MovingAverageMinMaxObserver,
+    )
+
+    fake = FusedMovingAvgObsFakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=1.0)
+    observed = "FakeQuantize" not in repr(spec.observer_or_fake_quant_ctr)
+    constructor: Any = MinMaxObserver if observed else fake
+    return replace(
+        spec,
+        qscheme=torch.per_tensor_symmetric,
+        ch_axis=None,
+        observer_or_fake_quant_ctr=constructor.with_args(eps=2**-12),
+    )
+
+
+def _custom(numerics: Numerics, recipe: str) -> Part:
+    activation, weight = activation_spec(numerics, recipe), weight_spec(numerics, recipe)
+    return Part(recipe, LinearQuantizer(activation, weight), QuantizationAnnotation, activation, weight)
+
+
+def _xnnpack(numerics: Numerics, recipe: str) -> Part:
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
+
+    activation = activation_spec(numerics, recipe, torch.int8)
+    weight = replace(weight_spec(numerics, recipe), quant_min=-127)
+    usual = xnnpack.get_symmetric_quantization_config(
+        is_per_channel=True, is_qat=recipe == "qat", is_dynamic=recipe == "dynamic"
+    )
+    output = activation if usual.output_activation is not None else None
+    config = replace(usual, input_activation=activation, output_activation=output, weight=weight)
+    quantizer = ClampingXNNPACK(xnnpack.XNNPACKQuantizer().set_global(config))
+    return Part(recipe, quantizer, QuantizationAnnotation)
+
+
+def _openvino(numerics: Numerics, recipe: str) -> Part:
+    return Part(recipe, ConsiderateOpenVINO(numerics.activation_scheme == "symmetric"), QuantizationAnnotation)
+
+
+_FACTORIES: dict[str, Callable[[Numerics, str], Part]] = {
+    "x86_inductor": _inductor("x86"),
+    "arm_inductor": _inductor("arm"),
+    "xpu": _inductor("xpu"),
+    "custom_linear": _custom,
+    "xnnpack": _xnnpack,
+    "openvino": _openvino,
+}

@@ -1,0 +1,184 @@
+"""Compile a network for this CPU with frozen weights, and remember which kernels came out."""
+
+import copy
+import functools
+import inspect
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._inductor import config as inductor
+from torch._inductor import decomposition
+from torch.fx import Graph, GraphModule
+from torch.utils import _pytree as pytree
+
+from runner.compression.quantization.backends.support import back_end
+from runner.errors import RunnerError
+
+
+class CompiledProgram(nn.Module):
+    """`network` compiled by Inductor with freezing, in inference only; answers `forward` as the network does.
+
+    One compilation serves one batch size. A smaller batch is padded to the next size compiled, by repeating
+    its last sample (which moves no dynamic range), and the padding is cut off: the last batch of an epoch
+    costs no compilation. A larger one is compiled for. `compile_for(n)` compiles ahead, for instance for
+    batch 1. With a dynamic batch instead, Inductor's integer convolutions assert a wrong memory layout (torch
+    2.14). `kernels`: batch size -> how often each operator type was lowered to which kernel, see `verify`.
+    """
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
+        """`dtype`: what the network computes in; None leaves its weights as they are."""
+        super().__init__()
+        _register_integer_passes()
+        if not isinstance(network, GraphModule):  # an exported graph has no modes to set
+            network = copy.deepcopy(network).eval()
+            network = network if dtype is None else network.to(dtype)
+        self.network = network
+        self.dtype = dtype
+        self._compiled: dict[int, Any] = {}
+        self.kernels: dict[int, Counter[str]] = {}
+        self.training = False
+
+    def forward(self, inputs: Tensor) -> Any:
+        """The network's answer to `inputs` (N, ...); float outputs are float32 whatever the compute dtype."""
+        count = inputs.shape[0]
+        size = min((size for size in self._compiled if size >= count), default=count)
+        with torch.inference_mode(False), torch.no_grad():
+            inputs = inputs.clone() if inputs.is_inference() else inputs
+            outputs = self._run(_pad(inputs, size), size)
+        return outputs if size == count else pytree.tree_map_only(Tensor, lambda out: out[:count], outputs)
+
+    def compile_for(self, inputs: Tensor) -> "CompiledProgram":
+        """Compiles for exactly the batch size of `inputs` (N, ...)."""
+        with torch.inference_mode(False), torch.no_grad():
+            self._run(inputs.clone(), inputs.shape[0])
+        return self
+
+    def bare(self, size: int) -> Callable[[Tensor], Any]:
+        """What `compile_for` made for this batch size, without padding and modes; call it under `torch.no_grad()`.
+
+        For timing: the rest of `forward` costs a tenth of a millisecond.
+        """
+        compiled, dtype = self._compiled[size], self.dtype
+        if dtype is None:
+            return compiled
+        return lambda inputs: compiled(inputs.to(dtype) if inputs.is_floating_point() else inputs)
+
+    def train(self, mode: bool = True) -> "CompiledProgram":
+        """Stays in inference mode: a compiled program can't be trained. Never raises, so any loop can call
+        it."""
+        return self
+
+    def _run(self, inputs: Tensor, size: int) -> Any:
+        if self.dtype is not None and inputs.is_floating_point():
+            inputs = inputs.to(self.dtype)
+        if size not in self._compiled:
+            outputs = self._compile(inputs, size)
+        else:
+            with inductor.patch(freezing=True):
+                outputs = self._compiled[size](inputs)
+        return pytree.tree_map_only(Tensor, lambda out: out.float() if out.is_floating_point() else out, outputs)
+
+    def _compile(self, inputs: Tensor, size: int) -> Any:
+        seen: Counter[str] = Counter()
+        options: dict[str, Any] = {
+            "freezing": True,
+            "post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph)),
+        }
+        # its own count: torch.compile counts recompilations per code object, which networks of one class share, and
+        # runs the rest eagerly after eight, with no more than a warning
+        compiled = torch.compile(_fresh(self.network), dynamic=False, isolate_recompiles=True)  # type: ignore[call-overload]
+        # a cached kernel would skip the pass that counts
+        with products_of(self.network), inductor.patch(**options, force_disable_caches=True):
+            outputs = compiled(inputs)
+        self._compiled[size], self.kernels[size] = compiled, seen
+        return outputs
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledProgram":
+        return CompiledProgram(copy.deepcopy(self.network, memo), self.dtype)
+
+
+@contextmanager
+def whole_products() -> Iterator[None]:
+    """Within this context Inductor keeps matrix products whole.
+
+    Small ones of a single row it takes apart (torch 2.14), before the int8 patterns could match: they ran in float.
+    """
+    table = decomposition.decompositions
+    products = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+    taken = {product: table.pop(product) for product in products if product in table}
+    decomposition.fast_random_decomps.cache_clear()
+    try:
+        yield
+    finally:
+        table.update(taken)
+        decomposition.fast_random_decomps.cache_clear()
+
+
+def products_of(program: nn.Module) -> AbstractContextManager[None]:
+    """How the matrix products of `program` are compiled: whole where it is quantized, as Inductor likes in float."""
+    return whole_products() if isinstance(program, GraphModule) else nullcontext()
+
+
+def lower(converted: nn.Module, name: str) -> CompiledProgram:
+    """The converted program of back end `name`, compiled for this machine; RunnerError where that can't
+    be."""
+    reason = obstacle(name)
+    if reason is not None:
+        raise RunnerError(reason)
+    return CompiledProgram(converted)
+
+
+def obstacle(name: str) -> str | None:
+    """Why programs of back end `name` cannot be compiled on this machine; None where they can."""
+    row = back_end(name)
+    if row.lowering != "inductor":
+        return f"Programs of {name} are run by {row.lowering}, not compiled here; export them instead."
+    if row.machines and platform.machine() not in row.machines:
+        return (
+            f"The back end {name} lowers on {row.machines[0]}; this machine is {platform.machine()}. "
+            "Save the program here and load it there, or choose quantization/backend for this machine."
+        )
+    if name == "xpu" and not torch.xpu.is_available():
+        return "The back end xpu lowers on an Intel GPU; none is here. Save the program and load it there."
+    return None
+
+
+def kernel_names(graph: Graph) -> list[str]:
+    """What each call of a lowered graph is: an operator's name, or that of the integer kernel it was matched
+    to."""
+    calls = [node.target for node in graph.nodes if node.op == "call_function"]
+    return [_name(target) for target in calls]
+
+
+def _name(target: Any) -> str:
+    """Inductor replaces matched patterns by bound functions; which kernel they call is in their closure."""
+    if not isinstance(target, functools.partial):
+        return str(target)
+    function = target.func
+    bound = inspect.getclosurevars(function).nonlocals
+    kernels = [str(value) for value in bound.values() if str(value).startswith("mkldnn.")]
+    return kernels[0] if kernels else function.__name__
+
+
+def _fresh(network: nn.Module) -> nn.Module:
+    if isinstance(network, GraphModule):
+        copied = GraphModule(network, copy.deepcopy(network.graph))
+        copied.meta.update(network.meta)
+        return copied
+    return network
+
+
+def _pad(inputs: Tensor, size: int) -> Tensor:
+    missing = size - inputs.shape[0]
+    return torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])]) if missing else inputs
+
+
+def _register_integer_passes() -> None:
+    """Importing the quantizer registers Inductor's int8 patterns; a program loaded from disk needs them
+    too."""
+    import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401

@@ -1,1 +1,0 @@
-"""PyTorch 2 Export quantization on torchao, from capture to proof."""

@@ -1,0 +1,217 @@
+"""The recipes: a trained network and some of its data in, an int8 network out."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+from runner.compression.network import Evaluate, Step
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.quantizers import build
+from runner.compression.quantization.backends.selection import Selection
+from runner.compression.quantization.backends.support import check_corrections
+from runner.compression.quantization.corrections.corrections import Corrections, correct
+from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.program.calibrate import calibrate, check_batch
+from runner.compression.quantization.program.convert import convert
+from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.compression.quantization.program.qat import FakeQuantizedNetwork, prepare_qat
+from runner.compression.quantization.program.verify import expect, reached, refuse_recurrent
+from runner.errors import RunnerError
+
+FineTune = Callable[[FakeQuantizedNetwork], object]
+
+
+@dataclass(frozen=True)
+class Recipe(ABC):
+    """One way to quantize. `batches` limits how much of the calibration data is used (None: all); `corrections` of
+    ranges and rounding are made on the way."""
+
+    back_end: str = "x86_inductor"
+    numerics: Numerics = field(default_factory=Numerics)
+    selection: Selection = field(default_factory=Selection)
+    batches: int | None = None
+    corrections: Corrections = field(default_factory=Corrections)
+    kind = ""
+
+    def __post_init__(self) -> None:
+        check_corrections(self.kind, self.corrections.names)
+
+    @abstractmethod
+    def apply(
+        self,
+        network: nn.Module,
+        calibration_batches: Iterable[Tensor],
+        fine_tune: FineTune | None = None,
+        evaluate: Evaluate | None = None,
+    ) -> QuantizedNetwork:
+        """The int8 network of trained `network`, which stays as it was.
+
+        `calibration_batches`: inputs (N, ...) as the network takes them; `fine_tune` trains the
+        fake-quantized network in place (QAT only); `evaluate` returns the metric of a network, for the record of
+        corrections. RunnerError: back end, data or network unfit, or operators missed.
+        """
+
+    def check(self, network: nn.Module) -> None:
+        """Raises what can be told of a network without capturing it: no integer kernels, no such layer to skip."""
+        refuse_recurrent(network)
+        self.selection.resolve(network, self.kind)
+
+    def rehearse(self, network: nn.Module, example: Tensor) -> None:
+        """Raises what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
+
+        `example` is one input batch (N, ...). Takes one capture, on a copy, and draws no random numbers.
+        """
+        chosen = self.selection.resolve(network, self.kind)
+        build(self.back_end, self.kind, self.numerics, chosen)
+        with torch.random.fork_rng(devices=[]):
+            captured = capture(network, example)
+            expect(captured, self.back_end, chosen)
+            self.corrections.check(captured)
+
+    def skipping(self, layers: Iterable[str]) -> "Recipe":
+        """The same recipe with `layers` left in float as well."""
+        selection = replace(self.selection, skip=(*self.selection.skip, *layers))
+        return replace(self, selection=selection)
+
+
+@dataclass(frozen=True)
+class StaticRecipe(Recipe):
+    """Weights and activations in int8, ranges of activations from calibration data."""
+
+    kind = "static"
+
+    def apply(
+        self,
+        network: nn.Module,
+        calibration_batches: Iterable[Tensor],
+        fine_tune: FineTune | None = None,
+        evaluate: Evaluate | None = None,
+    ) -> QuantizedNetwork:
+        """See Recipe.apply."""
+        return quantize_captured(self, network, None, _take(calibration_batches, self.batches), evaluate)
+
+
+@dataclass(frozen=True)
+class DynamicRecipe(Recipe):
+    """Linear layers in int8, ranges of activations measured as they come; nothing else changes."""
+
+    kind = "dynamic"
+
+    def apply(
+        self,
+        network: nn.Module,
+        calibration_batches: Iterable[Tensor],
+        fine_tune: FineTune | None = None,
+        evaluate: Evaluate | None = None,
+    ) -> QuantizedNetwork:
+        """See Recipe.apply; one batch is enough. RunnerError when the network has no linear layer."""
+        return quantize_captured(self, network, None, _take(calibration_batches, 1))
+
+
+@dataclass(frozen=True)
+class QATRecipe(Recipe):
+    """Static int8 whose weights were fine-tuned under rounding. Its observers are moving_average, minmax or
+    lsq."""
+
+    numerics: Numerics = field(default_factory=lambda: Numerics(activation_observer="moving_average"))
+    kind = "qat"
+
+    def prepare(
+        self, network: nn.Module, calibration_batches: Iterable[Tensor], evaluate: Evaluate | None = None
+    ) -> FakeQuantizedNetwork:
+        """The fake-quantized network to fine-tune, its ranges initialised from the calibration batches.
+
+        Corrections come before; what they bring is measured on the static recipe. Equalization folds batch norms, so
+        that fine-tuning goes on without them.
+        """
+        batches = _take(calibration_batches, self.batches)
+        chosen = self.selection.resolve(network, self.kind)
+        quantizer = build(self.back_end, self.kind, self.numerics, chosen)
+        graph = capture(network, batches[0])
+        names = self.corrections.names
+        steps = self._correct(graph, chosen, batches, evaluate) if names else ()
+        prepared = prepare_qat(graph, quantizer, batches[0], batches, self.numerics, names)
+        prepared.expected = expect(graph, self.back_end, chosen)
+        prepared.corrections = steps
+        return prepared
+
+    def _correct(
+        self, graph: GraphModule, chosen: dict[str, str], batches: list[Tensor], evaluate: Evaluate | None
+    ) -> tuple[Step, ...]:
+        """Changes `graph`; measures on the static programs that fine-tuning would begin from."""
+        recipes = {name: "static" if recipe == "qat" else recipe for name, recipe in chosen.items()}
+        observer = "moving_average" if self.numerics.activation_observer == "lsq" else self.numerics.activation_observer
+        static = StaticRecipe(self.back_end, replace(self.numerics, activation_observer=observer))
+
+        def measured(changed: GraphModule) -> GraphModule:
+            return _calibrated(static, recipes, batches, copy.deepcopy(changed))
+
+        return correct(self.corrections, graph, measured, batches, evaluate).steps
+
+    def finish(self, fine_tuned: FakeQuantizedNetwork) -> QuantizedNetwork:
+        """The int8 network of a fine-tuned one, which may go on training."""
+        program = fine_tuned.convert()
+        reach = reached(program, fine_tuned.expected)
+        frozen, steps = fine_tuned.frozen(), fine_tuned.corrections
+        return QuantizedNetwork(program, frozen, fine_tuned.example, reach, self.kind, self.back_end, None, steps)
+
+    def apply(
+        self,
+        network: nn.Module,
+        calibration_batches: Iterable[Tensor],
+        fine_tune: FineTune | None = None,
+        evaluate: Evaluate | None = None,
+    ) -> QuantizedNetwork:
+        """See Recipe.apply."""
+        if fine_tune is None:
+            raise RunnerError("QAT needs a fine-tuning stage; without one use the recipe 'static' (ptq_static).")
+        prepared = self.prepare(network, calibration_batches, evaluate)
+        fine_tune(prepared)
+        return self.finish(prepared)
+
+
+def quantize_captured(
+    recipe: Recipe,
+    network: nn.Module,
+    captured: GraphModule | None,
+    batches: list[Tensor],
+    evaluate: Evaluate | None = None,
+) -> QuantizedNetwork:
+    """Post-training quantization of `network`; `captured`, a fresh capture of it that will be used up, saves
+    making one."""
+    chosen = recipe.selection.resolve(network, recipe.kind)
+    build(recipe.back_end, recipe.kind, recipe.numerics, chosen)  # refuses before the capture, which takes longer
+    graph = capture(network, batches[0]) if captured is None else captured
+    expected = expect(graph, recipe.back_end, chosen)
+    corrected = correct(recipe.corrections, graph, partial(_calibrated, recipe, chosen, batches), batches, evaluate)
+    program = convert(corrected.prepared, batches[0], corrected.learned)
+    reach = reached(program, expected)
+    example, kind, name = batches[0], recipe.kind, recipe.back_end
+    return QuantizedNetwork(program, corrected.prepared, example, reach, kind, name, corrected.learned, corrected.steps)
+
+
+def _calibrated(recipe: Recipe, chosen: dict[str, str], batches: list[Tensor], graph: GraphModule) -> GraphModule:
+    """`graph`, used up, with observers that have seen the batches."""
+    prepared = prepare_pt2e(graph, build(recipe.back_end, recipe.kind, recipe.numerics, chosen))
+    calibrate(prepared, batches, batches[0])
+    return prepared
+
+
+def _take(batches: Iterable[Tensor], limit: int | None) -> list[Tensor]:
+    taken = list(islice(batches, limit))
+    if not taken:
+        raise RunnerError(
+            "There are no calibration batches, so no activation range can be known: give at least one "
+            "batch of "
+            "training data (calibration.batches >= 1)."
+        )
+    check_batch(taken[0], taken[0], 0)
+    return taken

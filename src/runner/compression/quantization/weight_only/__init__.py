@@ -1,1 +1,0 @@
-"""Weights stored in few bits, products in float or in integers: packing, layers, rounding and files."""

@@ -1,1 +1,0 @@
-"""Changes to the shape of a network, as a checkpoint keeps them."""

@@ -1,0 +1,106 @@
+"""ImageDataModule: uint8 images in memory; scaled, augmented and normalised a batch at a time."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from runner.data.images.decode import decode_image
+from runner.data.module import Batch, DataModule
+from runner.data.standardize import Standardizer
+from runner.errors import RunnerError
+
+Augment = Callable[[Tensor, Tensor], Batch]
+
+
+class ImageDataModule(DataModule):
+    """Raw inputs are uint8 (N, C, H, W); the network gets float32 (N, C, H, W), `(x / 255 - mean) / std`.
+
+    `mean` and `std` are per channel, on the scale from 0 to 1. `augmentation` takes float batches on that scale,
+    before normalisation, and their targets; it acts on training batches only.
+    """
+
+    kind: ClassVar[str] = "image"
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        image_size: int,
+        num_classes: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        augmentation: Augment | None = None,
+        **splitting: Any,
+    ) -> None:
+        super().__init__(**splitting)
+        for name, values in {"mean": mean, "std": std}.items():
+            if len(values) != channels:
+                raise RunnerError(
+                    f"data.{name} has {len(values)} values for {channels} channel(s). Give one for each channel."
+                )
+        self.channels, self.image_size, self.num_classes = channels, image_size, num_classes
+        self.normalisation = Standardizer(mean, std, trailing=2)
+        self.augmentation = augmentation
+
+    def setup(self, stage: str | None = None) -> None:
+        """As in DataModule; then checks that the images are what the configuration declares."""
+        super().setup(stage)
+        found = len(self.class_names or ())
+        if found != self.num_classes:
+            raise RunnerError(
+                f"data.num_classes is {self.num_classes}, but the data has {found} classes. "
+                f"Set data.num_classes={found}."
+            )
+
+    def unit(self, inputs: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) to float32 from 0 to 1."""
+        return inputs.to(torch.float32).div_(255)
+
+    def transform(self, inputs: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) to normalised float32 (N, C, H, W)."""
+        return self.normalisation.apply(self.unit(inputs))
+
+    def training_batch(self, batch: Batch) -> Batch:
+        """Scaled, augmented, normalised; targets may come back as soft labels float32 (N, num_classes)."""
+        inputs, targets = self.unit(batch[0]), batch[1]
+        if self.augmentation is not None:
+            inputs, targets = self.augmentation(inputs, targets)
+        return self.normalisation.apply(inputs), targets
+
+    def display(self, inputs: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W) back to the scale from 0 to 1, for pictures."""
+        return self.normalisation.undo(inputs).clamp_(0, 1)
+
+    def augmented_example(self, count: int = 16) -> Tensor:
+        """`count` training images as training sees them: float32 (count, C, H, W) from 0 to 1.
+
+        Always the same picture: it draws from its own random state and leaves the global one alone.
+        """
+        samples = self.splits["train"].spread(count)
+        images = self.unit(samples.inputs)
+        if self.augmentation is None:
+            return images
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.augmentation(images, samples.targets)[0].clamp(0, 1)
+
+    def read(self, paths: list[Path]) -> Tensor:
+        """Image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
+        return torch.stack([decode_image(path, self.image_size, self.channels) for path in paths])
+
+    def keep_one_batch(self) -> None:
+        """As in DataModule; and nothing is augmented any more."""
+        super().keep_one_batch()
+        self.augmentation = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Class names and normalisation."""
+        return {**super().state_dict(), "mean": self.normalisation.mean, "std": self.normalisation.std}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        self.normalisation = Standardizer(state_dict["mean"], state_dict["std"], trailing=2)

@@ -1,0 +1,89 @@
+"""The objects of a run, built from its configuration: data, task, loggers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.loggers.logger import Logger
+from torch import nn
+
+from runner.data.module import DataModule
+from runner.job.build import build
+from runner.tasks.base import Task
+from runner.tracking import checkpoints
+
+
+def try_trainer(config: DictConfig) -> pl.Trainer:
+    """A trainer that nobody hears or sees: what this machine cannot do is told before any data is read.
+
+    Raises:
+        RunnerError: this machine lacks what the trainer asks for.
+    """
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = build(config, "trainer", logger=False, **quiet)
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def build_data(config: DictConfig) -> DataModule:
+    """The data, read and divided.
+
+    Raises:
+        RunnerError: the data is neither there nor to be had, or damaged.
+    """
+    datamodule = build(config, "data")
+    datamodule.setup()
+    return datamodule
+
+
+def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module | None = None) -> Task:
+    """The network (a fresh one unless given), its optimizer and scheduler in the task that trains it."""
+    if network is None:
+        network = build(config, "model")
+        if config.channels_last:
+            network = network.to(memory_format=torch.channels_last)
+    scheduler = build(config, "scheduler") if (config.scheduler or {}).get("_target_") else None
+    task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
+    task.describe(datamodule)
+    return task
+
+
+def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
+    """Loads a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
+
+    A network that has taken some of the steps to that shape already takes the others only.
+
+    Raises:
+        RunnerError: the checkpoint is of another network.
+    """
+    steps = content.get("structure", [])
+    if steps != task.structure:
+        from runner.compression.files.rebuild import rebuild
+
+        taken = len(task.structure) if steps[: len(task.structure)] == task.structure else 0
+        task.network = rebuild(task.network, steps[taken:])
+        task.structure = steps
+    checkpoints.load_weights(task, content, path)
+
+
+def build_loggers(config: DictConfig) -> list[Logger]:
+    """The configured loggers."""
+    return [build(config, f"logger.{name}") for name in config.logger or {}]
+
+
+def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
+    """A finished run's data module and task as its best checkpoint holds them; no data is read.
+
+    Raises:
+        RunnerError: there is no checkpoint, or it is damaged or of another network.
+    """
+    trained_elsewhere = config.checkpoint and "fit" not in config.stages
+    path = checkpoints.find(config.checkpoint if trained_elsewhere else directory)
+    content = checkpoints.read(path)
+    datamodule: DataModule = build(config, "data")
+    datamodule.load_state_dict(content[type(datamodule).__qualname__])
+    task = build_task(config, datamodule)
+    load_trained(task, content, path)
+    return datamodule, task.eval()

@@ -1,0 +1,79 @@
+"""Start one run in a directory of its own, or go on with one that stopped."""
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from runner.config import resolvers, rules, schema
+from runner.config.compose import Composed
+from runner.config.resolve import resolve
+from runner.errors import RunnerError
+from runner.tracking import run_directory
+from runner.tracking.liveness import is_alive
+from runner.tracking.result import RunResult
+from runner.tracking.run_directory import RunDirectory
+
+
+def execute(composed: Composed) -> RunResult:
+    """One run in a directory of its own."""
+    exactly = any(each.startswith("hydra.run.dir=") for each in composed.overrides)
+    record = run_directory.create(
+        composed.run_directory, composed.config, composed.overrides, composed.chosen, exactly=exactly
+    )
+    # The console appears before torch is imported: seconds in which the user can see what was chosen.
+    from runner.tracking.console import show_choices, show_result
+
+    if record.primary:
+        show_choices(composed.chosen, composed.overrides, record.path)
+    from runner.run.run import run
+
+    result = run(composed.config, record)
+    if record.primary:
+        show_result(result)
+    return result
+
+
+def go_on(directory: Path) -> RunResult:
+    """A run that stopped, from its last checkpoint to its end.
+
+    Raises:
+        RunnerError: there is no run, its configuration is damaged, or it is finished or still going on.
+    """
+    record = RunDirectory(directory, primary=int(os.environ.get("LOCAL_RANK", "0")) == 0)
+    resolvers.register()
+    config = record.config()
+    if record.primary:
+        refuse_unless_complete(config, record)
+        refuse_unless_stopped(record)
+    os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
+    # Left unresolved so that ${run_directory:} means where the directory lies now.
+    OmegaConf.set_struct(config, True)
+
+    from runner.run.run import run
+    from runner.tracking.console import show_result
+
+    result = run(config, record, resume=True)
+    if record.primary:
+        show_result(result)
+    return result
+
+
+def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
+    """Raises RunnerError where config.yaml lacks what a run needs, or somebody's change made it wrong."""
+    plain = resolve(config)[0]
+    messages = list(rules.check_sections(plain)) or schema.check_types(plain)
+    if messages:
+        raise RunnerError(f"{record.path / 'config.yaml'}: cannot be resumed. {' '.join(messages)}")
+
+
+def refuse_unless_stopped(record: RunDirectory) -> None:
+    """Raises RunnerError when the run is finished or still going on."""
+    status = record.status
+    if status.get("state") == "done":
+        raise RunnerError(
+            f"{record.path}: this run is finished. Start from its weights with checkpoint={record.path}, "
+            "or read its result.json."
+        )
+    if status.get("state") == "running" and is_alive(status):
+        raise RunnerError(f"{record.path}: this run is still going on (process {status['pid']}).")

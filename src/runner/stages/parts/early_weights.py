@@ -1,0 +1,41 @@
+"""The weights of early training that lottery tickets go back to: kept by the stage fit, found by the stage prune."""
+
+import copy
+from pathlib import Path
+
+from pytorch_lightning.callbacks import Callback
+from torch import nn
+
+from runner.callbacks.early_weights import EarlyWeights
+from runner.job.job import Job
+from runner.tracking import checkpoints
+
+
+def keeping_early_weights(job: Job) -> list[Callback]:
+    """What the first training needs beside its own callbacks, so that pruning can go back to its early weights."""
+    epoch = job.config.pruning.get("rewind_epoch")
+    return [] if epoch is None else [EarlyWeights(place(job.record.path, epoch), epoch)]
+
+
+def early_network(job: Job) -> nn.Module | None:
+    """The run's network as this run, or the one it starts from, had it early in training; None where nobody kept it."""
+    epoch = job.config.pruning.get("rewind_epoch")
+    found = None if epoch is None else find(job, epoch)
+    if found is None:
+        return None
+    network = copy.deepcopy(job.task.network).cpu().eval()
+    prefix = "network."
+    state = checkpoints.read(found)["state_dict"]
+    network.load_state_dict({key.removeprefix(prefix): each for key, each in state.items() if key.startswith(prefix)})
+    return network
+
+
+def find(job: Job, epoch: int) -> Path | None:
+    """The file, in the run's own directory or in the one that it starts from."""
+    directories = [job.record.path, *([Path(job.config.checkpoint)] if job.config.checkpoint else [])]
+    return next((place(each, epoch) for each in directories if place(each, epoch).is_file()), None)
+
+
+def place(directory: Path, epoch: int) -> Path:
+    """Where the weights after an epoch lie in a run directory."""
+    return directory / "checkpoints" / f"epoch_{epoch}.ckpt"

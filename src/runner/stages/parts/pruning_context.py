@@ -1,0 +1,46 @@
+"""What a round of pruning looks at, taken from a run: an example, training batches, their loss, early weights."""
+
+import copy
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from runner.compression.pruning.importance import TAYLOR
+from runner.compression.pruning.recipe import Basis
+from runner.data.module import Batch
+from runner.job.job import Job
+from runner.stages.parts.early_weights import early_network
+
+
+def basis_of(job: Job) -> Basis:
+    """The basis for pruning the run's network, as it is now, from here on."""
+    batches = list(training_batches(job)) if job.config.pruning.importance == TAYLOR else []
+    return Basis(
+        dense=copy.deepcopy(job.task.network).cpu().eval(),
+        example=example(job),
+        batches=batches,
+        loss=lambda network, batch: job.task.loss(job.task.answer(network, batch[0]), batch[1]),
+        early=early_network(job),
+    )
+
+
+def example(job: Job) -> Tensor:
+    """Two inputs as the network takes them, or one of data that is shown one by one."""
+    return job.datamodule.example(job.datamodule.most_at_once or 2).cpu()
+
+
+def training_batches(job: Job) -> Iterator[Batch]:
+    """Batches evenly spaced over the training data, not augmented: transformed inputs, and targets."""
+    size = job.config.data.batch_size
+    samples = job.datamodule.splits["train"].spread(size * job.config.pruning.importance_batches)
+    for part in samples.indices.split(size):
+        yield job.datamodule.transform(samples.rows[part]), samples.row_targets[part]
+
+
+def standalone(job: Job, network: nn.Module) -> nn.Module:
+    """`network` in the form in which the run's network is measured: on the CPU, with one tensor as its input."""
+    own, job.task.network = job.task.network, network
+    try:
+        return job.task.standalone()
+    finally:
+        job.task.network = own

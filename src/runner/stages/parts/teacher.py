@@ -1,0 +1,92 @@
+"""Where a teacher comes from: the run that trained it, one of its checkpoints, or a program that was exported."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from runner.config.small_models import SWEEP
+from runner.data.module import DataModule
+from runner.errors import RunnerError
+from runner.job.assemble import restore
+from runner.job.build import plugins
+from runner.job.job import Job
+from runner.tasks.base import Task
+from runner.tracking import checkpoints
+from runner.tracking.run_directory import RunDirectory, owner
+
+PROGRAM, CHECKPOINT, ONE_BY_ONE = ".pt2", ".ckpt", ".aot.pt2"
+
+
+def open_teacher(job: Job) -> nn.Module:
+    """The network that `distillation.teacher` names, in evaluation mode.
+
+    Of a run directory it is the float network that the run ended with; the run's own config.yaml says how it is built,
+    so that it may be any network. A `.pt2` program, quantized or not, says so itself.
+
+    Raises:
+        RunnerError: nothing of that kind is there, or it was trained for other classes or on other scales.
+    """
+    place = Path(job.config.distillation.teacher)
+    if place.name.endswith(PROGRAM) and not place.name.endswith(ONE_BY_ONE):
+        from runner.compression.files.program import load_program
+
+        return load_program(place).program
+    if str(place) == SWEEP:
+        raise RunnerError("distillation.teacher=sweep: this is for the runs of a sweep: -m sweep=distillation.")
+    if not place.is_dir() and place.suffix != CHECKPOINT:
+        raise RunnerError(
+            f"distillation.teacher={place}: there is no such run directory. A teacher is a run directory, a .ckpt file "
+            "in one, or a .pt2 program (export.formats=[program])."
+        )
+    record = RunDirectory(place) if place.is_dir() else owner(place, "which say what network it is")
+    config = record.config()
+    if not place.is_dir():
+        config.checkpoint = None  # this file is meant, not the one that the run began with
+    elif not config.checkpoint and checkpoints.kept(place) is None:
+        raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
+    with plugins([*job.config.runner.plugins, *config.runner.plugins]):
+        datamodule, task = restore(config, place)
+    refuse_another_problem(job, config, datamodule, task)
+    return task.network
+
+
+def refuse_another_problem(job: Job, config: DictConfig, datamodule: DataModule, task: Task) -> None:
+    """Raises RunnerError where a teacher's answers mean something else: other classes, other scales."""
+    where = f"distillation.teacher={job.config.distillation.teacher}"
+    ours, theirs = job.task.class_names, datamodule.class_names
+    if ours and theirs and ours != theirs:
+        raise RunnerError(
+            f"{where}: knows other classes ({listed(theirs)}) than this run's data ({listed(ours)}). "
+            "Choose a teacher that was trained on the same classes."
+        )
+    here = {**beside_network(job.task), **numbers(job.datamodule)}
+    there = {**beside_network(task), **numbers(datamodule)}
+    differ = [name for name, value in here.items() if name in there and not same(value, there[name])]
+    if differ:
+        raise RunnerError(
+            f"{where}: its data was scaled by other numbers ({', '.join(differ)}), so inputs or outputs mean something "
+            "else to it. Train it with the same settings of data (split_seed, fractions, mean, std)."
+        )
+
+
+def beside_network(task: Task) -> dict[str, torch.Tensor]:
+    """What a task holds for its targets: their mean and deviation, where it has them."""
+    return {f"targets' {name}": value for name, value in task.named_buffers(recurse=False)}
+
+
+def numbers(datamodule: DataModule) -> dict[str, torch.Tensor]:
+    """The numbers by which data scales its inputs."""
+    state = datamodule.state_dict().items()
+    return {f"inputs' {name}": torch.as_tensor(value) for name, value in state if name in ("mean", "std")}
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two scales are the same but for rounding."""
+    return one.shape == other.shape and torch.allclose(one.double().cpu(), other.double().cpu(), rtol=1e-5)
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """The first names."""
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

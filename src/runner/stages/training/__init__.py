@@ -1,1 +1,0 @@
-"""Trainings within stages: what guides them, and those that follow the first."""

@@ -1,0 +1,157 @@
+"""Execution: the jobs of a sweep through a launcher, and the sweep's record kept true while they run."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from operator import attrgetter
+from pathlib import Path
+
+from runner.sweep.jobs import TEACHER, WEIGHTS, Planner, SweepJob, complete
+from runner.sweep.launchers.work import Launcher, Work
+from runner.sweep.plan import Plan
+from runner.sweep.progress import Progress
+from runner.sweep.record import DONE, FAILED, SKIPPED, Entry, Sweep
+from runner.tracking.console import console, shortest
+from runner.tracking.signals import Interrupted, handled
+
+OF = {WEIGHTS: "whose weights it needs", TEACHER: "which is its teacher"}
+
+
+class Execution:
+    """Hands jobs to a launcher, as many at a time as it takes, and notes what comes of them."""
+
+    def __init__(
+        self, planned: Plan, record: Sweep, launcher: Launcher, outcome: Callable[[Entry], str] = attrgetter("state")
+    ) -> None:
+        self.planned, self.record, self.launcher = planned, record, launcher
+        self.jobs: dict[int, SweepJob] = {}
+        self.progress = Progress(record, self.jobs, outcome)
+        self.flying: dict[Future[int], int] = {}
+        self.stopped = False
+        self.goal_met = True
+
+    def run(self, jobs: Sequence[SweepJob], dependents: "Dependents | None" = None) -> None:
+        """Runs all that have to; first those that others need.
+
+        Args:
+            dependents: runs the jobs that need another one; by default all of them do, in their order.
+        """
+        self.jobs.update({job.number: job for job in jobs})
+        self.announce(len(jobs), sum(self.record.refresh(job.number) == DONE for job in jobs))
+        with self.session():
+            self.wave([job for job in jobs if job.needs is None])
+            if dependents is not None:
+                dependents(self, jobs)
+            else:
+                self.wave(ready for job in jobs if job.needs is not None and (ready := self.ready(job)))
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Within this context the progress is shown, and a signal ends what runs."""
+        with handled(), self.progress.shown():
+            try:
+                yield
+            except (Interrupted, KeyboardInterrupt) as signal:
+                self.interrupt(signal)
+
+    def announce(self, count: int, done: int) -> None:
+        """Says where the sweep lies and how much of it is done already."""
+        words = f"{count} runs in {shortest(self.record.path.resolve())}"
+        console.print(f"{words}, {done} of them done" if done else words, soft_wrap=True)
+
+    def ready(self, job: SweepJob) -> SweepJob | None:
+        """The job with what it takes of another; None where that is not done."""
+        assert job.needs is not None
+        if self.record.refresh(job.needs) != DONE:
+            self.record.entries[job.number].state = SKIPPED
+            self.record.entries[job.number].error = f"job {job.needs}, {OF[job.takes]}, is not done"
+            return None
+        ready = complete(job, self.record.directory(job.needs), Planner(self.planned.config_dir))
+        self.jobs[job.number] = ready
+        return ready
+
+    def wave(self, jobs: Iterable[SweepJob]) -> None:
+        """Runs jobs that need nothing of each other."""
+        for job in jobs:
+            while len(self.flying) >= self.launcher.jobs:
+                self.collect()
+            if self.stopped:
+                break
+            if self.wanted(job):
+                self.submit(job)
+            while any(future.done() for future in self.flying):
+                self.collect()
+        while self.flying:
+            self.collect()
+
+    def wanted(self, job: SweepJob) -> bool:
+        """Whether a job has to run: it is not done, and if it failed before, it is to be tried again."""
+        state, settings = self.record.refresh(job.number), self.planned.sweep
+        if state == DONE:
+            return not settings["skip_done"]
+        return bool(state != FAILED or settings["retry_failed"])
+
+    def submit(self, job: SweepJob) -> None:
+        """Hands one job to the launcher."""
+        self.progress.start(job.number)
+        self.record.save()
+        future = self.launcher.submit(self.work(job))
+        self.flying[future] = job.number
+
+    def work(self, job: SweepJob) -> Work:
+        """A run that began already goes on; any other starts anew."""
+        directory = self.record.directory(job.number)
+        if self.record.status(job.number):
+            if self.record.status(job.number).get("state") != DONE:
+                return Work(job.number, ["resume", str(directory)], directory)
+            forget(directory)
+        arguments = [*job.overrides, f"hydra.run.dir={directory}"]
+        options = ["--config-dir", self.planned.config_dir] if self.planned.config_dir else []
+        return Work(job.number, [*options, *arguments], directory, job.composed)
+
+    def collect(self) -> list[Entry]:
+        """Waits for the next jobs to end and notes how they did."""
+        ended = wait(list(self.flying), return_when=FIRST_COMPLETED).done
+        return [self.land(future) for future in ended]
+
+    def land(self, future: "Future[int]") -> Entry:
+        """Notes the end of one job; with on_error=stop a failure ends the sweep."""
+        entry = self.record.ended(self.flying.pop(future), exit_status(future))
+        self.progress.end(entry)
+        if entry.state == FAILED and self.planned.sweep["on_error"] == "stop":
+            self.stopped = True
+        return entry
+
+    def interrupt(self, signal: BaseException) -> None:
+        """Ends what runs, notes it, and passes the signal on."""
+        number = signal.exit_status - 128 if isinstance(signal, Interrupted) else 2
+        self.launcher.stop(number)
+        while self.flying:
+            self.collect()
+        for each in self.jobs:
+            self.record.refresh(each)
+        self.record.save()
+        stopped = Interrupted(number)
+        stopped.advice = f"{shortest(self.record.path.resolve())}: the same command goes on"
+        raise stopped
+
+
+def exit_status(future: "Future[int]") -> int:
+    """A job's exit status; 1 where the launcher lost it."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    return 1
+
+
+def forget(directory: Path) -> None:
+    """Makes room for a run that is to be done again: the old one moves aside."""
+    number = 1
+    while (aside := directory.with_name(f"{directory.name}.{number}")).exists():
+        number += 1
+    directory.rename(aside)
+
+
+Dependents = Callable[[Execution, Sequence[SweepJob]], None]
