@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.distillation.attention import AttentionGuide
-from runner.compression.distillation.features import FeatureGuide
-from runner.compression.distillation.logits import LogitsGuide
+from runner.compression.distillation.attention import AttentionLoss
+from runner.compression.distillation.features import FeatureLoss
+from runner.compression.distillation.logits import LogitsLoss
 from runner.compression.quantization.graph.capture import capture
 from runner.compression.quantization.recipes import QATRecipe
 from runner.errors import RunnerError
 
-GUIDES = [LogitsGuide, FeatureGuide, AttentionGuide]
+LOSSES = [LogitsLoss, FeatureLoss, AttentionLoss]
 
 
 class Images(nn.Module):
@@ -66,7 +66,7 @@ def soft_by_hand(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
 
 
 def test_the_loss_is_hintons_mix_of_labels_and_softened_teacher(teacher, student, pictures, labels):
-    guide = LogitsGuide(teacher, student, pictures, share=0.7, temperature=3.0)
+    guide = LogitsLoss(teacher, student, pictures, share=0.7, temperature=3.0)
     outputs = student(pictures)
     hard = F.cross_entropy(outputs, labels)
     expected = 0.3 * hard + 0.7 * soft_by_hand(outputs, teacher(pictures), 3.0)
@@ -77,7 +77,7 @@ def test_tokens_without_a_class_have_no_teacher_and_the_others_count_as_in_the_t
     torch.manual_seed(0)
     teacher, student = nn.Linear(4, 3), nn.Linear(4, 3)
     tokens, targets = torch.randn(2, 5, 4), torch.tensor([[0, 1, 2, 0, 1, -100], [2, 1, -100, -100, -100, -100]])
-    guide = LogitsGuide(teacher, student, tokens, share=1.0, temperature=2.0)
+    guide = LogitsLoss(teacher, student, tokens, share=1.0, temperature=2.0)
     known = targets[:, :5] != -100
     mean = soft_by_hand(student(tokens)[known], teacher(tokens)[known], 2.0)
     torch.testing.assert_close(guided_sequence(guide, student, tokens, targets), mean * known.sum() / 2)
@@ -90,7 +90,7 @@ def guided_sequence(guide: nn.Module, student: nn.Module, tokens: Tensor, target
 def test_one_logit_is_softened_as_the_two_probabilities_it_stands_for():
     torch.manual_seed(0)
     teacher, student, rows = nn.Linear(4, 1), nn.Linear(4, 1), torch.randn(6, 4)
-    guide = LogitsGuide(teacher, student, rows, share=1.0, temperature=2.0, outputs="binary")
+    guide = LogitsLoss(teacher, student, rows, share=1.0, temperature=2.0, outputs="binary")
     p, q = (torch.sigmoid(network(rows) / 2) for network in (teacher, student))
     expected = 4 * (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
     torch.testing.assert_close(guide(rows, student(rows).flatten(), torch.ones(6), torch.tensor(9.0)), expected)
@@ -101,7 +101,7 @@ def test_numbers_are_learned_from_the_teacher_by_squared_error_at_any_temperatur
     teacher, student, rows = nn.Linear(4, 2), nn.Linear(4, 2), torch.randn(6, 4)
     expected = 0.5 * 7 + 0.5 * (student(rows) - teacher(rows)).square().mean()
     for temperature in (1.0, 10.0):
-        guide = LogitsGuide(teacher, student, rows, share=0.5, temperature=temperature, outputs="values")
+        guide = LogitsLoss(teacher, student, rows, share=0.5, temperature=temperature, outputs="values")
         torch.testing.assert_close(guide(rows, student(rows), rows, torch.tensor(7.0)), expected)
 
 
@@ -110,13 +110,13 @@ def test_the_factor_t_squared_keeps_the_gradient_of_high_temperatures(teacher, s
     norms = []
     for temperature in (10.0, 100.0):
         student.zero_grad()
-        guide = LogitsGuide(teacher, student, pictures, share=1.0, temperature=temperature)
+        guide = LogitsLoss(teacher, student, pictures, share=1.0, temperature=temperature)
         guided(guide, student, pictures, labels).backward()
         norms.append(student.head.weight.grad.norm())
     torch.testing.assert_close(norms[0], norms[1], rtol=0.05, atol=0)
 
 
-@pytest.mark.parametrize("make", GUIDES)
+@pytest.mark.parametrize("make", LOSSES)
 def test_a_teacher_that_is_the_student_has_nothing_to_add(make, student, pictures, labels):
     guide = make(student, student, pictures, share=0.5)
     outputs = student(pictures)
@@ -125,7 +125,7 @@ def test_a_teacher_that_is_the_student_has_nothing_to_add(make, student, picture
     guide.close()
 
 
-@pytest.mark.parametrize("make", GUIDES)
+@pytest.mark.parametrize("make", LOSSES)
 def test_student_and_projections_get_gradients_and_the_teacher_stays(make, teacher, student, pictures, labels):
     before = copy.deepcopy(teacher.state_dict())
     guide = make(teacher, student, pictures, share=0.5)
@@ -138,13 +138,13 @@ def test_student_and_projections_get_gradients_and_the_teacher_stays(make, teach
     torch.testing.assert_close(teacher.state_dict(), before)
 
 
-@pytest.mark.parametrize("make", GUIDES)
+@pytest.mark.parametrize("make", LOSSES)
 def test_the_teacher_is_in_no_checkpoint_and_no_optimizer(make, teacher, student, pictures):
     names = set(make(teacher, student, pictures).state_dict())
-    assert names == ({"projections.0.weight", "projections.0.bias"} if make is FeatureGuide else set())
+    assert names == ({"projections.0.weight", "projections.0.bias"} if make is FeatureLoss else set())
 
 
-@pytest.mark.parametrize("make", GUIDES)
+@pytest.mark.parametrize("make", LOSSES)
 def test_making_a_guide_draws_no_random_numbers_and_leaves_the_student(make, teacher, student, pictures):
     dropping = nn.Sequential(student, nn.Dropout(0.5), nn.BatchNorm1d(3))
     state, before = torch.get_rng_state(), copy.deepcopy(dropping.state_dict())
@@ -155,7 +155,7 @@ def test_making_a_guide_draws_no_random_numbers_and_leaves_the_student(make, tea
 
 
 def test_features_are_compared_relative_to_the_teachers_mean_square(teacher, student, pictures, labels):
-    guide = FeatureGuide(teacher, student, pictures, weight=3.0, layers={"first": "first", "second": "second"})
+    guide = FeatureLoss(teacher, student, pictures, weight=3.0, layers={"first": "first", "second": "second"})
     loss = guided(guide, student, pictures, labels)
     expected = F.cross_entropy(student(pictures), labels)
     for depth, projection in enumerate(guide.projections):
@@ -166,7 +166,7 @@ def test_features_are_compared_relative_to_the_teachers_mean_square(teacher, stu
 
 
 def test_attention_is_the_distance_of_normalised_mean_squares_over_all_depths(teacher, student, pictures, labels):
-    guide = AttentionGuide(teacher, student, pictures, weight=5.0)
+    guide = AttentionLoss(teacher, student, pictures, weight=5.0)
     assert [(pair.student, pair.teacher) for pair in guide.pairs] == [("first", "first"), ("second", "second")]
     loss = guided(guide, student, pictures, labels)
     expected = F.cross_entropy(student(pictures), labels)
@@ -183,13 +183,13 @@ def test_attention_is_the_distance_of_normalised_mean_squares_over_all_depths(te
 
 
 def test_features_are_paired_at_the_deepest_size_both_have(teacher, student, pictures):
-    (pair,) = FeatureGuide(teacher, student, pictures).pairs
+    (pair,) = FeatureLoss(teacher, student, pictures).pairs
     assert repr(pair) == "second (4, 4, 4) → second (12, 4, 4)"
-    (pair,) = FeatureGuide(teacher, Images(2, pool=4), pictures).pairs
+    (pair,) = FeatureLoss(teacher, Images(2, pool=4), pictures).pairs
     assert repr(pair) == "first (2, 8, 8) → first (6, 8, 8)"
 
 
-@pytest.mark.parametrize("make", [FeatureGuide, AttentionGuide])
+@pytest.mark.parametrize("make", [FeatureLoss, AttentionLoss])
 def test_maps_of_other_sizes_are_interpolated(make, teacher, pictures, labels):
     student = Images(2, pool=4)
     guide = make(teacher, student, pictures, layers={"second": "second"})
@@ -202,12 +202,12 @@ def test_maps_of_other_sizes_are_interpolated(make, teacher, pictures, labels):
 def test_vectors_are_projected_by_a_linear_layer():
     narrow = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     wide = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    guide = FeatureGuide(wide, narrow, torch.randn(2, 4))
+    guide = FeatureLoss(wide, narrow, torch.randn(2, 4))
     assert repr(guide.pairs[0]) == "1 (3,) → 1 (8,)"
     assert guide.projections[0].weight.shape == (8, 3)
 
 
-@pytest.mark.parametrize("make", [FeatureGuide, AttentionGuide])
+@pytest.mark.parametrize("make", [FeatureLoss, AttentionLoss])
 def test_closing_leaves_no_hook(make, teacher, student, pictures):
     guide = make(teacher, student, pictures)
     assert sum(len(module._forward_hooks) for module in student.modules()) == len(guide.pairs)
@@ -217,7 +217,7 @@ def test_closing_leaves_no_hook(make, teacher, student, pictures):
 
 
 def test_a_copy_of_student_and_guide_together_works_by_itself(teacher, student, pictures, labels):
-    guide = FeatureGuide(teacher, student, pictures)
+    guide = FeatureLoss(teacher, student, pictures)
     loss = guided(guide, student, pictures, labels)
     student(pictures)  # what is tapped now has a graph, which could not be copied
     copies = copy.deepcopy(nn.ModuleList([student, guide]))
@@ -227,7 +227,7 @@ def test_a_copy_of_student_and_guide_together_works_by_itself(teacher, student, 
 
 
 def test_evaluation_between_training_steps_is_not_taken_for_one(teacher, student, pictures, labels):
-    guide = AttentionGuide(teacher, student, pictures)
+    guide = AttentionLoss(teacher, student, pictures)
     alone = guided(guide, student, pictures, labels)
     outputs = student(pictures)
     with torch.no_grad():
@@ -245,12 +245,12 @@ class Two(NamedTuple):
         return Two(self.left.to(device), self.right.to(device))
 
 
-@pytest.mark.parametrize("make", [LogitsGuide, FeatureGuide])
+@pytest.mark.parametrize("make", [LogitsLoss, FeatureLoss])
 def test_networks_are_asked_as_their_task_asks_them(make):
     torch.manual_seed(0)
     wide, narrow = (nn.Sequential(nn.Linear(4, size), nn.ReLU(), nn.Linear(size, 3)) for size in (8, 2))
     inputs = Two(torch.randn(5, 4), torch.randn(5, 4))
-    guide = make(wide, narrow, inputs, share=1.0, answer=lambda network, both: network(both.left + both.right))
+    guide = make(wide, narrow, inputs, share=1.0, call=lambda network, both: network(both.left + both.right))
     outputs, hard = narrow(inputs.left + inputs.right), torch.tensor(0.0)
     guide.weight = 0.0
     loss = guide(inputs, outputs, torch.zeros(5, dtype=torch.int64), hard)
@@ -259,7 +259,7 @@ def test_networks_are_asked_as_their_task_asks_them(make):
 
 def test_a_float_teacher_guides_its_fake_quantized_self(network, images):
     rounded = QATRecipe().prepare(network, [images]).eval()
-    guide = LogitsGuide(network, rounded, images, share=1.0)
+    guide = LogitsLoss(network, rounded, images, share=1.0)
     loss = guided(guide, rounded, images, torch.zeros(16, dtype=torch.int64))
     torch.testing.assert_close(loss, soft_by_hand(rounded(images), network(images), 2.0))
     assert loss > 0
@@ -269,10 +269,10 @@ def test_a_float_teacher_guides_its_fake_quantized_self(network, images):
 
 def test_a_captured_program_can_teach(student, teacher, pictures, labels):
     program = capture(teacher, pictures)
-    expected = guided(LogitsGuide(teacher, student, pictures), student, pictures, labels)
-    torch.testing.assert_close(guided(LogitsGuide(program, student, pictures), student, pictures, labels), expected)
+    expected = guided(LogitsLoss(teacher, student, pictures), student, pictures, labels)
+    torch.testing.assert_close(guided(LogitsLoss(program, student, pictures), student, pictures, labels), expected)
     with pytest.raises(RunnerError, match=r"teacher is a captured program.*distillation=logits"):
-        FeatureGuide(program, student, pictures)
+        FeatureLoss(program, student, pictures)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_captured_program_can_teach(student, teacher, pictures, labels):
         (nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten()), r"does not take the student's inputs \(5, 1, 8, 8\)"),
     ],
 )
-@pytest.mark.parametrize("make", GUIDES)
+@pytest.mark.parametrize("make", LOSSES)
 def test_a_teacher_of_other_classes_or_inputs_is_refused(make, other, message, student, pictures):
     with pytest.raises(RunnerError, match=message):
         make(other, student, pictures)
@@ -302,7 +302,7 @@ def test_a_teacher_of_other_classes_or_inputs_is_refused(make, other, message, s
 )
 def test_settings_that_cannot_work_are_refused_and_leave_no_hook(settings, message, teacher, student, pictures):
     with pytest.raises(RunnerError, match=message):
-        FeatureGuide(teacher, student, pictures, **settings)
+        FeatureLoss(teacher, student, pictures, **settings)
     assert not any(module._forward_hooks for module in student.modules())
 
 
@@ -310,10 +310,10 @@ def test_attention_without_positions_is_refused():
     network, rows = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)), torch.randn(2, 4)
     for layers in (None, {"0": "0"}):
         with pytest.raises(RunnerError, match=r"one position only.*distillation=features or logits"):
-            AttentionGuide(network, network, rows, layers=layers)
+            AttentionLoss(network, network, rows, layers=layers)
 
 
 def test_networks_without_a_size_in_common_are_told_what_to_name(teacher, pictures):
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3))
     with pytest.raises(RunnerError, match=r"distillation.layers=\{2: second\}"):
-        FeatureGuide(teacher, flat, pictures)
+        FeatureLoss(teacher, flat, pictures)

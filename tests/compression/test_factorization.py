@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.factorization import depthwise, depthwise_structure, low_rank_structure
+from runner.compression.factorization import depthwise, low_rank
 from runner.compression.factorization.depthwise import Depthwise
 from runner.compression.factorization.low_rank import LowRank
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
 
-REBUILD = {"low_rank": low_rank_structure.rebuild, "depthwise": depthwise_structure.rebuild}
+REBUILD = {"low_rank": low_rank.rebuild, "depthwise": depthwise.rebuild}
 
 
 class Mixed(nn.Module):

@@ -107,7 +107,7 @@ def test_a_damaged_file_is_told_with_its_line(tmp_path, content, complaint):
         names(tmp_path).setup()
 
 
-class Answer(io.BytesIO):
+class ModelCall(io.BytesIO):
     """What urlopen gives."""
 
 
@@ -117,7 +117,7 @@ def test_names_are_downloaded_once_and_checked(tmp_path, monkeypatch):
 
     def urlopen(url, timeout):
         asked.append(url)
-        return Answer(content)
+        return ModelCall(content)
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     with pytest.raises(OSError, match=r"names_train\.csv\.gz is not what it was"):

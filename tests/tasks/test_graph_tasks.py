@@ -84,7 +84,7 @@ def test_a_network_that_knows_its_graph_is_given_features_only():
             return features + 1
 
     task, graph = node_task(Features()), example(seeds=torch.tensor([1]))
-    assert task.answer(Bound(), graph).tolist() == [[1, 2]]
+    assert task.call(Bound(), graph).tolist() == [[1, 2]]
 
 
 def test_weight_decay_of_named_layers_only():

@@ -15,7 +15,7 @@ from runner.callbacks.pictures import Pictures
 from runner.tasks.base import Task
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.regression import Regression
 
 SGD = partial(torch.optim.SGD, lr=0.01)
@@ -65,8 +65,8 @@ def test_evidence_undoes_the_normalisation() -> None:
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
     shape = (1, 3, 1, 1)
     inputs = (images - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)
-    torch.testing.assert_close(Evidence(inputs, torch.zeros(2), {}, mean, std).images, images)
-    rows = Evidence(torch.tensor([[-1.0], [1.0]]), torch.zeros(2), {}, (10.0,), (2.0,))
+    torch.testing.assert_close(EvaluationOutputs(inputs, torch.zeros(2), {}, mean, std).images, images)
+    rows = EvaluationOutputs(torch.tensor([[-1.0], [1.0]]), torch.zeros(2), {}, (10.0,), (2.0,))
     assert rows.original(rows.inputs).flatten().tolist() == [8.0, 12.0]
     assert rows.grid(3).flatten().tolist() == pytest.approx([-1.5, 0.0, 1.5])
     assert rows.images is None

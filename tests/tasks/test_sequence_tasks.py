@@ -14,7 +14,7 @@ from runner.data.sequences.hello import Hello
 from runner.figures.plots import top_confusions
 from runner.job.assemble import build_data, build_task
 from runner.job.build import build
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.sequence import NO_CLASS, SequenceClassification, SequenceLabelling
 
 SGD = partial(torch.optim.SGD, lr=0.1)
@@ -80,8 +80,8 @@ def test_confusions_are_drawn_most_frequent_first():
 
 def test_names_have_their_confusions_among_the_figures():
     task = SequenceClassification(nn.Linear(1, 1), SGD, num_classes=2)
-    evidence = Evidence(torch.ones(3, 5), torch.tensor([0, 1, 1]), {"class": torch.tensor([0, 0, 1])})
-    assert set(task.figures(evidence)) == {"confusion_matrix", "per_class_accuracy", "top_confusions"}
+    outputs = EvaluationOutputs(torch.ones(3, 5), torch.tensor([0, 1, 1]), {"class": torch.tensor([0, 0, 1])})
+    assert set(task.figures(outputs)) == {"confusion_matrix", "per_class_accuracy", "top_confusions"}
 
 
 @pytest.mark.parametrize("experiment", ["hello_rnn_cell", "hello_rnn", "hello_embedding_rnn"])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from runner.figures.plots import image_grid, render
 from runner.tasks.base import Batch, Task
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 # Pictures of samples are chosen from the first so many of a split.
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Pictures(Callback):
             return
         if not isinstance(batch[0], Tensor):
             return
-        images = evidence(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
+        images = outputs(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
         if images is not None:
             write(trainer, {"train/first_batch": image_grid(images)})
 
@@ -97,7 +97,7 @@ class Pictures(Callback):
         training = task.training
         task.eval()
         with torch.no_grad():
-            figures = task.figures(evidence(trainer, inputs, targets, predictions, task.class_names))
+            figures = task.figures(outputs(trainer, inputs, targets, predictions, task.class_names))
         task.train(training)
         write(trainer, {f"{stage}/{name}": figure for name, figure in figures.items()})
         self._forget()
@@ -150,16 +150,16 @@ def graph(trainer: pl.Trainer, task: Task) -> None:
             task.train(training)
 
 
-def evidence(
+def outputs(
     trainer: pl.Trainer,
     inputs: Any,
     targets: Tensor,
     predictions: dict[str, Tensor],
     class_names: tuple[str, ...] | None = None,
-) -> Evidence:
-    """Evidence with the normalisation that the data module applied."""
+) -> EvaluationOutputs:
+    """EvaluationOutputs with the normalisation that the data module applied."""
     if not isinstance(inputs, Tensor):
-        return Evidence(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
+        return EvaluationOutputs(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
     data = getattr(trainer, "datamodule", None)
     mean, std = getattr(data, "mean", ()), getattr(data, "std", ())
-    return Evidence(inputs, targets, predictions, tuple(map(float, mean)), tuple(map(float, std)), class_names)
+    return EvaluationOutputs(inputs, targets, predictions, tuple(map(float, mean)), tuple(map(float, std)), class_names)

@@ -1,4 +1,4 @@
-"""Answer what Hydra answers itself: the composed configuration, shell completion, its own help."""
+"""ModelCall what Hydra answers itself: the composed configuration, shell completion, its own help."""
 
 import sys
 

@@ -10,13 +10,13 @@ from torch.fx import GraphModule
 
 from runner.errors import RunnerError
 
-Answer = Callable[[nn.Module, Any], Tensor]
+ModelCall = Callable[[nn.Module, Any], Tensor]
 Evaluate = Callable[[nn.Module], float]
 # Modules of these packages stand in quantized networks only.
 OWN = "runner.compression.quantization."
 
 
-def called(network: nn.Module, inputs: Any) -> Tensor:
+def call_model(network: nn.Module, inputs: Any) -> Tensor:
     """The outputs of a network that takes its inputs as they are."""
     outputs: Tensor = network(inputs)
     return outputs

@@ -56,7 +56,7 @@ class Job:
         phase: what the network has been through, as its test metrics are named: `test` (trained), `pruned`,
             `factorized`, `compressed`.
         smaller: `pruned` or `factorized` where the float network is no longer as it was trained.
-        teacher: whose outputs guide training, where there is one; see `stages.training.guide`.
+        teacher: whose outputs guide training, where there is one; see `stages.parts.distillation`.
         dense_network: as it was before anything made it smaller: the baseline.
         float_network: what was quantized; the dense network, or what pruning and factorization made of it.
         compressed: what quantization made of it.
@@ -168,7 +168,7 @@ class Job:
         """Goes on with a smaller float network.
 
         Args:
-            structure: the steps that lead to it from the configured one; see `compression.structure.rebuild`.
+            structure: the steps that lead to it from the configured one; see `compression.files.rebuild`.
             phase: `pruned` or `factorized`.
         """
         self.task.network = network

@@ -52,7 +52,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         job = prepare(config, record, signals, resume=resume, fitted="fit" in done)
         record.write_json("environment.json", {**surrounding, "data": fingerprint(job.datamodule.splits)})
         for stage in config.stages:
-            rehearse(job, stage)
+            preflight(job, stage)
         for position, stage in enumerate(config.stages):
             # What these made of the network is made or loaded again by a resumed run, from their checkpoints.
             if position >= len(done) or stage in CHANGING:
@@ -144,9 +144,9 @@ def continue_loggers(job: Job, step: int) -> None:
             logger.continue_from(step)
 
 
-def rehearse(job: Job, stage: str) -> None:
+def preflight(job: Job, stage: str) -> None:
     """What a stage would refuse later on is refused now, before anything is trained; many have nothing to refuse."""
-    check = getattr(import_module(f"runner.stages.{stage}"), "rehearse", None)
+    check = getattr(import_module(f"runner.stages.{stage}"), "preflight", None)
     if check is not None:
         check(job)
 

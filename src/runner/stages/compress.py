@@ -58,7 +58,7 @@ def lowered(compressed: Compressed, inputs: Tensor) -> Compressed:
     return compressed
 
 
-def rehearse(job: Job) -> None:
+def preflight(job: Job) -> None:
     """Finds, before any training, what compress and export would refuse after it.
 
     Where training comes first, the network is captured once more than it has to be: a few seconds, against hours of
@@ -73,7 +73,7 @@ def rehearse(job: Job) -> None:
     network = job.task.standalone()
     recipe.check(network)
     if trains_first(job):
-        recipe.rehearse(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
+        recipe.preflight(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
     if "export" in job.config.stages and "backend" in settings:
         kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
         chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)

@@ -6,7 +6,7 @@ import statistics
 import pytorch_lightning as pl
 
 from runner.job.job import Job
-from runner.stages.parts.guide import guided
+from runner.stages.parts.distillation import guided
 from runner.tracking.console import console
 
 FILE = "cross_validation.json"

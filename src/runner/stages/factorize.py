@@ -32,7 +32,7 @@ def factorize(job: Job) -> None:
     settings = job.config.factorization
     recipe = build(settings, "recipe")
     dense = copy.deepcopy(job.task.network).cpu().eval()
-    factorized = recipe.apply(dense, job.datamodule.example(2).to("cpu"), answer=job.task.answer)
+    factorized = recipe.apply(dense, job.datamodule.example(2).to("cpu"), call=job.task.call)
     structure = [*job.task.structure, *factorized.steps]
     job.replace_network(factorized.network, structure, FACTORIZED)
     record(job, factorized.rows)
@@ -44,7 +44,7 @@ def factorize(job: Job) -> None:
     keep_made(job, FACTORIZED, metrics)
 
 
-def rehearse(job: Job) -> None:
+def preflight(job: Job) -> None:
     """Finds, before any training, what factorize would refuse after it whatever the weights are.
 
     Raises:

@@ -6,8 +6,8 @@ import torch
 from runner.errors import RunnerError
 from runner.job.job import Job
 from runner.stages.cross_validate import cross_validate
+from runner.stages.parts.distillation import guided
 from runner.stages.parts.early_weights import keeping_early_weights
-from runner.stages.parts.guide import guided
 from runner.tasks.divergence import DivergedError
 from runner.tracking import checkpoints
 from runner.tracking.console import console

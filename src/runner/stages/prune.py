@@ -9,7 +9,7 @@ from runner.errors import RunnerError
 from runner.job.build import build
 from runner.job.job import Job
 from runner.stages.parts.early_weights import find
-from runner.stages.parts.pruning_context import basis_of
+from runner.stages.parts.pruning_context import pruning_context
 from runner.stages.parts.pruning_record import record
 from runner.stages.parts.pruning_rounds import Made, dense, finish, kept, make, reopen
 from runner.tracking import checkpoints
@@ -44,11 +44,11 @@ def prune(job: Job) -> None:
 def do_rounds(job: Job, recipe: PruningRecipe) -> list[Made]:
     """The dense network and what each round made of it; rounds that an interrupted run finished are taken over."""
     settings = job.config.pruning
-    basis, structure = basis_of(job), list(job.task.structure)
-    made, shares = [dense(job, basis)], amounts(settings.schedule, recipe.target, settings.rounds)
+    context, structure = pruning_context(job), list(job.task.structure)
+    made, shares = [dense(job, context)], amounts(settings.schedule, recipe.target, settings.rounds)
     for number, amount in enumerate(shares, 1):
-        finished, last = kept(job, basis, number, structure), number == len(shares)
-        made.append(finished or make(job, recipe, basis, made[-1], amount, structure, last=last))
+        finished, last = kept(job, context, number, structure), number == len(shares)
+        made.append(finished or make(job, recipe, context, made[-1], amount, structure, last=last))
     return made
 
 
@@ -59,7 +59,7 @@ def recipe_of(job: Job) -> PruningRecipe:
     return recipe
 
 
-def rehearse(job: Job) -> None:
+def preflight(job: Job) -> None:
     """Finds, before any training, what pruning would refuse after it: it prunes the untrained network once.
 
     Raises:
@@ -76,4 +76,4 @@ def rehearse(job: Job) -> None:
             f"pruning.rewind_epoch={epoch}. Put fit before prune, or use pruning=magnitude."
         )
     if trains and not job.resumed:
-        recipe.rehearse(replace(basis_of(job), early=copy.deepcopy(job.task.network)))
+        recipe.preflight(replace(pruning_context(job), early=copy.deepcopy(job.task.network)))

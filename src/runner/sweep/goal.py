@@ -80,7 +80,7 @@ def try_in_turn(goal: dict[str, Any], record: Sweep, runner: Execution, recipes:
 def promised(job: SweepJob, minimise: str) -> float:
     """The share of bytes or time that the methods of a job promise to leave: what their files declare, multiplied."""
     sections = [job.composed.config[group] for group in METHODS] if job.composed is not None else []
-    return math.prod(float((each.get("leaves") or {}).get(minimise, 1.0)) for each in sections)
+    return math.prod(float((each.get("expected_ratio") or {}).get(minimise, 1.0)) for each in sections)
 
 
 def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> Trial:

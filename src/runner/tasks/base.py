@@ -14,7 +14,7 @@ from torchmetrics import Metric
 
 from runner.data.module import DataModule
 from runner.tasks.evaluation import Evaluation
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.optimization import Optimization
 from runner.tasks.trainable import freeze, frozen_norms
 from runner.tasks.training_log import TrainingLog
@@ -30,8 +30,8 @@ class Task(pl.LightningModule, ABC):
 
     Args:
         network: inputs to outputs; always reachable as `task.network`. Where it was made smaller, `task.structure`
-            holds the steps that lead to it (see `compression.structure.rebuild`), which checkpoints keep. Where a
-            teacher takes part, `task.guide` makes the loss of a training step out of the task's own; its parameters
+            holds the steps that lead to it (see `compression.files.rebuild`), which checkpoints keep. Where a teacher
+            takes part, `task.distillation_loss` makes the loss of a training step out of the task's own; its parameters
             train along.
         optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, decay_only: see `Optimization`.
         trainable: which parameters train; see `runner.tasks.trainable.freeze`.
@@ -53,7 +53,7 @@ class Task(pl.LightningModule, ABC):
         freeze(network, trainable)
         self.network = network
         self.structure: list[dict[str, Any]] = []
-        self.guide: nn.Module | None = None
+        self.distillation_loss: nn.Module | None = None
         self.optimization = Optimization(
             optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, tuple(decay_only)
         )
@@ -90,7 +90,7 @@ class Task(pl.LightningModule, ABC):
         """The number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Pictures of an evaluated split, by name."""
         return {}
 
@@ -98,7 +98,7 @@ class Task(pl.LightningModule, ABC):
         """Takes over what the data knows; called once, after the data was set up."""
         self.class_names = datamodule.class_names
 
-    def answer(self, network: nn.Module, inputs: Any) -> Tensor:
+    def call(self, network: nn.Module, inputs: Any) -> Tensor:
         """The outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""
         return network(inputs)
 
@@ -108,7 +108,7 @@ class Task(pl.LightningModule, ABC):
 
     def forward(self, inputs: Any) -> Tensor:
         """The network's outputs."""
-        return self.answer(self.network, inputs)
+        return self.call(self.network, inputs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As always; but Lightning notes the running hook here forty times a step, which nn.Module makes slow."""
@@ -137,7 +137,7 @@ class Task(pl.LightningModule, ABC):
     def measure(self, network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Loss and metrics (`val/…`) of any network that answers like this task's, outside a trainer."""
         for inputs, targets in batches:
-            outputs = self.answer(network, inputs)
+            outputs = self.call(network, inputs)
             self.validation.add(self.loss(outputs, targets), outputs, targets)
         return self.validation.results()
 
@@ -149,10 +149,10 @@ class Task(pl.LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch, noted for the log."""
         inputs, targets = batch
-        outputs = self.answer(self.network, inputs)
+        outputs = self.call(self.network, inputs)
         loss = self.training_loss(inputs, outputs, targets)
-        if self.guide is not None:
-            loss = self.guide(inputs, outputs, targets, loss)
+        if self.distillation_loss is not None:
+            loss = self.distillation_loss(inputs, outputs, targets, loss)
         self.training_log.note(self, batch_idx, loss.detach(), outputs.detach(), targets)
         return loss
 
@@ -199,11 +199,11 @@ class Task(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the parameters that train, and its scheduler."""
-        also = [] if self.guide is None else list(self.guide.parameters())
+        also = [] if self.distillation_loss is None else list(self.distillation_loss.parameters())
         return self.optimization.configure(self.network, self.trainer, also)
 
     def _evaluate(self, evaluation: Evaluation, batch: Batch) -> Tensor:
         inputs, targets = batch
-        outputs = self.answer(self.network, inputs)
+        outputs = self.call(self.network, inputs)
         evaluation.add(self.loss(outputs, targets), outputs, targets)
         return outputs

@@ -12,7 +12,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 CURVE_POINTS = 200
 
@@ -68,15 +68,15 @@ class BinaryClassification(Task):
         true = targets.flatten().long().tolist()
         return [{"target": names[index], **row} for index, row in zip(true, rows, strict=True)]
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
-        names = evidence.class_names or ("0", "1")
-        true, predicted = evidence.targets.flatten().long(), evidence.predictions["class"]
+        names = outputs.class_names or ("0", "1")
+        true, predicted = outputs.targets.flatten().long(), outputs.predictions["class"]
         drawn = {"confusion_matrix": plots.confusion_matrix(plots.confusion_counts(true, predicted, 2), names)}
-        if evidence.has_one_feature:
-            x, points = evidence.grid(CURVE_POINTS), evidence.original(evidence.inputs)
+        if outputs.has_one_feature:
+            x, points = outputs.grid(CURVE_POINTS), outputs.original(outputs.inputs)
             curve = self.predictions(self(x.to(self.device)))["probability"].cpu()
             drawn["probability_curve"] = plots.probability_curve(
-                evidence.original(x).flatten(), curve, points.flatten(), true[: len(points)], names
+                outputs.original(x).flatten(), curve, points.flatten(), true[: len(points)], names
             )
-        return drawn | plots.right_and_wrong(evidence.images, true, predicted, names)
+        return drawn | plots.right_and_wrong(outputs.images, true, predicted, names)

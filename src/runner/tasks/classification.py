@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 # With fewer classes than this, being among the best five says little.
 CLASSES_FOR_TOP5 = 20
@@ -74,16 +74,16 @@ class Classification(Task):
         """The class's name, or its index."""
         return self.class_names[index] if self.class_names else index
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Confusion matrix and accuracy of each class; of images also samples, right and wrong."""
-        names = evidence.class_names or tuple(str(index) for index in range(self.num_classes))
-        true, predicted = classes(evidence.targets), evidence.predictions["class"]
+        names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
+        true, predicted = classes(outputs.targets), outputs.predictions["class"]
         counts = plots.confusion_counts(true, predicted, len(names))
         drawn = {
             "confusion_matrix": plots.confusion_matrix(counts, names),
             "per_class_accuracy": plots.per_class_accuracy(counts, names),
         }
-        return drawn | plots.right_and_wrong(evidence.images, true, predicted, names)
+        return drawn | plots.right_and_wrong(outputs.images, true, predicted, names)
 
 
 def classes(targets: Tensor) -> Tensor:

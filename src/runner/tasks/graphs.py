@@ -13,7 +13,7 @@ from runner.data.module import DataModule
 from runner.figures import graphs
 from runner.models.graph.bound import BoundNetwork
 from runner.tasks.classification import Classification
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 
 class NodeClassification(Classification):
@@ -28,7 +28,7 @@ class NodeClassification(Classification):
         super().describe(datamodule)
         self.data = (datamodule,)  # in a tuple: nothing that Lightning should move or save
 
-    def answer(self, network: nn.Module, inputs: Graph) -> Tensor:
+    def call(self, network: nn.Module, inputs: Graph) -> Tensor:
         """Logits of the nodes asked for; a network that takes nothing but features knows its graph itself."""
         known = inspect.signature(network.forward).parameters
         if "edge_index" not in known:
@@ -62,9 +62,9 @@ class NodeClassification(Classification):
         each = F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing, reduction="none")
         return (each * inputs.importance).sum()
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Confusion matrix and accuracy of each class; the graph, its degrees and its adjacency matrix."""
-        return super().figures(evidence) | self.pictures()
+        return super().figures(outputs) | self.pictures()
 
     def pictures(self) -> dict[str, Figure]:
         """The graph of this task's data as the network sees it now."""
@@ -88,7 +88,7 @@ class GraphClassification(Classification):
     A network may have something to add to the loss of its last forward pass: its `penalty`, 0-d.
     """
 
-    def answer(self, network: nn.Module, inputs: Graph) -> Tensor:
+    def call(self, network: nn.Module, inputs: Graph) -> Tensor:
         """Logits of the graphs."""
         outputs: Tensor = network(inputs.x, inputs.edge_index, batch=inputs.batch, size=inputs.size)
         return outputs
@@ -99,13 +99,13 @@ class GraphClassification(Classification):
         loss = self.loss(outputs, targets)
         return loss if penalty is None else loss + penalty
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Confusion matrix and accuracy of each class; some graphs with both classes."""
-        drawn = super().figures(evidence)
-        graph = evidence.samples
+        drawn = super().figures(outputs)
+        graph = outputs.samples
         if not isinstance(graph, Graph) or graph.batch is None:
             return drawn
-        names = evidence.class_names or tuple(map(str, range(self.num_classes)))
-        true, predicted = evidence.targets[: graph.size], evidence.predictions["class"][: graph.size]
+        names = outputs.class_names or tuple(map(str, range(self.num_classes)))
+        true, predicted = outputs.targets[: graph.size], outputs.predictions["class"][: graph.size]
         grid = graphs.graph_grid(graph.edge_index, graph.batch, true, predicted, names)
         return {**drawn, "graphs": grid}

@@ -12,7 +12,7 @@ from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 CURVE_POINTS = 200
 
@@ -104,15 +104,15 @@ class Regression(Task):
             for i in range(len(value))
         ]
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Predicted over true values; of one feature also the fitted line."""
-        value = evidence.predictions["value"]
-        true = evidence.targets.reshape(value.shape)
+        value = outputs.predictions["value"]
+        true = outputs.targets.reshape(value.shape)
         drawn = {"scatter": plots.regression_scatter(true.flatten(), value.flatten())}
-        if evidence.has_one_feature and value.shape[1] == 1:
-            x, points = evidence.grid(CURVE_POINTS), evidence.original(evidence.inputs)
+        if outputs.has_one_feature and value.shape[1] == 1:
+            x, points = outputs.grid(CURVE_POINTS), outputs.original(outputs.inputs)
             line = self.predictions(self(x.to(self.device)))["value"].cpu()
             drawn["fit"] = plots.fitted_line(
-                evidence.original(x).flatten(), line.flatten(), points.flatten(), true[: len(points)].flatten()
+                outputs.original(x).flatten(), line.flatten(), points.flatten(), true[: len(points)].flatten()
             )
         return drawn

@@ -14,7 +14,7 @@ from runner.data.sequences.buckets import BucketLoader
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.classification import Classification
-from runner.tasks.evidence import Evidence
+from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ class PaddingLog(Task):
 class SequenceClassification(PaddingLog, Classification):
     """Outputs are logits (N, num_classes); targets int64 (N,), one class a sequence. See `Classification`."""
 
-    def figures(self, evidence: Evidence) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Those of Classification, and which classes are taken for which most often."""
-        names = evidence.class_names or tuple(str(index) for index in range(self.num_classes))
-        counts = plots.confusion_counts(evidence.targets, evidence.predictions["class"], len(names))
-        return {**super().figures(evidence), "top_confusions": plots.top_confusions(counts, names)}
+        names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
+        counts = plots.confusion_counts(outputs.targets, outputs.predictions["class"], len(names))
+        return {**super().figures(outputs), "top_confusions": plots.top_confusions(counts, names)}
 
 
 class SequenceLabelling(PaddingLog):

@@ -18,8 +18,9 @@ PRUNED, FACTORIZED = "pruned", "factorized"
 MADE = (FACTORIZED, PRUNED)
 # Below checkpoints/: those of the fine-tuning under rounding.
 FINE_TUNED = "qat"
-# A task's weights that only guide its training; see `tasks.base.Task`.
-GUIDE = "guide."
+# A task's weights that only its distillation loss has; see `tasks.base.Task`.
+# The second name is what older checkpoints call them.
+DISTILLATION = ("distillation_loss.", "guide.")
 
 
 def find(checkpoint: str | Path) -> Path:
@@ -99,13 +100,13 @@ def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None
         RunnerError: the checkpoint is of another network; the first differences are named.
     """
     check_same_network(module, content, path)
-    guiding = {name: value for name, value in module.state_dict().items() if name.startswith(GUIDE)}
+    guiding = {name: value for name, value in module.state_dict().items() if name.startswith(DISTILLATION)}
     module.load_state_dict(unguided(content["state_dict"]) | guiding)
 
 
 def unguided(state: dict[str, Any]) -> dict[str, Any]:
-    """Weights without those of a guide."""
-    return {name: value for name, value in state.items() if not name.startswith(GUIDE)}
+    """Weights without those of a distillation loss."""
+    return {name: value for name, value in state.items() if not name.startswith(DISTILLATION)}
 
 
 def check_same_network(module: nn.Module, content: dict[str, Any], path: Path) -> None:

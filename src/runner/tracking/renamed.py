@@ -27,27 +27,35 @@ MODULES = {
     "runner.tracking.profile": "runner.callbacks.profile",
 }
 _BEFORE = {now: before for before, now in MODULES.items()}
+# Classes that have another name as well; the same in the other direction.
+CLASSES = {
+    f"runner.compression.distillation.{module}.{name}Guide": f"runner.compression.distillation.{module}.{name}Loss"
+    for module, name in (("logits", "Logits"), ("features", "Feature"), ("attention", "Attention"))
+}
+_CLASSES_BEFORE = {now: before for before, now in CLASSES.items()}
 
 
 def up_to_date(node: Any) -> Any:
     """Return plain nested containers with every `_target_` by the name that it has now."""
-    return _renamed(node, MODULES)
+    return _renamed(node, MODULES, CLASSES)
 
 
 def as_first_named(node: Any) -> Any:
     """Return plain nested containers with every `_target_` by its first name, so that identities outlive a move."""
-    return _renamed(node, _BEFORE)
+    return _renamed(node, _BEFORE, _CLASSES_BEFORE)
 
 
-def _renamed(node: Any, modules: dict[str, str]) -> Any:
+def _renamed(node: Any, modules: dict[str, str], classes: dict[str, str]) -> Any:
     if isinstance(node, dict):
         return {
-            key: _target(value, modules) if key == "_target_" else _renamed(value, modules)
+            key: _target(value, modules, classes)
+            if key == "_target_" and isinstance(value, str)
+            else _renamed(value, modules, classes)
             for key, value in node.items()
         }
-    return [_renamed(each, modules) for each in node] if isinstance(node, list) else node
+    return [_renamed(each, modules, classes) for each in node] if isinstance(node, list) else node
 
 
-def _target(target: Any, modules: dict[str, str]) -> Any:
-    module, _, name = str(target).rpartition(".")
-    return f"{modules[module]}.{name}" if module in modules else target
+def _target(target: str, modules: dict[str, str], classes: dict[str, str]) -> str:
+    module, _, name = target.rpartition(".")
+    return classes.get(target) or (f"{modules[module]}.{name}" if module in modules else target)

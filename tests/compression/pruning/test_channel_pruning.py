@@ -14,7 +14,7 @@ from runner.compression.pruning.channels import cut, rebuild, settings
 from runner.compression.pruning.groups import find_groups, union
 from runner.compression.pruning.importance import channel_scores
 from runner.compression.pruning.proof import muted, outputs, prove
-from runner.compression.pruning.recipe import Basis
+from runner.compression.pruning.recipe import PruningContext
 from runner.errors import RunnerError
 from runner.measure.operations import multiply_accumulates
 from runner.models.cnn import CNN
@@ -76,7 +76,7 @@ def case(request) -> tuple[nn.Module, Tensor]:
 def test_multiply_accumulates_fall_by_the_share_asked_for_and_little_more(case, scope):
     network, example = case
     recipe = ChannelPruning(macs=0.6, scope=scope)
-    narrow = recipe.apply(network, recipe.target, Basis(network, example)).network
+    narrow = recipe.apply(network, recipe.target, PruningContext(network, example)).network
     gone = 1 - multiply_accumulates(narrow, example) / multiply_accumulates(network, example)
     assert 0.6 <= gone < 0.75
     assert narrow(example).shape == network(example).shape
@@ -84,7 +84,7 @@ def test_multiply_accumulates_fall_by_the_share_asked_for_and_little_more(case, 
 
 def test_the_dense_network_and_plain_settings_rebuild_the_narrow_one(case):
     network, example = case
-    pruned = ChannelPruning(ratio=0.5).apply(network, 0.5, Basis(network, example))
+    pruned = ChannelPruning(ratio=0.5).apply(network, 0.5, PruningContext(network, example))
     (step,) = json.loads(json.dumps(pruned.steps))
     assert step.pop("change") == "channels"
     again = rebuild(network, **step)
@@ -110,8 +110,8 @@ def behind_normalization(network: nn.Module, group) -> bool:
 def test_rounds_count_from_the_dense_network_and_describe_all_of_it(case):
     network, example = case
     recipe = ChannelPruning(macs=0.6)
-    first = recipe.apply(network, 0.3, Basis(network, example)).network
-    last = recipe.apply(first, 0.6, Basis(network, example))
+    first = recipe.apply(network, 0.3, PruningContext(network, example)).network
+    last = recipe.apply(first, 0.6, PruningContext(network, example))
     gone = 1 - multiply_accumulates(last.network, example) / multiply_accumulates(network, example)
     assert 0.6 <= gone < 0.75
     again = rebuild(network, last.steps[0]["layers"])
@@ -121,8 +121,8 @@ def test_rounds_count_from_the_dense_network_and_describe_all_of_it(case):
 def test_ratio_is_the_share_of_channels_over_all_rounds():
     network = ResidualNet(1, 28, 10)
     recipe = ChannelPruning(ratio=0.5, scope="layer")
-    first = recipe.apply(network, 0.25, Basis(network, GREY)).network
-    narrow = recipe.apply(first, 0.5, Basis(network, GREY)).network
+    first = recipe.apply(network, 0.25, PruningContext(network, GREY)).network
+    narrow = recipe.apply(first, 0.5, PruningContext(network, GREY)).network
     assert [m.out_channels for m in narrow.modules() if isinstance(m, nn.Conv2d)] == [8, 8, 8, 16, 16, 16]
     assert narrow.head.in_features == 16 * 16
     assert narrow.head.out_features == 10
@@ -132,7 +132,7 @@ def test_the_network_given_stays_as_it_was_and_modes_and_layouts_are_kept():
     network = ResidualNet(1, 28, 10).to(memory_format=torch.channels_last).train()
     network.features[0].requires_grad_(False)
     before = copy.deepcopy(network.state_dict())
-    narrow = ChannelPruning(ratio=0.5).apply(network, 0.5, Basis(network, GREY)).network
+    narrow = ChannelPruning(ratio=0.5).apply(network, 0.5, PruningContext(network, GREY)).network
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(module.training for module in narrow.modules())
     assert narrow.features[3].residual[0].weight.is_contiguous(memory_format=torch.channels_last)
@@ -143,7 +143,7 @@ def test_the_network_given_stays_as_it_was_and_modes_and_layouts_are_kept():
 def test_no_random_number_is_drawn():
     network = ResidualNet(1, 28, 10)
     state = torch.get_rng_state()
-    ChannelPruning(ratio=0.5).apply(network, 0.5, Basis(network, GREY))
+    ChannelPruning(ratio=0.5).apply(network, 0.5, PruningContext(network, GREY))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -152,15 +152,15 @@ def test_a_target_that_would_empty_a_layer_is_refused_and_the_one_offered_works(
     network = CNN(1, 28, 10)
     recipe = ChannelPruning(**{setting: 0.995})
     with pytest.raises(RunnerError, match=rf"pruning.{setting}=0.995 would empty features.[03]: .*nearest") as error:
-        recipe.apply(network, recipe.target, Basis(network, GREY))
+        recipe.apply(network, recipe.target, PruningContext(network, GREY))
     offered = ChannelPruning(**{setting: float(str(error.value).split("=")[-1].rstrip("."))})
-    narrow = offered.apply(network, offered.target, Basis(network, GREY)).network
+    narrow = offered.apply(network, offered.target, PruningContext(network, GREY)).network
     assert (narrow.features[0].out_channels, narrow.features[3].out_channels) == (1, 1)
 
 
 def test_layers_keep_multiples_where_asked_to():
     network = GoogLeNet(1, 28, 10)  # layers of 10, 16, 20 and 24 channels
-    narrow = ChannelPruning(macs=0.5, multiple_of=8).apply(network, 0.5, Basis(network, GREY)).network
+    narrow = ChannelPruning(macs=0.5, multiple_of=8).apply(network, 0.5, PruningContext(network, GREY)).network
     widths = {
         (m.out_channels, n.out_channels)
         for m, n in zip(network.modules(), narrow.modules(), strict=True)
@@ -180,13 +180,13 @@ def test_blocks_leave_multiples_and_count_with_their_mean():
 
 def test_skipped_layers_keep_what_they_make():
     network = ResidualNet(1, 28, 10)
-    narrow = ChannelPruning(macs=0.5, skip=["features.0"]).apply(network, 0.5, Basis(network, GREY)).network
+    narrow = ChannelPruning(macs=0.5, skip=["features.0"]).apply(network, 0.5, PruningContext(network, GREY)).network
     assert narrow.features[0].out_channels == narrow.features[3].residual[2].out_channels == 16
     assert narrow.features[4].out_channels < 32
     with pytest.raises(RunnerError, match=r"pruning.skip: No layer .* 'feature.0'.* Did you mean features"):
-        ChannelPruning(skip=["feature.0"]).apply(network, 0.5, Basis(network, GREY))
+        ChannelPruning(skip=["feature.0"]).apply(network, 0.5, PruningContext(network, GREY))
     with pytest.raises(RunnerError, match="skip leaves no channels"):
-        ChannelPruning(skip=["Conv2d"]).apply(network, 0.5, Basis(network, GREY))
+        ChannelPruning(skip=["Conv2d"]).apply(network, 0.5, PruningContext(network, GREY))
 
 
 class Attending(nn.Module):
@@ -206,7 +206,7 @@ def test_channels_divided_among_attention_heads_are_found_out_and_left():
     traced = find_groups(network, tokens)
     assert [group.name for group in traced.groups] == ["embed", "attention.query"]
     assert [group.name for group in prove(network, traced, tokens).groups] == ["embed"]
-    pruned = ChannelPruning(ratio=0.5).apply(network, 0.5, Basis(network, tokens))
+    pruned = ChannelPruning(ratio=0.5).apply(network, 0.5, PruningContext(network, tokens))
     assert pruned.network.attention.query.out_features == 16
     assert pruned.network.embed.out_features == 8
     assert "Left as wide as they are: attention.query" in pruned.remarks[0]
@@ -215,12 +215,12 @@ def test_channels_divided_among_attention_heads_are_found_out_and_left():
 def test_a_network_that_cannot_be_traced_is_refused_with_what_to_use():
     network = torchvision.models.shufflenet_v2_x0_5(num_classes=3)
     with pytest.raises(RunnerError, match=r"Torch-Pruning cannot trace ShuffleNetV2 .*Use pruning=magnitude"):
-        ChannelPruning().apply(network, 0.5, Basis(network, COLOUR))
+        ChannelPruning().apply(network, 0.5, PruningContext(network, COLOUR))
 
 
 def test_a_network_without_inner_channels_is_refused():
     with pytest.raises(RunnerError, match="Linear has no channels between its layers that may go"):
-        ChannelPruning().apply(nn.Linear(3, 2), 0.5, Basis(nn.Linear(3, 2), torch.zeros(2, 3)))
+        ChannelPruning().apply(nn.Linear(3, 2), 0.5, PruningContext(nn.Linear(3, 2), torch.zeros(2, 3)))
 
 
 def with_norms() -> nn.Sequential:
@@ -245,11 +245,11 @@ def test_batch_norm_scales_rank_the_channels_behind_them():
     with torch.no_grad():
         network[1].weight.copy_(torch.tensor([0.5, -0.01, 2, 0.3, -0.02, 1]))
     recipe = ChannelPruning(ratio=0.33, importance="bn_scale")
-    narrow = recipe.apply(network, recipe.target, Basis(network, GREY)).network
+    narrow = recipe.apply(network, recipe.target, PruningContext(network, GREY)).network
     assert narrow[1].weight.tolist() == pytest.approx([0.5, 2, 0.3, 1])
     assert narrow[3].out_channels == 4, "no batch norm ranks these"
     with pytest.raises(RunnerError, match="CNN has no batch norm behind the channels"):
-        ChannelPruning(importance="bn_scale").apply(CNN(1, 28, 10), 0.5, Basis(CNN(1, 28, 10), GREY))
+        ChannelPruning(importance="bn_scale").apply(CNN(1, 28, 10), 0.5, PruningContext(CNN(1, 28, 10), GREY))
 
 
 def test_taylor_gives_a_channel_that_nothing_reads_no_importance():
@@ -257,20 +257,20 @@ def test_taylor_gives_a_channel_that_nothing_reads_no_importance():
     with torch.no_grad():
         network[3].weight[:, 2] = 0
     groups = find_groups(network, GREY).groups
-    basis = Basis(network, GREY, [(GREY, torch.tensor([0, 1, 2]))], loss)
-    first, second = channel_scores(network, groups, "taylor", basis)
+    context = PruningContext(network, GREY, [(GREY, torch.tensor([0, 1, 2]))], loss)
+    first, second = channel_scores(network, groups, "taylor", context)
     assert first[2] == 0
     assert (first[[0, 1, 3, 4, 5]] > 0).all()
     assert (second > 0).all()
     with pytest.raises(RunnerError, match="taylor needs the gradients"):
-        channel_scores(network, groups, "taylor", Basis(network, GREY))
+        channel_scores(network, groups, "taylor", PruningContext(network, GREY))
 
 
 @pytest.mark.parametrize("importance, order", [("l1", 1), ("l2", 2)])
 def test_norms_are_relative_to_the_layers_mean_and_averaged_over_those_that_share_a_channel(importance, order):
     network = nn.Sequential(nn.Linear(3, 4, bias=False), nn.ReLU(), nn.Linear(4, 2, bias=False))
     groups = find_groups(network, torch.zeros(2, 3)).groups
-    (scores,) = channel_scores(network, groups, importance, Basis(network, None))
+    (scores,) = channel_scores(network, groups, importance, PruningContext(network, None))
     made, taken = network[0].weight.detach().norm(order, dim=1), network[2].weight.detach().norm(order, dim=0)
     assert torch.allclose(scores, (made / made.mean() + taken / taken.mean()) / 2)
 

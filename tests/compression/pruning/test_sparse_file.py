@@ -8,7 +8,7 @@ from torch import nn
 
 from runner.compression.files.sparse import dense_bytes, load_sparse, pack, save_sparse, unpack, verdict
 from runner.compression.pruning.magnitude import MagnitudePruning
-from runner.compression.pruning.recipe import Basis
+from runner.compression.pruning.recipe import PruningContext
 from runner.errors import RunnerError
 
 
@@ -35,7 +35,7 @@ def test_tensors_come_back_bit_for_bit(tmp_path_factory, dtype, share):
 
 def test_a_network_with_nine_zeros_in_ten_takes_less_than_a_fifth_of_its_bytes(tmp_path):
     network = nn.Sequential(nn.Linear(200, 100), nn.Linear(100, 10))
-    pruned = MagnitudePruning(ratio=0.9).apply(network, 0.9, Basis(network, None)).network
+    pruned = MagnitudePruning(ratio=0.9).apply(network, 0.9, PruningContext(network, None)).network
     size = save_sparse(pruned.state_dict(), tmp_path / "pruned.zip")
     dense = dense_bytes(pruned.state_dict())
     assert dense == 4 * (20000 + 100 + 1000 + 10)

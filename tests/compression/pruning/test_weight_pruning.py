@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from runner.compression.pruning.lottery import LotteryPruning
 from runner.compression.pruning.magnitude import MagnitudePruning
-from runner.compression.pruning.recipe import Basis
+from runner.compression.pruning.recipe import PruningContext
 from runner.compression.pruning.semi_structured import SemiStructuredPruning, most_important
 from runner.compression.pruning.zeros import KeptZeros
 from runner.errors import RunnerError
@@ -30,8 +30,8 @@ def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return nn.functional.cross_entropy(network(batch[0]), batch[1])
 
 
-def basis(network: nn.Module, **more) -> Basis:
-    return Basis(network, IMAGES, [(IMAGES, LABELS)], loss, **more)
+def context(network: nn.Module, **more) -> PruningContext:
+    return PruningContext(network, IMAGES, [(IMAGES, LABELS)], loss, **more)
 
 
 def zeros(network: nn.Module) -> dict[str, int]:
@@ -43,13 +43,13 @@ def zeros(network: nn.Module) -> dict[str, int]:
 def test_the_global_share_of_zeros_is_exact(ratio, importance):
     network = small()
     recipe = MagnitudePruning(ratio=ratio, importance=importance)
-    pruned = recipe.apply(network, recipe.target, basis(network)).network
+    pruned = recipe.apply(network, recipe.target, context(network)).network
     assert sum(zeros(pruned).values()) == round(ratio * (216 + 160))
 
 
 def test_the_smallest_weights_go_and_the_others_stay_bit_for_bit():
     network = small()
-    pruned = MagnitudePruning(ratio=0.5).apply(network, 0.5, basis(network)).network
+    pruned = MagnitudePruning(ratio=0.5).apply(network, 0.5, context(network)).network
     weights = torch.cat([network[0].weight.flatten(), network[4].weight.flatten()]).detach()
     kept = torch.cat([pruned[0].weight.flatten(), pruned[4].weight.flatten()]).detach()
     assert weights[kept == 0].abs().max() < weights[kept != 0].abs().min()
@@ -60,15 +60,15 @@ def test_the_smallest_weights_go_and_the_others_stay_bit_for_bit():
 
 def test_per_layer_takes_the_same_share_of_each():
     network = small()
-    pruned = MagnitudePruning(ratio=0.75, scope="layer").apply(network, 0.75, basis(network)).network
+    pruned = MagnitudePruning(ratio=0.75, scope="layer").apply(network, 0.75, context(network)).network
     assert zeros(pruned) == {"0.weight": 162, "4.weight": 120}
 
 
 def test_rounds_count_from_the_dense_network_and_keep_earlier_zeros():
     network = small()
     recipe = MagnitudePruning(ratio=0.8, importance="taylor")
-    half = recipe.apply(network, 0.4, basis(network)).network
-    full = recipe.apply(half, 0.8, basis(network)).network
+    half = recipe.apply(network, 0.4, context(network)).network
+    full = recipe.apply(half, 0.8, context(network)).network
     assert sum(zeros(full).values()) == round(0.8 * 376)
     assert not full[0].weight[half[0].weight == 0].any()
     assert not full[4].weight[half[4].weight == 0].any()
@@ -80,7 +80,7 @@ def test_taylor_spares_the_weights_that_the_loss_needs():
     with torch.no_grad():
         network[0].weight.copy_(torch.tensor([[0.1, 9.0], [-0.1, 9.0]]))
     inputs = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
-    given_basis = Basis(network, inputs, [(inputs, torch.tensor([0, 1]))], loss)
+    given_basis = PruningContext(network, inputs, [(inputs, torch.tensor([0, 1]))], loss)
     by_size = MagnitudePruning(ratio=0.5, scope="layer").apply(network, 0.25, given_basis).network
     by_loss = MagnitudePruning(ratio=0.5, importance="taylor").apply(network, 0.5, given_basis).network
     assert by_size[0].weight[0, 0] == 0 or by_size[0].weight[1, 0] == 0
@@ -91,12 +91,12 @@ def test_a_layer_of_small_weights_keeps_its_largest_and_is_named():
     network = small()
     with torch.no_grad():
         network[4].weight.mul_(1e-3)
-    pruned = MagnitudePruning(ratio=0.6).apply(network, 0.6, basis(network))
+    pruned = MagnitudePruning(ratio=0.6).apply(network, 0.6, context(network))
     assert int(pruned.network[4].weight.count_nonzero()) == 1
     assert pruned.network[4].weight.abs().max() == network[4].weight.abs().max()
     assert sum(zeros(pruned.network).values()) == round(0.6 * 376)
     assert pruned.remarks[0].startswith("Hardly any weights are left of 4.weight (1 of 160)")
-    assert not MagnitudePruning(ratio=0.3).apply(network, 0.3, basis(network)).remarks
+    assert not MagnitudePruning(ratio=0.3).apply(network, 0.3, context(network)).remarks
 
 
 @pytest.mark.parametrize(("scope", "most"), [("global", 374 / 376), ("layer", 159 / 160)])
@@ -104,27 +104,27 @@ def test_a_ratio_that_would_empty_a_layer_is_refused_and_the_one_offered_works(s
     network = small()
     recipe = MagnitudePruning(ratio=0.999, scope=scope)
     with pytest.raises(RunnerError, match=r"pruning.ratio=0.999 would empty [04]: .*nearest that works is") as error:
-        recipe.apply(network, 0.999, basis(network))
+        recipe.apply(network, 0.999, context(network))
     offered = float(str(error.value).split("pruning.ratio=")[2].rstrip("."))
     assert offered == pytest.approx(most, abs=1e-4)
-    pruned = MagnitudePruning(ratio=offered, scope=scope).apply(network, offered, basis(network)).network
+    pruned = MagnitudePruning(ratio=offered, scope=scope).apply(network, offered, context(network)).network
     assert pruned[0].weight.any()
     assert pruned[4].weight.any()
 
 
 def test_skipped_layers_stay_and_a_name_that_matches_nothing_is_refused():
     network = small()
-    pruned = MagnitudePruning(ratio=0.5, skip=["Conv2d"]).apply(network, 0.5, basis(network)).network
+    pruned = MagnitudePruning(ratio=0.5, skip=["Conv2d"]).apply(network, 0.5, context(network)).network
     assert zeros(pruned) == {"0.weight": 0, "4.weight": 80}
     with pytest.raises(RunnerError, match=r"pruning.skip: No layer of Sequential .*'conv2d'.* Did you mean Conv2d"):
-        MagnitudePruning(ratio=0.5, skip=["conv2d"]).apply(network, 0.5, basis(network))
+        MagnitudePruning(ratio=0.5, skip=["conv2d"]).apply(network, 0.5, context(network))
     with pytest.raises(RunnerError, match=r"pruning.skip leaves no weights"):
-        MagnitudePruning(ratio=0.5, skip=["*"]).apply(network, 0.5, basis(network))
+        MagnitudePruning(ratio=0.5, skip=["*"]).apply(network, 0.5, context(network))
 
 
 def test_recurrent_weights_are_pruned_and_embeddings_are_not():
     network = nn.ModuleList([nn.Embedding(4, 3), nn.GRU(3, 5)])
-    pruned = MagnitudePruning(ratio=0.5).apply(network, 0.5, Basis(network, None)).network
+    pruned = MagnitudePruning(ratio=0.5).apply(network, 0.5, PruningContext(network, None)).network
     assert sum(zeros(pruned).values()) == round(0.5 * (15 * 3 + 15 * 5))
     assert zeros(pruned)["0.weight"] == 0
 
@@ -140,9 +140,9 @@ def test_words_that_mean_nothing_and_gradients_that_are_missing_are_refused():
     with pytest.raises(RunnerError, match=r"ratio=1: must be at least 0 and below 1"):
         MagnitudePruning(ratio=1)
     with pytest.raises(RunnerError, match="taylor needs the gradients"):
-        MagnitudePruning(importance="taylor").apply(network, 0.5, Basis(network, IMAGES))
+        MagnitudePruning(importance="taylor").apply(network, 0.5, PruningContext(network, IMAGES))
     with pytest.raises(RunnerError, match="no linear, convolution or recurrent layer"):
-        MagnitudePruning().apply(nn.BatchNorm1d(3), 0.5, Basis(network, IMAGES))
+        MagnitudePruning().apply(nn.BatchNorm1d(3), 0.5, PruningContext(network, IMAGES))
 
 
 @settings(max_examples=40, deadline=None)
@@ -160,7 +160,7 @@ def test_no_group_keeps_more_than_allowed_and_those_kept_are_the_largest(rows, l
 def test_two_of_four_weights_stay_along_the_inputs_of_linear_layers_and_convolutions():
     network = nn.Sequential(nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(16, 5))
     recipe = SemiStructuredPruning()
-    pruned = recipe.apply(network, recipe.target, Basis(network, None))
+    pruned = recipe.apply(network, recipe.target, PruningContext(network, None))
     assert ((pruned.network[2].weight.view(5, 4, 4) != 0).sum(2) == 2).all()
     kernels = pruned.network[0].weight.permute(0, 2, 3, 1)
     assert ((kernels.reshape(4, 3, 3, 2, 4) != 0).sum(-1) == 2).all()
@@ -170,15 +170,15 @@ def test_two_of_four_weights_stay_along_the_inputs_of_linear_layers_and_convolut
 
 def test_inputs_that_do_not_divide_by_four_are_filled_up_and_said():
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(11, 5))
-    pruned = SemiStructuredPruning().apply(network, 0.5, Basis(network, None))
+    pruned = SemiStructuredPruning().apply(network, 0.5, PruningContext(network, None))
     assert zeros(pruned.network) == {"0.weight": 0, "2.weight": 5 * (2 + 2 + 1)}
     assert "Inputs of 0, 2 do not divide by 4" in pruned.remarks[1]
 
 
 def test_early_rounds_of_semi_structured_prune_fewer_of_a_group():
     network = nn.Sequential(nn.Linear(16, 3))
-    quarter = SemiStructuredPruning().apply(network, 0.3, Basis(network, None)).network
-    half = SemiStructuredPruning().apply(quarter, 0.5, Basis(network, None)).network
+    quarter = SemiStructuredPruning().apply(network, 0.3, PruningContext(network, None)).network
+    half = SemiStructuredPruning().apply(quarter, 0.5, PruningContext(network, None)).network
     assert (zeros(quarter), zeros(half)) == ({"0.weight": 12}, {"0.weight": 24})
     assert not half[0].weight[quarter[0].weight == 0].any()
 
@@ -195,8 +195,8 @@ def test_a_lottery_ticket_has_the_early_weights_where_the_trained_ones_are_large
         for each in trained.parameters():
             each.add_(torch.randn_like(each))
     recipe = LotteryPruning(ratio=0.5)
-    ticket = recipe.apply(trained, 0.5, basis(trained, early=early)).network
-    expected = MagnitudePruning(ratio=0.5).apply(trained, 0.5, basis(trained)).network
+    ticket = recipe.apply(trained, 0.5, context(trained, early=early)).network
+    expected = MagnitudePruning(ratio=0.5).apply(trained, 0.5, context(trained)).network
     for name, each in ticket.named_parameters():
         there = expected.get_parameter(name) != 0
         assert torch.equal(each, early.get_parameter(name) * there)
@@ -205,8 +205,8 @@ def test_a_lottery_ticket_has_the_early_weights_where_the_trained_ones_are_large
 def test_a_lottery_without_early_weights_is_refused_but_can_be_rehearsed():
     network = small()
     with pytest.raises(RunnerError, match="goes back to the weights after epoch 2 of training, and they were not kept"):
-        LotteryPruning(rewind_epoch=2).apply(network, 0.5, basis(network))
-    assert nonzero_share(LotteryPruning().rehearse(basis(network)).network) == pytest.approx(0.2, abs=2e-3)
+        LotteryPruning(rewind_epoch=2).apply(network, 0.5, context(network))
+    assert nonzero_share(LotteryPruning().preflight(context(network)).network) == pytest.approx(0.2, abs=2e-3)
     with pytest.raises(RunnerError, match="rewind_epoch=-1"):
         LotteryPruning(rewind_epoch=-1)
 
@@ -214,7 +214,7 @@ def test_a_lottery_without_early_weights_is_refused_but_can_be_rehearsed():
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
 def test_zeros_survive_training_and_everything_else_moves(optimizer):
     network = small()
-    pruned = MagnitudePruning(ratio=0.8).apply(network, 0.8, basis(network)).network.train()
+    pruned = MagnitudePruning(ratio=0.8).apply(network, 0.8, context(network)).network.train()
     before = copy.deepcopy(pruned)
     keeper = KeptZeros(pruned)
     options = {"momentum": 0.9} if optimizer is torch.optim.SGD else {}

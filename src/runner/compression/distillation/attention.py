@@ -5,12 +5,12 @@ import math
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from runner.compression.distillation.hints import HintGuide, resized
+from runner.compression.distillation.hints import HintLoss, resized
 from runner.compression.distillation.pairs import Pair, size
 from runner.errors import RunnerError
 
 
-class AttentionGuide(HintGuide):
+class AttentionLoss(HintLoss):
     """Attention transfer (Zagoruyko and Komodakis, 2017: Paying More Attention to Attention, equation 2, p = 2).
 
     A layer's attention is the mean over channels of its squared features, scaled to length 1 over all positions: of
@@ -18,7 +18,7 @@ class AttentionGuide(HintGuide):
     the two, the mean over samples, between 0 and 2: twice one minus their cosine. It learns nothing of its own.
     Maps of another height and width are interpolated. Without `layers`, all pairs of more than one position are taken.
 
-    Args: see `HintGuide`.
+    Args: see `HintLoss`.
 
     Raises:
         RunnerError: also where features have no positions to attend to.

@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.compression.distillation.hints import HintGuide, resized
+from runner.compression.distillation.hints import HintLoss, resized
 from runner.compression.distillation.layers import device_of
 from runner.compression.distillation.pairs import Pair
 
 
-class FeatureGuide(HintGuide):
+class FeatureLoss(HintLoss):
     """Hints (Romero et al., 2015: FitNets, equation 3), given during the whole training instead of before it.
 
     The loss of a pair is the squared error of the projected features over the mean square of the teacher's, so that
@@ -18,7 +18,7 @@ class FeatureGuide(HintGuide):
     is a 1×1 convolution (a linear layer over the last dimension of sequences and vectors) where the channels differ;
     maps of another height and width are interpolated. Without `layers`, only the deepest pair is taken.
 
-    Args: see `HintGuide`.
+    Args: see `HintLoss`.
     """
 
     kind = "features"

@@ -1,4 +1,4 @@
-"""HintGuide: what guides by layers share: taps on the student's, a look at the teacher's, a weighted sum of losses."""
+"""HintLoss: what guides by layers share: taps on the student's, a look at the teacher's, a weighted sum of losses."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from runner.compression.distillation.layers import Tap, recorded
-from runner.compression.distillation.logits import LogitsGuide
+from runner.compression.distillation.logits import LogitsLoss
 from runner.compression.distillation.pairs import Pair, choose, size
-from runner.compression.network import Answer, called
+from runner.compression.network import ModelCall, call_model
 from runner.errors import RunnerError
 
 
-class HintGuide(LogitsGuide):
+class HintLoss(LogitsLoss):
     """The task's loss (mixed with the soft loss where `share` is above 0) + weight · the sum over pairs of layers.
 
     The student's layers are tapped by hooks until `close()`.
 
     Args:
-        teacher, student, example, answer, share, temperature, outputs: see `LogitsGuide`.
+        teacher, student, example, call, share, temperature, outputs: see `LogitsLoss`.
         layers: student's layer to teacher's; None chooses them, see `pairs.choose`.
         weight: of the layers' losses, at least 0.
 
@@ -37,20 +37,18 @@ class HintGuide(LogitsGuide):
         student: nn.Module,
         example: Any,
         *,
-        answer: Answer = called,
+        call: ModelCall = call_model,
         layers: Mapping[str, str] | None = None,
         weight: float = 1.0,
         share: float = 0.0,
         temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
-        super().__init__(
-            teacher, student, example, answer=answer, share=share, temperature=temperature, outputs=outputs
-        )
+        super().__init__(teacher, student, example, call=call, share=share, temperature=temperature, outputs=outputs)
         if weight < 0:
             raise RunnerError(f"distillation.weight={weight}: must be at least 0.")
         self.weight = weight
-        chosen = choose(student, self.teacher, example, answer, layers, self.kind)
+        chosen = choose(student, self.teacher, example, call, layers, self.kind)
         self.pairs = self.preferred(chosen) if layers is None else chosen
         for pair in self.pairs:
             self.check(pair)
@@ -70,7 +68,7 @@ class HintGuide(LogitsGuide):
         """The loss between the features of pair `number`, 0-d; float32."""
 
     def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
-        """See `Guide.forward`."""
+        """See `DistillationLoss.forward`."""
         with recorded(self.teacher, {pair.teacher for pair in self.pairs}) as given:
             answers = self.ask(inputs, student_outputs)
         total = self.mixed(answers, student_outputs, targets, loss)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
-from runner.compression.network import Answer
+from runner.compression.network import ModelCall
 from runner.errors import RunnerError, did_you_mean
 
 
@@ -42,10 +42,10 @@ class Tap:
 Features = dict[str, Tensor]
 
 
-def run(network: nn.Module, inputs: Any, answer: Answer, names: Iterable[str] = ()) -> tuple[Tensor, Features]:
+def run(network: nn.Module, inputs: Any, call: ModelCall, names: Iterable[str] = ()) -> tuple[Tensor, Features]:
     """What `recorded` gives for a copy of `network` in evaluation mode; of the network itself nothing changes."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]), recorded(copied := probe(network), names) as given:
-        outputs = answer(copied, inputs.to(device_of(network)))
+        outputs = call(copied, inputs.to(device_of(network)))
     return outputs, given
 
 
@@ -72,12 +72,12 @@ def keeper(name: str, given: Features) -> Any:
     return keep
 
 
-def survey(network: nn.Module, example: Any, answer: Answer) -> dict[str, torch.Size]:
+def survey(network: nn.Module, example: Any, call: ModelCall) -> dict[str, torch.Size]:
     """The shapes (N, …) of all that lies inside a network, in the order in which it is computed.
 
     What the network gives in the end is not inside it, whichever layer it comes from.
     """
-    outputs, given = run(network, example, answer, [name for name, _ in network.named_modules() if name])
+    outputs, given = run(network, example, call, [name for name, _ in network.named_modules() if name])
     end = outputs.untyped_storage().data_ptr()
     return {name: each.shape for name, each in given.items() if each.untyped_storage().data_ptr() != end}
 

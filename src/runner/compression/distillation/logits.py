@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from runner.compression.distillation.guide import Guide
-from runner.compression.network import Answer, called
+from runner.compression.distillation.loss import DistillationLoss
+from runner.compression.network import ModelCall, call_model
 from runner.errors import RunnerError, did_you_mean
 
 # A token without a class, as torch's cross-entropy has it.
@@ -43,11 +43,11 @@ def values(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float
 LOSSES = {"classes": classes, "binary": binary, "values": values}
 
 
-class LogitsGuide(Guide):
+class LogitsLoss(DistillationLoss):
     """(1 - share) · loss + share · soft loss (Hinton et al., 2015: Distilling the Knowledge in a Neural Network).
 
     Args:
-        teacher, student, example, answer: see `Guide`.
+        teacher, student, example, call: see `DistillationLoss`.
         share: of the soft loss, from 0 (labels alone) to 1 (teacher alone).
         temperature: above 0. The higher, the more the teacher tells about the classes it finds unlikely.
         outputs: what they are, and with it the soft loss: `classes` (logits of classes in the last dimension), `binary`
@@ -63,12 +63,12 @@ class LogitsGuide(Guide):
         student: nn.Module,
         example: Any,
         *,
-        answer: Answer = called,
+        call: ModelCall = call_model,
         share: float = 0.9,
         temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
-        super().__init__(teacher, student, example, answer=answer)
+        super().__init__(teacher, student, example, call=call)
         if not 0 <= share <= 1:
             raise RunnerError(f"distillation.share={share}: must be from 0 (labels alone) to 1 (teacher alone).")
         if temperature <= 0:
@@ -79,7 +79,7 @@ class LogitsGuide(Guide):
         self.share, self.temperature, self.outputs = share, temperature, outputs
 
     def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
-        """See `Guide.forward`; the teacher sees the same inputs, augmented or mixed as they are."""
+        """See `DistillationLoss.forward`; the teacher sees the same inputs, augmented or mixed as they are."""
         return self.mixed(self.ask(inputs, student_outputs), student_outputs, targets, loss)
 
     def mixed(self, teacher_outputs: Tensor, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from runner.compression.distillation.layers import check_names, refuse_captured, survey
-from runner.compression.network import Answer
+from runner.compression.network import ModelCall
 from runner.errors import RunnerError
 
 
@@ -26,7 +26,7 @@ def choose(
     student: nn.Module,
     teacher: nn.Module,
     example: Any,
-    answer: Answer,
+    call: ModelCall,
     layers: Mapping[str, str] | None,
     kind: str,
 ) -> list[Pair]:
@@ -43,7 +43,7 @@ def choose(
     """
     refuse_captured(student, "student", kind)
     refuse_captured(teacher, "teacher", kind)
-    ours, theirs = (survey(network, example, answer) for network in (student, teacher))
+    ours, theirs = (survey(network, example, call) for network in (student, teacher))
     if layers is None:
         pairs = matching(ours, theirs)
     else:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.compression.modules import matches, unknown
-from runner.compression.network import Answer, is_quantized
+from runner.compression.network import ModelCall, is_quantized
 from runner.errors import RunnerError, join_errors
 
 
@@ -39,7 +39,7 @@ class Factorized:
     Attributes:
         network: a changed copy.
         steps: how to make its shape again from the network that it came from: plain values for a checkpoint; see
-            `runner.compression.structure`.
+            `runner.compression.files.rebuild`.
         rows: one for each layer that the method looks at.
     """
 
@@ -120,11 +120,11 @@ def filled(new: nn.Sequential, halves: Sequence[Tensor], bias: Tensor | None) ->
     return new
 
 
-def check_answers(network: nn.Module, example: Any, answer: Answer, rows: Sequence[Row]) -> None:
+def check_answers(network: nn.Module, example: Any, call: ModelCall, rows: Sequence[Row]) -> None:
     """Raises RunnerError where the changed network cannot answer, because some module reads the weights of another."""
     try:
         with torch.no_grad():
-            answer(network, example)
+            call(network, example)
     except AttributeError as error:
         changed = ", ".join(row.layer for row in rows if not row.stays)
         raise RunnerError(

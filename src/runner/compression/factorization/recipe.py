@@ -19,7 +19,7 @@ from runner.compression.factorization.factorized import (
     size_of,
 )
 from runner.compression.modules import replaced
-from runner.compression.network import Answer, called
+from runner.compression.network import ModelCall, call_model
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class FactorizationRecipe(ABC):
         """Raises RunnerError for what `apply` would refuse whatever the weights are."""
         check(network, self.kinds, self.skip)
 
-    def apply(self, network: nn.Module, example: Any, answer: Answer = called) -> Factorized:
+    def apply(self, network: nn.Module, example: Any, call: ModelCall = call_model) -> Factorized:
         """The factorized copy of `network` (float), which stays as it was.
 
         Layers that would not get smaller stay, and their rows say so.
 
         Args:
             example: inputs (N, …) that the changed network is tried on.
-            answer: the outputs of a network for inputs, where there is more to it than calling the network.
+            call: the outputs of a network for inputs, where there is more to it than calling the network.
 
         Raises:
             RunnerError: nothing to factorize, a name in `skip` that matches nothing, or weights read from outside.
@@ -90,7 +90,7 @@ class FactorizationRecipe(ABC):
                 rows.append(Row(name, cut.rank, size_of(layer), size_after(layer, cut), cut.error))
         refuse_unchanged(rows, network, self.advice)
         changed = replaced(network, cuts, self.stand_in)
-        check_answers(changed, example, answer, rows)
+        check_answers(changed, example, call, rows)
         return Factorized(changed, [self.step([row for row in rows if not row.stays])], rows)
 
     def stand_in(self, layer: Any, cut: Cut) -> nn.Module:

@@ -19,7 +19,7 @@ from runner.compression.pruning.channels import OUT, cut, settings
 from runner.compression.pruning.groups import ChannelGroup, find_groups
 from runner.compression.pruning.importance import L1, OF_CHANNELS, channel_scores, check_importance
 from runner.compression.pruning.proof import prove
-from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
+from runner.compression.pruning.recipe import Pruned, PruningContext, PruningRecipe
 from runner.compression.pruning.schedules import check_share
 from runner.errors import RunnerError, join_errors
 
@@ -70,28 +70,28 @@ class ChannelPruning(PruningRecipe):
         """See PruningRecipe.target; a share of channels, or of multiply-accumulates."""
         return self.macs if self.macs is not None else self.ratio or 0.0
 
-    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+    def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:
         """See PruningRecipe.apply."""
-        grouping = prove(network, find_groups(network, basis.example), basis.example)
+        grouping = prove(network, find_groups(network, context.example), context.example)
         kept = kept_whole(network, grouping.groups, self.skip)
         groups = [group for group in grouping.groups if group.name not in kept]
-        scored = zip(groups, channel_scores(network, tuple(groups), self.importance, basis), strict=True)
+        scored = zip(groups, channel_scores(network, tuple(groups), self.importance, context), strict=True)
         ranked = [(group, scores) for group, scores in scored if scores is not None]
         if not ranked:
             raise RunnerError("pruning.skip leaves no channels that may go: skip fewer layers, or use pruning=none.")
         groups = [group for group, _ in ranked]
         blocks = order([scores for _, scores in ranked], self.scope, self.multiple_of)
-        removed = fewest(groups, blocks, self._share(network, groups, basis), amount, self.key)
+        removed = fewest(groups, blocks, self._share(network, groups, context), amount, self.key)
         narrow = cut(network, removed)
-        layers = settings(basis.dense, narrow)
+        layers = settings(context.dense, narrow)
         steps = ({"change": "channels", "layers": layers},) if layers else ()
         return Pruned(narrow, steps, remarks(network, grouping.whole))
 
-    def _share(self, network: nn.Module, groups: list[ChannelGroup], basis: Basis) -> Share:
+    def _share(self, network: nn.Module, groups: list[ChannelGroup], context: PruningContext) -> Share:
         if self.macs is not None:
-            return operation_share(network, basis.dense, basis.example)
+            return operation_share(network, context.dense, context.example)
         names = {group.name for group in groups}
-        dense = groups if network is basis.dense else find_groups(basis.dense, basis.example).groups
+        dense = groups if network is context.dense else find_groups(context.dense, context.example).groups
         return channel_share(groups, [group for group in dense if group.name in names])
 
 

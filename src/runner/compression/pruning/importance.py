@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from runner.compression.pruning.channels import IN, OUT, is_depthwise
 from runner.compression.pruning.groups import ChannelGroup, Member
-from runner.compression.pruning.recipe import Basis
+from runner.compression.pruning.recipe import PruningContext
 from runner.errors import RunnerError, did_you_mean
 
 L1, L2, TAYLOR, BN_SCALE = "l1", "l2", "taylor", "bn_scale"
@@ -29,7 +29,7 @@ def check_importance(name: str, known: tuple[str, ...]) -> None:
     raise RunnerError(f"pruning.importance={name}: must be one of {', '.join(known)}.{did_you_mean(name, known)}")
 
 
-def weight_scores(network: nn.Module, names: list[str], importance: str, basis: Basis) -> dict[str, Tensor]:
+def weight_scores(network: nn.Module, names: list[str], importance: str, context: PruningContext) -> dict[str, Tensor]:
     """The importance of every weight of the parameters `names`, each tensor of its parameter's shape.
 
     `l1` and `l2` order single weights alike: |w|. `taylor`: what the loss would change by without it, to first order,
@@ -44,7 +44,7 @@ def weight_scores(network: nn.Module, names: list[str], importance: str, basis: 
     if importance != TAYLOR:
         return {name: parameters[name].detach().abs() for name in names}
     scores = {name: torch.zeros_like(parameters[name]) for name in names}
-    for gradients in _gradients(network, basis):
+    for gradients in _gradients(network, context):
         for name in names:
             if name in gradients:
                 scores[name] += (parameters[name].detach() * gradients[name]) ** 2
@@ -52,7 +52,7 @@ def weight_scores(network: nn.Module, names: list[str], importance: str, basis: 
 
 
 def channel_scores(
-    network: nn.Module, groups: tuple[ChannelGroup, ...], importance: str, basis: Basis
+    network: nn.Module, groups: tuple[ChannelGroup, ...], importance: str, context: PruningContext
 ) -> list[Tensor | None]:
     """The importance of every unit of each group, (units,); None for a group that this importance cannot rank.
 
@@ -66,7 +66,7 @@ def channel_scores(
     """
     check_importance(importance, OF_CHANNELS)
     if importance == TAYLOR:
-        return list(_taylor(network, groups, basis))
+        return list(_taylor(network, groups, context))
     if importance == BN_SCALE:
         return _scales(network, groups)
     return [_by_unit(group, _norms(network, group, 1 if importance == L1 else 2)) for group in groups]
@@ -101,9 +101,9 @@ def _scales(network: nn.Module, groups: tuple[ChannelGroup, ...]) -> list[Tensor
     return found
 
 
-def _taylor(network: nn.Module, groups: tuple[ChannelGroup, ...], basis: Basis) -> Iterator[Tensor]:
+def _taylor(network: nn.Module, groups: tuple[ChannelGroup, ...], context: PruningContext) -> Iterator[Tensor]:
     sums = [torch.zeros(group.size) for group in groups]
-    for gradients in _gradients(network, basis):
+    for gradients in _gradients(network, context):
         for group, total in zip(groups, sums, strict=True):
             for member in group.members:
                 layer, gradient = network.get_submodule(member.layer), gradients.get(f"{member.layer}.weight")
@@ -114,17 +114,17 @@ def _taylor(network: nn.Module, groups: tuple[ChannelGroup, ...], basis: Basis) 
         yield _by_unit(group, total)
 
 
-def _gradients(network: nn.Module, basis: Basis) -> Iterator[dict[str, Tensor]]:
+def _gradients(network: nn.Module, context: PruningContext) -> Iterator[dict[str, Tensor]]:
     """The gradients of the loss by parameter, batch after batch, in evaluation mode."""
-    if basis.loss is None or not basis.batches:
+    if context.loss is None or not context.batches:
         raise RunnerError(
             "pruning.importance=taylor needs the gradients of a few training batches, and there are none: use l1 or l2."
         )
     copied = copy.deepcopy(network).eval().requires_grad_(True)
-    for batch in basis.batches:
+    for batch in context.batches:
         copied.zero_grad()
         with torch.enable_grad():
-            basis.loss(copied, batch).backward()
+            context.loss(copied, batch).backward()
         yield {name: each.grad for name, each in copied.named_parameters() if each.grad is not None}
 
 

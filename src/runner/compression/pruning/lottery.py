@@ -6,7 +6,7 @@ from torch import nn
 
 from runner.compression.pruning import zeros
 from runner.compression.pruning.magnitude import MagnitudePruning, collapsed
-from runner.compression.pruning.recipe import Basis, Pruned
+from runner.compression.pruning.recipe import Pruned, PruningContext
 from runner.compression.pruning.weights import with_zeros
 from runner.errors import RunnerError
 
@@ -31,16 +31,16 @@ class LotteryPruning(MagnitudePruning):
         if self.rewind_epoch < 0:
             raise RunnerError(f"pruning.rewind_epoch={self.rewind_epoch}: must be at least 0, the initialisation.")
 
-    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
-        """See PruningRecipe.apply; the network returned has the weights of `basis.early`, and must be trained."""
-        if basis.early is None:
+    def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:
+        """See PruningRecipe.apply; the network returned has the weights of `context.early`, and must be trained."""
+        if context.early is None:
             raise RunnerError(
                 f"pruning=lottery goes back to the weights after epoch {self.rewind_epoch} of training, and they were "
                 "not kept: train in the same run (put fit before prune), or use pruning=magnitude."
             )
-        masks = self.zeros(network, amount, basis)
-        return Pruned(with_zeros(basis.early, masks).train(network.training), (zeros.STEP,), collapsed(masks))
+        masks = self.zeros(network, amount, context)
+        return Pruned(with_zeros(context.early, masks).train(network.training), (zeros.STEP,), collapsed(masks))
 
-    def rehearse(self, basis: Basis) -> Pruned:
-        """See PruningRecipe.rehearse; there are no early weights yet."""
-        return super().rehearse(replace(basis, early=basis.dense))
+    def preflight(self, context: PruningContext) -> Pruned:
+        """See PruningRecipe.preflight; there are no early weights yet."""
+        return super().preflight(replace(context, early=context.dense))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from runner.compression.pruning import zeros
 from runner.compression.pruning.budget import GLOBAL, SCOPES
 from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
-from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
+from runner.compression.pruning.recipe import Pruned, PruningContext, PruningRecipe
 from runner.compression.pruning.schedules import check_share
 from runner.compression.pruning.weights import prunable, with_zeros
 from runner.errors import RunnerError
@@ -50,17 +50,17 @@ class MagnitudePruning(PruningRecipe):
         """See PruningRecipe.target; a share of the weights."""
         return self.ratio
 
-    def zeros(self, network: nn.Module, amount: float, basis: Basis) -> dict[str, Tensor]:
+    def zeros(self, network: nn.Module, amount: float, context: PruningContext) -> dict[str, Tensor]:
         """Where the weights shall be zero, by name (bool, as the parameter): those that are already, and more."""
         weights = prunable(network, self.skip)
-        scores = weight_scores(network, list(weights), self.importance, basis)
+        scores = weight_scores(network, list(weights), self.importance, context)
         for name, weight in weights.items():  # what is zero comes first, whatever else scores nothing
             scores[name] = scores[name].masked_fill(weight == 0, -1)
         return _lowest(scores, amount) if self.scope == GLOBAL else _lowest_of_each(scores, amount)
 
-    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+    def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:
         """See PruningRecipe.apply."""
-        masks = self.zeros(network, amount, basis)
+        masks = self.zeros(network, amount, context)
         return Pruned(with_zeros(network, masks), (zeros.STEP,), collapsed(masks))
 
 

@@ -11,7 +11,7 @@ Loss = Callable[[nn.Module, Any], Tensor]
 
 
 @dataclass(frozen=True)
-class Basis:
+class PruningContext:
     """What a round of pruning looks at beside the network it prunes.
 
     Attributes:
@@ -35,7 +35,7 @@ class Pruned:
 
     Attributes:
         network: the pruned network, in the mode of the one that was given.
-        steps: how `compression.structure` makes the dense network this shape; empty where shapes stayed.
+        steps: how `compression.files.rebuild` makes the dense network this shape; empty where shapes stayed.
         remarks: what the user should know, in sentences.
     """
 
@@ -55,12 +55,12 @@ class PruningRecipe(ABC):
         """What `apply` is given as the amount of the last round."""
 
     @abstractmethod
-    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+    def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:
         """A copy of `network`, dense or pruned in earlier rounds, of which `amount` is gone, counted from the dense.
 
         `network` stays as it was. RunnerError: the network or the amount do not suit.
         """
 
-    def rehearse(self, basis: Basis) -> Pruned:
+    def preflight(self, context: PruningContext) -> Pruned:
         """What the last round would make of the dense network; raises what it would refuse, before any training."""
-        return self.apply(basis.dense, self.target, basis)
+        return self.apply(context.dense, self.target, context)

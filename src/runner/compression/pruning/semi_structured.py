@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from runner.compression.pruning import zeros
 from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
-from runner.compression.pruning.recipe import Basis, Pruned, PruningRecipe
+from runner.compression.pruning.recipe import Pruned, PruningContext, PruningRecipe
 from runner.compression.pruning.weights import prunable, with_zeros
 from runner.errors import RunnerError
 
@@ -49,11 +49,11 @@ class SemiStructuredPruning(PruningRecipe):
         """See PruningRecipe.target; the share of each group that is zero."""
         return 1 - self.keep / self.group
 
-    def apply(self, network: nn.Module, amount: float, basis: Basis) -> Pruned:
+    def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:
         """See PruningRecipe.apply; earlier rounds prune as many whole weights of a group as `amount` allows."""
         keep = self.group - int(amount * self.group + 1e-9)
         weights = prunable(network, self.skip)
-        scores = weight_scores(network, list(weights), self.importance, basis)
+        scores = weight_scores(network, list(weights), self.importance, context)
         masks, filled = {}, []
         for name, weight in weights.items():
             layer = network.get_submodule(name.rpartition(".")[0])

@@ -64,7 +64,7 @@ class Recipe(ABC):
         refuse_recurrent(network)
         self.selection.resolve(network, self.kind)
 
-    def rehearse(self, network: nn.Module, example: Tensor) -> None:
+    def preflight(self, network: nn.Module, example: Tensor) -> None:
         """Raises what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
 
         `example` is one input batch (N, ...). Takes one capture, on a copy, and draws no random numbers.

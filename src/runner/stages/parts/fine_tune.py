@@ -12,7 +12,7 @@ from torch import nn
 
 from runner.job.assemble import build_task
 from runner.job.job import Job
-from runner.stages.parts.guide import guided
+from runner.stages.parts.distillation import guided
 from runner.tracking import checkpoints
 from runner.tracking.loggers import MetricsFile, TensorBoard, renaming
 

@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from runner.compression.pruning.importance import TAYLOR
-from runner.compression.pruning.recipe import Basis
+from runner.compression.pruning.recipe import PruningContext
 from runner.data.module import Batch
 from runner.job.job import Job
 from runner.stages.parts.early_weights import early_network
 
 
-def basis_of(job: Job) -> Basis:
-    """The basis for pruning the run's network, as it is now, from here on."""
+def pruning_context(job: Job) -> PruningContext:
+    """The context for pruning the run's network, as it is now, from here on."""
     batches = list(training_batches(job)) if job.config.pruning.importance == TAYLOR else []
-    return Basis(
+    return PruningContext(
         dense=copy.deepcopy(job.task.network).cpu().eval(),
         example=example(job),
         batches=batches,
-        loss=lambda network, batch: job.task.loss(job.task.answer(network, batch[0]), batch[1]),
+        loss=lambda network, batch: job.task.loss(job.task.call(network, batch[0]), batch[1]),
         early=early_network(job),
     )
 

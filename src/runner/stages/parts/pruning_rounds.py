@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from runner.compression.files.rebuild import Step, rebuild
-from runner.compression.pruning.recipe import Basis, PruningRecipe
+from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.job.assemble import load_trained
 from runner.job.job import Job
 from runner.measure.operations import multiply_accumulates
@@ -49,14 +49,21 @@ class Made:
     remarks: tuple[str, ...] = ()
 
 
-def dense(job: Job, basis: Basis) -> Made:
+def dense(job: Job, context: PruningContext) -> Made:
     """The network before the first round."""
-    metric = job.monitored(basis.dense)
-    return Made(basis.dense, list(job.task.structure), measure(job, basis.dense, 0, 0.0, metric, metric))
+    metric = job.monitored(context.dense)
+    return Made(context.dense, list(job.task.structure), measure(job, context.dense, 0, 0.0, metric, metric))
 
 
 def make(
-    job: Job, recipe: PruningRecipe, basis: Basis, before: Made, amount: float, structure: list[Step], *, last: bool
+    job: Job,
+    recipe: PruningRecipe,
+    context: PruningContext,
+    before: Made,
+    amount: float,
+    structure: list[Step],
+    *,
+    last: bool,
 ) -> Made:
     """One round: the network of the round before pruned to `amount`, fine-tuned, and kept.
 
@@ -65,7 +72,7 @@ def make(
         last: whether it is the last round, which may be tuned for longer.
     """
     number = before.measured.round + 1
-    pruned = recipe.apply(before.network, amount, basis)
+    pruned = recipe.apply(before.network, amount, context)
     for remark in pruned.remarks:
         if remark not in before.remarks:
             console.print(remark, soft_wrap=True)
@@ -115,14 +122,14 @@ def keep(job: Job, made: Made, **more: Any) -> None:
     checkpoints.keep(place(job, made.measured.round), content)
 
 
-def kept(job: Job, basis: Basis, number: int, structure: list[Step]) -> Made | None:
+def kept(job: Job, context: PruningContext, number: int, structure: list[Step]) -> Made | None:
     """A round that an interrupted run finished; None where it did not."""
     if not place(job, number).is_file():
         return None
     content = checkpoints.read(place(job, number))
     job.steps += content["steps_taken"]
     steps: list[Step] = content["structure"]
-    network = rebuild(basis.dense, steps[len(structure) :])
+    network = rebuild(context.dense, steps[len(structure) :])
     prefix = "network."
     network.load_state_dict({name.removeprefix(prefix): each for name, each in content["state_dict"].items()})
     return Made(network, steps, Measured(**content["measured"]))

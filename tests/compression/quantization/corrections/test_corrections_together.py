@@ -98,7 +98,7 @@ def test_corrections_that_mean_nothing_under_a_recipe_are_refused(
 def test_what_finds_nothing_to_do_is_refused_before_training() -> None:
     wanted = StaticRecipe(corrections=Corrections(equalize=True, smooth=0.5))
     with pytest.raises(RunnerError, match=r"(?s)no LayerNorm.*no pair of layers"):
-        wanted.rehearse(nn.Linear(4, 2), torch.zeros(2, 4))
+        wanted.preflight(nn.Linear(4, 2), torch.zeros(2, 4))
 
 
 def test_analysis_keeps_the_activations_of_one_layer(

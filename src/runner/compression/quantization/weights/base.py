@@ -22,7 +22,7 @@ class WeightRecipe(ABC):
         """Raises RunnerError for a network that is quantized already."""
         refuse_quantized(network)
 
-    def rehearse(self, network: nn.Module, example: Tensor) -> None:
+    def preflight(self, network: nn.Module, example: Tensor) -> None:
         """See `check`; there is no more to find out with an `example` (N, …)."""
         self.check(network)
 

@@ -1,4 +1,4 @@
-"""Guide: what a teacher has to say about a student's training step."""
+"""DistillationLoss: what a teacher has to say about a student's training step."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from runner.compression.distillation.layers import device_of, probe, run
-from runner.compression.network import Answer, called
+from runner.compression.network import ModelCall, call_model
 from runner.errors import RunnerError
 
 
-class Guide(nn.Module, ABC):
+class DistillationLoss(nn.Module, ABC):
     """Turns a task's own loss into the loss that a student with a teacher minimises.
 
     The teacher is a copy of the network given, in evaluation mode and without gradients. It is no submodule: neither
@@ -22,16 +22,16 @@ class Guide(nn.Module, ABC):
         teacher: answers the same inputs with as many outputs; it may be the student's own float network.
         student: the network in training. It may be a captured program unless its layers are looked at.
         example: inputs (N, …) as both take them; only shape and type matter.
-        answer: the outputs of a network for inputs, where there is more to it than calling the network.
+        call: the outputs of a network for inputs, where there is more to it than calling the network.
 
     Raises:
         RunnerError: the teacher does not take these inputs, or gives other outputs than the student.
     """
 
-    def __init__(self, teacher: nn.Module, student: nn.Module, example: Any, *, answer: Answer = called) -> None:
+    def __init__(self, teacher: nn.Module, student: nn.Module, example: Any, *, call: ModelCall = call_model) -> None:
         super().__init__()
-        self._teacher, self._answer = (probe(teacher).requires_grad_(False),), answer
-        refuse_strangers(self.teacher, student, example, answer)
+        self._teacher, self._call = (probe(teacher).requires_grad_(False),), call
+        refuse_strangers(self.teacher, student, example, call)
 
     @property
     def teacher(self) -> nn.Module:
@@ -46,7 +46,7 @@ class Guide(nn.Module, ABC):
     def ask(self, inputs: Any, student_outputs: Tensor) -> Tensor:
         """The teacher's outputs, on the device of the student's."""
         follow(self.teacher, student_outputs.device)
-        return self._answer(self.teacher, inputs)
+        return self._call(self.teacher, inputs)
 
     def close(self) -> None:
         """Leaves the student as it was found; there is nothing to undo unless a guide looks into its layers."""
@@ -58,11 +58,11 @@ def follow(network: nn.Module, device: torch.device) -> None:
         network.to(device)
 
 
-def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, answer: Answer) -> None:
+def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, call: ModelCall) -> None:
     """Raises RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
-    wanted, _ = run(student, example, answer)
+    wanted, _ = run(student, example, call)
     try:
-        given, _ = run(teacher, example, answer)
+        given, _ = run(teacher, example, call)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         shape = f" {tuple(example.shape)}" if isinstance(example, Tensor) else ""
         raise RunnerError(

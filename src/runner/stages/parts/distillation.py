@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
-from runner.compression.distillation.guide import Guide
+from runner.compression.distillation.loss import DistillationLoss
 from runner.config.small_models import SELF
 from runner.job.build import build
 from runner.job.job import Job
@@ -22,25 +22,27 @@ def guided(job: Job, task: Task) -> Iterator[None]:
         RunnerError: the teacher cannot be opened, or does not answer as the student does.
     """
     with isolate_rng():  # the run goes on with the numbers that it would draw without a teacher
-        guide = guide_of(job, task)
+        guide = loss_of(job, task)
     if guide is None:
         yield
         return
-    task.guide = guide
+    task.distillation_loss = guide
     try:
         yield
     finally:
         guide.close()
-        task.guide = None
+        task.distillation_loss = None
 
 
-def guide_of(job: Job, task: Task) -> Guide | None:
+def loss_of(job: Job, task: Task) -> DistillationLoss | None:
     """Teacher and task's network, ready for a training; None where no teacher takes part."""
     teacher = teacher_of(job)
     if teacher is None:
         return None
     recipe = build(job.config.distillation, "recipe")
-    guide: Guide = recipe(teacher=teacher, student=task.network, example=job.datamodule.example(2), answer=task.answer)
+    guide: DistillationLoss = recipe(
+        teacher=teacher, student=task.network, example=job.datamodule.example(2), call=task.call
+    )
     return guide
 
 

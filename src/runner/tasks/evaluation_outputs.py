@@ -1,4 +1,4 @@
-"""Evidence: what an evaluation leaves behind for its pictures."""
+"""EvaluationOutputs: what an evaluation leaves behind for its pictures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvaluationOutputs:
     """An evaluated split, on the CPU.
 
     Attributes:
