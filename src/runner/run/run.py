@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from runner.config import resolvers
 from runner.data.fingerprint import fingerprint
+from runner.errors import RunnerError
 from runner.job.build import plugins
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
@@ -96,10 +98,13 @@ def preflight(context: Context, networks: Networks, stages: list[str]) -> None:
     Raises:
         RunnerError: the first refusal.
     """
-    for stage in stages:
-        check = getattr(import_module(f"runner.stages.{stage}"), "preflight", None)
-        if check is not None:
-            check(context, networks)
+    if repeated := [stage for stage in CHANGING if stages.count(stage) > 1]:
+        raise RunnerError(f"stages: {', '.join(repeated)} can change the network once; name it once.")
+    with isolate_rng():  # the run goes on with the numbers that it would draw without this
+        for stage in stages:
+            check = getattr(import_module(f"runner.stages.{stage}"), "preflight", None)
+            if check is not None:
+                check(context, networks)
 
 
 def resumed(context: Context, networks: Networks, stage: str) -> StageResult | None:

@@ -52,7 +52,9 @@ def preflight(context: Context, networks: Networks) -> None:
         RunnerError: a layer to skip that the network does not have, no layer of the kind that is factorized, or a
             teacher that cannot teach.
     """
-    build(context.config.factorization, "recipe").check(networks.task.network)
+    recipe = build(context.config.factorization, "recipe")
+    network = copy.deepcopy(networks.task.network).cpu().eval()
+    recipe.preflight(network, context.datamodule.example(2).to("cpu"), call=networks.task.call)
     check_teacher(context, networks)
 
 

@@ -68,7 +68,6 @@ def check_teacher(context: Context, networks: Networks) -> None:
     """
     if context.config.distillation.kind == "none":
         return
-    with isolate_rng():
-        teacher = teacher_of(context, networks)
-        # The network teaches itself once it is trained; its layers are known by now.
-        loss_of(context, networks.baseline if teacher is None else teacher, networks.task).close()
+    teacher = teacher_of(context, networks)
+    # The network teaches itself once it is trained; its layers are known by now.
+    loss_of(context, networks.baseline if teacher is None else teacher, networks.task).close()
