@@ -11,12 +11,7 @@ from runner.job.networks import Networks, StageResult
 
 
 def predict(context: Context, networks: Networks) -> StageResult:
-    """Write `artifacts/predictions.csv`: index, target and prediction of every test sample.
-
-    Raises:
-        RunnerError: the data keeps no samples for testing.
-    """
-    preflight(context, networks)
+    """Write `artifacts/predictions.csv`: index, target and prediction of every test sample."""
     task, datamodule = networks.task.eval(), context.datamodule
     samples = datamodule.splits["test"]
     rows: list[dict[str, Any]] = []

@@ -7,12 +7,7 @@ from runner.job.trainer import make_trainer
 
 
 def test(context: Context, networks: Networks) -> StageResult:
-    """Return `test/*` of the best weights; `pruned/*`, `factorized/*`, `compressed/*` after those stages.
-
-    Raises:
-        RunnerError: the data keeps no samples for testing.
-    """
-    preflight(context, networks)
+    """Return `test/*` of the best weights; `pruned/*`, `factorized/*`, `compressed/*` after those stages."""
     first = networks.phase == "test"
     trainer = make_trainer(context, networks.task, recording=first)
     trainer.test(networks.task, datamodule=context.datamodule, verbose=False, weights_only=True)
@@ -26,7 +21,14 @@ def test(context: Context, networks: Networks) -> StageResult:
 
 
 def preflight(context: Context, networks: Networks) -> None:
-    """Raise RunnerError where the data keeps no samples for testing."""
+    """Raise RunnerError where the data keeps no samples for testing, or a promised metric is never measured."""
+    promised, names = context.config.expected.metric, ("loss", *networks.task.testing.names)
+    if (
+        promised is not None
+        and promised.startswith("test/")
+        and promised not in (known := [f"test/{n}" for n in names])
+    ):
+        raise RunnerError(f"expected.metric={promised}: this task does not measure that. It has {', '.join(known)}.")
     if not len(context.datamodule.splits["test"]):
         raise RunnerError("The stage test needs test data, and data.test_fraction leaves none.")
 
