@@ -11,6 +11,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
+pytest_plugins = ["tests.support.runs", "tests.support.coded_network"]
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

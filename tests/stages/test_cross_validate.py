@@ -5,11 +5,11 @@ import signal
 import statistics
 
 import pytest
-from conftest import Run, assert_same_run
 
 from runner.cli.main import main
 from runner.data.module import DataModule
 from runner.tasks.base import Task
+from tests.support.runs import Run, assert_same_run
 
 # All that is in a fold matters here: no limits on batches. Standardized by what it trains on.
 THREE_FOLDS = (

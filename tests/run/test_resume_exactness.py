@@ -4,10 +4,10 @@ import os
 import signal
 
 import pytest
-from conftest import Run, assert_same_run
 
 from runner.cli.main import main
 from runner.tasks.base import Task
+from tests.support.runs import Run, assert_same_run
 
 # Six steps in each of three epochs; the early one stops after the second.
 RECIPES = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Run, assert_same_run, differences
 
 from runner.cli.main import main
+from tests.support.runs import Run, assert_same_run, differences
 
 STUDENT = ("model=cnn", "model.channels=[2,4]")
 FACTORIZED = ("model=cnn", "trainer.max_epochs=1", "stages=[fit,test,factorize,test]")

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import SMALL, Run, assert_same_run, differences
 
 from runner.cli.main import main
 from runner.config.compose import compose
-from runner.run.run import launch
+from runner.run import launch
 from runner.tasks.base import Task
+from tests.support.runs import SMALL, Run, assert_same_run, differences
 
 FULL_TEST = "trainer.limit_test_batches=1.0"
 PLAIN = (int, float, str, bool, type(None), torch.Tensor)

@@ -163,3 +163,17 @@ def curves() -> Callable[[Run], dict[str, list[tuple[int, float]]]]:
         return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
     return read
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """`run("model=mlp")` is `python -m runner model=mlp` on the CPU; returns the run directory."""
+    monkeypatch.chdir(tmp_path)
+    numbers = itertools.count(1)
+
+    def call(*overrides: str) -> Path:
+        name = f"run{next(numbers)}"
+        assert main([*overrides, "trainer=cpu", f"hydra.run.dir={name}"]) == 0
+        return tmp_path / name
+
+    return call

@@ -3,11 +3,11 @@
 import csv
 
 import pytest
-from conftest import Run, assert_same_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from runner.cli.main import main
 from runner.compression.quantization.program.network import QuantizedNetwork
+from tests.support.runs import Run, assert_same_run
 
 NAMES = ("data=fake_names", "data.most=40", "model=gru", "model.hidden=16", "model.embedding=12", "model.dropout=0.1")
 NARROW = ("data=fake_names", "data.most=40", "data.max_length=12", "model=transformer", "model.width=32")

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import torch
-from conftest import SMALL, Run, assert_same_run
 
 from runner.cli.main import main
+from tests.support.runs import SMALL, Run, assert_same_run
 
 ENDLESS = (*SMALL, "model=mlp", "logger=both", "scheduler=none", "trainer.max_epochs=100000")
 

@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 import torch
-from conftest import SMALL, Run
 
 from runner.cli.main import main
 from runner.data.images.digits import Digits
+from tests.support.runs import SMALL, Run
 
 DIVERGING = ("model=mlp", "optimizer=sgd", "optimizer.lr=1e30", "scheduler=none")
 

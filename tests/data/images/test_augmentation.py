@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from runner.data.images.augmentation import Augmentation
 from runner.errors import RunnerError
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf" / "augmentation"
+FOLDER = Path(__file__).resolve().parents[3] / "conf" / "augmentation"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Run, differences
 
 from runner.cli.main import main
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork
 from runner.tasks.base import Task
+from tests.support.runs import Run, differences
 
 FIT_STEPS, EPOCH = 6, 6
 QAT = (

@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 import torch
-from conftest import Run, differences
 
 from runner.cli.main import main
 from runner.compression.files.sparse import load_sparse
+from tests.support.runs import Run, differences
 
 # Two rounds; six training steps, then six in each round.
 PRUNING = ("model=cnn", "trainer.max_epochs=1", "stages=[fit,test,prune,test]", "pruning.rounds=2", "benchmark.runs=2")
