@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.report.thinning import thin
+from runner.report.page_curves import thin
 
 VALUES = st.lists(st.floats(-1e6, 1e6), max_size=300)
 
