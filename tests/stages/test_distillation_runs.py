@@ -54,7 +54,7 @@ def resumed() -> Callable[[Run], Run]:
 
 def test_a_student_killed_in_training_goes_on_with_its_projections_exactly(train, train_until_death, resumed, teacher):
     whole = train(*STUDENT, *taught("features", teacher))
-    assert any(name.startswith("guide.projections") for name in whole.checkpoint("best")["state_dict"])
+    assert any(name.startswith("distillation_loss.projections") for name in whole.checkpoint("best")["state_dict"])
     assert_same_run(resumed(train_until_death(9, *STUDENT, *taught("features", teacher))), whole)
 
 
@@ -71,7 +71,7 @@ def test_a_teacher_changes_the_training_and_a_share_of_zero_does_not(train, teac
     alone = train(*STUDENT)
     assert train(*STUDENT, *taught("logits", teacher)).metrics["test/loss"] != alone.metrics["test/loss"]
     same = train(*STUDENT, *taught("features", teacher), "distillation.weight=0").checkpoint("best")["state_dict"]
-    network = {name: value for name, value in same.items() if not name.startswith("guide.")}
+    network = {name: value for name, value in same.items() if not name.startswith("distillation_loss.")}
     assert differences(network, alone.checkpoint("best")["state_dict"]) == []
 
 
