@@ -8,6 +8,8 @@ import pytest
 from runner.cli.main import main
 from runner.tracking.signals import Interrupted
 
+TESTED = 30  # members of the club whose side no training sees
+
 
 def result(path):
     return json.loads((path / "result.json").read_text())
@@ -116,6 +118,11 @@ def test_every_strategy_trains_and_tells_what_an_epoch_costs(strategy, tmp_path)
     small += ["data.batch_size=8"] if strategy.startswith("saint") else []
     costs = ["callbacks=[checkpoint,epoch_cost]", "logger=csv", "trainer.max_epochs=2", f"hydra.run.dir={tmp_path}/run"]
     assert main(["data=karate", f"data/sampling={strategy}", *small, *costs]) == 0
-    metrics = result(tmp_path / "run")["metrics"]
-    assert metrics["train/epoch_seconds"] > 0 and metrics["train/epoch_memory_bytes"] >= 0
-    assert 0 <= metrics["test/accuracy"] <= 1
+    found = result(tmp_path / "run")
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    seconds = [float(row["value"]) for row in rows if row["metric"] == "train/epoch_seconds"]
+    assert len(seconds) == len([row for row in rows if row["metric"] == "train/epoch_memory_bytes"]) == 2
+    assert 0 < sum(seconds) < found["seconds"]["fit"]
+    right = found["metrics"]["test/accuracy"] * TESTED
+    assert right == pytest.approx(round(right), abs=1e-4)

@@ -96,7 +96,7 @@ def test_what_failed_is_left_alone_until_it_is_to_be_retried(sweep, jobs, tmp_pa
 def test_a_failed_job_that_is_mended_is_done_at_the_next_try(sweep, jobs, tmp_path, monkeypatch):
     from runner.stages import test
 
-    def broken(job):
+    def broken(*_):
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:

@@ -51,7 +51,7 @@ def test_a_config_directory_of_ones_own_is_tried_as_well(tmp_path, monkeypatch, 
 def test_a_run_that_breaks_is_a_failure(tmp_path, monkeypatch, capsys):
     from runner.stages import test
 
-    def broken(job):
+    def broken(*_):
         raise ZeroDivisionError("mine")
 
     monkeypatch.chdir(tmp_path)
