@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.runs", "tests.support.coded_network", "tests.support.mnist"]
+pytest_plugins = ["tests.support.runs", "tests.support.coded_network", "tests.support.mnist", "tests.support.programs"]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -1,0 +1,18 @@
+"""Programs that run as they are where they would be compiled: for tests of what surrounds them."""
+
+from collections import Counter
+
+import pytest
+
+from runner.compression.quantization.program.lower import CompiledProgram
+
+
+@pytest.fixture
+def uncompiled(monkeypatch) -> None:
+    """Nothing is compiled: a program answers as it was captured, and has none of Inductor's kernels."""
+
+    def as_it_is(program, inputs, size):
+        program._compiled[size], program.kernels[size] = program.network, Counter()
+        return program.network(inputs)
+
+    monkeypatch.setattr(CompiledProgram, "_compile", as_it_is)
