@@ -36,6 +36,8 @@ RUN_FILES = [
     *("checkpoints", "artifacts", "tensorboard", "result.json", "status.json", "environment.json"),
     *("config.yaml", "overrides.yaml", "metrics.csv", "run.log", "report.md"),
 ]
+# Files of the same name that lie elsewhere.
+OTHER_FILES = {"config.catalog": "Hydra's primary configuration, conf/config.yaml"}
 
 
 def test_imports_point_down():
@@ -89,6 +91,11 @@ def test_names_say_something_and_are_unique():
     assert structure.empty_words(SOURCE) == []
     repeated = structure.repeated_classes(SOURCE)
     assert [each for each in repeated if each.partition(":")[0] not in STILL_REPEATED] == []
+
+
+def test_the_layout_of_a_run_directory_is_spelled_in_one_place():
+    found = structure.spelled_literals(SOURCE, RUN_FILES, "tracking.layout")
+    assert [each for each in found if each.split(":")[0] not in OTHER_FILES] == []
 
 
 def test_every_module_and_package_says_what_it_is():
@@ -220,6 +227,7 @@ def test_a_file_of_the_run_directory_that_is_spelled_elsewhere_is_found(planted)
         "a.py": '"""result.json"""\nfrom runner.layout import RESULT\ntext = f"{RESULT} or other"',
         "b.py": 'path = root / "result.json"',
         "c.py": 'path = f"{root}/artifacts/{name}"',
+        "d.py": 'files = result.get("artifacts", {})',
     }
     found = structure.spelled_literals(planted(files), RUN_FILES, "layout")
     assert found == ["b:2: result.json", "c:2: artifacts"]

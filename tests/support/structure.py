@@ -252,7 +252,7 @@ def spelled_literals(source: Path, names: Iterable[str], home: str) -> list[str]
     for module in modules(source).values():
         if module.name == home:
             continue
-        words = {id(node) for node in documentation(module.tree)}
+        words = {id(node) for node in (*documentation(module.tree), *asked_keys(module.tree))}
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in words:
                 found += [f"{module.name}:{node.lineno}: {each}" for each in wanted & set(node.value.split("/"))]
@@ -264,3 +264,10 @@ def documentation(tree: ast.AST) -> Iterator[ast.Constant]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
+
+
+def asked_keys(tree: ast.AST) -> Iterator[ast.expr]:
+    """The first arguments of `.get(…)` and `.pop(…)`: keys of a mapping, no names of files."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop"):
+            yield from node.args[:1]

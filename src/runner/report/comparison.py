@@ -7,9 +7,10 @@ from typing import Any
 from runner.report.contents import read_json
 from runner.report.quantities import number, places, quantities, show
 from runner.report.runs import Run
+from runner.tracking import layout
 from runner.tracking.identity import AROUND_RUNS, flatten
 
-ENVIRONMENT = "environment.json"
+ENVIRONMENT = layout.ENVIRONMENT
 
 
 @dataclass(frozen=True)
