@@ -56,17 +56,17 @@ def shorten(run: Run, epochs: int) -> None:
     path.write_text(path.read_text().replace("max_epochs: 100000", f"max_epochs: {epochs}"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_in_good_order(number, start, tmp_path):
+def test_a_signal_ends_the_run_in_good_order(start, tmp_path):
+    """SIGINT; SIGTERM ends the run of two processes below, and one of this process in test_resume_exactness."""
     process = start(*ENDLESS, "hydra.run.dir=my run")
     wait_for(process, "epoch 2/")
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
-    assert process.returncode == 128 + number
-    assert errors == f"stopped by {number.name}; continue with: python -m runner resume '{tmp_path / 'my run'}'\n"
+    assert process.returncode == 130
+    assert errors == f"stopped by SIGINT; continue with: python -m runner resume '{tmp_path / 'my run'}'\n"
     run = Run(tmp_path / "my run")
     status = run.json("status")
-    assert (status["state"], status["error"]) == ("interrupted", f"stopped by {number.name}")
+    assert (status["state"], status["error"]) == ("interrupted", "stopped by SIGINT")
     assert status["seconds"]["fit"] > 0
     assert run.checkpoint()["global_step"] >= 12
     shorten(run, run.checkpoint()["epoch"] + 2)

@@ -99,9 +99,11 @@ def test_killed_and_resumed(recipe, step, whole, train_until_death):
     assert_same_run(whole(recipe), run)
 
 
-def test_stopped_twice(whole, train, at_step):
+def test_stopped_twice(whole, train, at_step, capsys):
     at_step(8, lambda: os.kill(os.getpid(), signal.SIGTERM))
     run = train(*RECIPES["resnet"], status=143)
+    assert capsys.readouterr().err == f"stopped by SIGTERM; continue with: python -m runner resume {run.path}\n"
+    assert (run.json("status")["state"], run.json("status")["error"]) == ("interrupted", "stopped by SIGTERM")
     at_step(2, lambda: os.kill(os.getpid(), signal.SIGINT))
     assert main(["resume", str(run.path)]) == 130
     assert run.checkpoint()["global_step"] == 10
