@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.runs", "tests.support.coded_network", "tests.support.mnist", "tests.support.programs"]
+pytest_plugins = [
+    "tests.support.coded_network",
+    "tests.support.mnist",
+    "tests.support.programs",
+    "tests.support.runs",
+    "tests.support.training",
+]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -129,7 +129,7 @@ def apply(recipe: str, network: nn.Module, inputs: Tensor) -> QuantizedNetwork:
 
 def test_every_choice_is_in_the_table():
     choices = catalog.choices([catalog.own_config_directory()])["model"]
-    # Networks over nodes are in tests/compression/test_pt2e_graphs.py; those over whole graphs are refused.
+    # Networks over nodes are in test_graph_networks.py of quantization/graph; those over whole graphs are refused.
     others = {name for name, each in choices.items() if not {"graph", "graphs"} & set(catalog.kinds(each.path))}
     assert set(NETWORKS) == others
 
