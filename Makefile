@@ -15,9 +15,10 @@ help:
 run: $(VENV)/installed
 	$(BIN)/python -m runner $(ARGUMENTS)
 
-# Two workers with one thread each: threads of several torch processes would fight over the cores.
+# Two workers with one thread each: threads of several torch processes would fight over the cores. A file of tests stays
+# with one worker, so that the runs that its tests share are trained once.
 test: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 smoke: $(VENV)/installed
 	$(BIN)/python -m runner smoke $(ARGUMENTS)

@@ -1,4 +1,4 @@
-"""What many tests share: the real command in a process of its own, and the data that only developers have."""
+"""What many tests share: the real command in a process of its own, and runs that several folders look at."""
 
 import os
 import subprocess
@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+pytest_plugins = [
+    "tests.support.coded_network",
+    "tests.support.mnist",
+    "tests.support.programs",
+    "tests.support.runs",
+    "tests.support.training",
+]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -18,6 +23,12 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def no_run_directory_of_another_test(monkeypatch):
     """A process that ran one run in a test must not hand its directory to the next."""
     monkeypatch.delenv("RUNNER_RUN_DIRECTORY", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_data_of_the_developers(monkeypatch):
+    """The same tests run everywhere: what lies on this machine beside the repository is not for them."""
+    monkeypatch.delenv("RUNNER_DATA", raising=False)
 
 
 @pytest.fixture
@@ -49,11 +60,3 @@ def digits_run(tmp_path_factory) -> Path:
     overrides = ["model=cnn", "data=digits", "augmentation=none", "optimizer.lr=0.01", "trainer.max_epochs=6"]
     assert main([*overrides, "trainer=cpu", "trainer.log_every_n_steps=5", f"hydra.run.dir={path}"]) == 0
     return path
-
-
-@pytest.fixture
-def shared_mnist() -> Path:
-    """The directory below which MNIST/raw lies."""
-    if not (SHARED_DATA / "MNIST" / "raw").is_dir():
-        pytest.skip("the real MNIST files are only on development machines")
-    return SHARED_DATA

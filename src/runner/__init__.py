@@ -1,0 +1,1 @@
+"""Compose a configuration, train, test and compress what it names, and record what came of it."""

@@ -28,4 +28,8 @@ def training_images() -> tuple[Tensor, Tensor]:
         labels = read_idx(raw / "train-labels-idx1-ubyte", dimensions=1)
     except RunnerError as error:
         raise SystemExit(str(error)) from None
+    pixels = images.float() / 255
+    # What conf/data/mnist.yaml scales by; only the real images can say whether it is right.
+    if abs(pixels.mean() - 0.1307) > 5e-4 or abs(pixels.std() - 0.3081) > 5e-4:
+        raise SystemExit(f"{raw}: not MNIST: mean {pixels.mean():.4f}, deviation {pixels.std():.4f}")
     return images.unsqueeze(1), labels.long()

@@ -13,7 +13,7 @@ from runner.run.prepare import prepare
 from runner.run.run import surroundings
 from runner.tracking import run_directory
 
-PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))
+PLACES = (os.environ.get("RUNNER_DATA", "data"),)
 
 
 class Times(Callback):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from written_runs import Write, writer
 
 from runner.config.compose import compose
 from runner.report.differences import MISSING, differing_columns, label, value_of
 from runner.report.runs import Run, find_runs
 from runner.tracking.identity import flatten
+from tests.support.written_runs import Write, writer
 
 
 @pytest.fixture

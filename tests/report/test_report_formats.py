@@ -6,14 +6,14 @@ import json
 
 import pytest
 from rich.console import Console
-from written_runs import Write, status_writer, writer
 
 from runner.report.formats import as_csv, as_json, as_markdown
+from runner.report.quantities import decimals, number
+from runner.report.quantities import show as written
 from runner.report.report import build_report
 from runner.report.runs import find_runs
 from runner.report.terminal import show
-from runner.report.writing import decimals, number
-from runner.report.writing import show as written
+from tests.support.written_runs import Write, status_writer, writer
 
 
 @pytest.fixture

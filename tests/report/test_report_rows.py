@@ -4,12 +4,12 @@ from math import sqrt
 from pathlib import Path
 
 import pytest
-from written_runs import Write, status_writer, writer
 
 from runner.errors import RunnerError
 from runner.report.quantities import heading, is_cost
 from runner.report.report import build_report
 from runner.report.runs import find_runs
+from tests.support.written_runs import Write, status_writer, writer
 
 
 @pytest.fixture

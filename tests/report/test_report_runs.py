@@ -4,10 +4,10 @@ import json
 import socket
 
 import pytest
-from written_runs import Write, status_writer, writer
 
 from runner.errors import RunnerError
 from runner.report.runs import curves, find_runs
+from tests.support.written_runs import Write, status_writer, writer
 
 # A process that is always there; every worker of the test suite must collect the same names.
 INIT = 1

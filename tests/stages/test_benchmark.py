@@ -63,12 +63,12 @@ def test_int8_that_runs_in_another_runtime_only_is_named_with_it():
 
 
 def test_a_runtime_that_rounds_in_other_places_is_judged_by_the_float_network():
-    job = SimpleNamespace(float_network=lambda inputs: inputs)
+    job = SimpleNamespace(floating=lambda inputs: inputs)
     program = INPUTS + 0.05 * torch.linspace(-1, 1, INPUTS.numel()).reshape(INPUTS.shape).sign()
     elsewhere = INPUTS - (program - INPUTS)
     assert as_close_to_float(job, INPUTS, program, elsewhere)
     assert not as_close_to_float(job, INPUTS, program, INPUTS + 2 * (program - INPUTS))
-    assert not as_close_to_float(SimpleNamespace(float_network=None), INPUTS, program, elsewhere)
+    assert not as_close_to_float(SimpleNamespace(floating=None), INPUTS, program, elsewhere)
 
 
 def test_the_gains_are_those_of_what_the_network_is_called_in_the_end():

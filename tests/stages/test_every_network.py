@@ -11,6 +11,7 @@ import pytest
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
+from torchvision.models.mobilenetv2 import InvertedResidual, MobileNetV2
 
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
@@ -52,8 +53,8 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     ],
 }
 RECIPES: dict[str, Recipe] = {"static": StaticRecipe(), "dynamic": DynamicRecipe(), "qat": QATRecipe()}
-# Networks of the same parts as another one, of which one recipe is enough: gru and mamba go through all.
-FEWER = {"embedding_rnn": ("dynamic",), "lstm": ("dynamic",), "mamba2": ("dynamic",)}
+# Networks of the same parts as another one, of which one recipe is enough: gru, mamba and mobilenet_v2 go through all.
+FEWER = {"embedding_rnn": ("dynamic",), "lstm": ("dynamic",), "mamba2": ("dynamic",), "efficientnet_lite0": ("qat",)}
 CASES = [
     (choice, index, recipe)
     for choice, networks in NETWORKS.items()
@@ -86,7 +87,7 @@ def built() -> Callable[[str, int], tuple[nn.Module, Tensor]]:
             config = compose([*overrides, f"model={choice}", *sizes]).config
             torch.manual_seed(0)
             network, inputs = build(config, "model"), some_inputs(config, size)
-            made[choice, index] = kept_in_size(network), inputs
+            made[choice, index] = kept_in_size(shortened(network)), inputs
         return made[choice, index]
 
     return get
@@ -99,6 +100,19 @@ def some_inputs(config: DictConfig, size: int | None) -> Tensor:
         tokens[:2, 1:] = 0
         return tokens
     return torch.randn(8, *((config.data.num_features,) if size is None else (config.data.channels, size, size)))
+
+
+def shortened(network: nn.Module) -> nn.Module:
+    """The network with at most two blocks a stage where it repeats them: every part, fewer of the same."""
+    for stage in getattr(network, "blocks", ()):
+        if isinstance(stage, nn.Sequential):
+            del stage[2:]
+    if isinstance(network, MobileNetV2):
+        parts = list(network.features)
+        repeated = [isinstance(each, InvertedResidual) and each.use_res_connect for each in parts]
+        kept = [each for i, each in enumerate(parts) if not (repeated[i] and repeated[i - 1])]
+        network.features = nn.Sequential(*kept)
+    return network
 
 
 def kept_in_size(network: nn.Module) -> nn.Module:
@@ -115,7 +129,7 @@ def apply(recipe: str, network: nn.Module, inputs: Tensor) -> QuantizedNetwork:
 
 def test_every_choice_is_in_the_table():
     choices = catalog.choices([catalog.own_config_directory()])["model"]
-    # Networks over nodes are in tests/compression/test_pt2e_graphs.py; those over whole graphs are refused.
+    # Networks over nodes are in test_graph_networks.py of quantization/graph; those over whole graphs are refused.
     others = {name for name, each in choices.items() if not {"graph", "graphs"} & set(catalog.kinds(each.path))}
     assert set(NETWORKS) == others
 

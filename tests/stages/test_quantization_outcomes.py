@@ -16,7 +16,7 @@ from runner.compression.files.formats import chosen, kind_of
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
-from runner.job.job import Job
+from runner.job.context import Context
 from runner.stages.compress import trains_first
 from runner.tracking.result import RunResult
 
@@ -71,13 +71,13 @@ def test_mixed_precision_measures_the_program_itself_and_records_what_it_found(m
 
 def worse_programs(patch: pytest.MonkeyPatch, enough_in_float: int) -> None:
     """Programs lose 0.2 of the metric until so many layers stay in float; simulations don't show it."""
-    honest = Job.monitored
+    honest = Context.monitored
 
-    def monitored(job, network):
+    def monitored(context, task, network):
         lost = isinstance(network, QuantizedNetwork) and network.reach.reached > 3 - enough_in_float
-        return honest(job, network) - (0.2 if lost else 0.0)
+        return honest(context, task, network) - (0.2 if lost else 0.0)
 
-    patch.setattr(Job, "monitored", monitored)
+    patch.setattr(Context, "monitored", monitored)
 
 
 def test_a_program_that_drops_more_than_simulated_leaves_more_layers_in_float(mixed, tmp_path, monkeypatch, capsys):
@@ -120,10 +120,10 @@ def test_a_drop_that_no_selection_reaches_loses_nothing(tmp_path, monkeypatch, c
     status = json.loads((run / "status.json").read_text())
     assert (status["state"], status["done"]) == ("failed", ["fit", "test"])
     assert status["metrics"]["test/accuracy"] > 0.5
-    assert status["metrics"]["compressed/mixed/float_layers"] >= 0
     best = json.loads((run / "artifacts" / "mixed_precision.json").read_text())
     assert best["drop"] is None
     assert best["simulated_drop"] > 0.001
+    assert status["metrics"]["compressed/mixed/float_layers"] == len(best["float_layers"]) < len(best["layers"])
     monkeypatch.undo()
     monkeypatch.setattr(QuantizedNetwork, "can_lower", False)
     overrides = [f"checkpoint={run}", "stages=[compress,test]", "quantization=ptq_mixed", "quantization.max_drop=0.5"]
@@ -179,8 +179,8 @@ def test_without_training_compress_itself_tells_the_line(branching, tmp_path, ca
     ],
 )
 def test_the_network_is_tried_only_where_training_is_to_come(stages, resumed, checkpoint, expected):
-    job = SimpleNamespace(config=SimpleNamespace(stages=stages), resumed=resumed, checkpoint=checkpoint)
-    assert trains_first(job) is expected
+    context = SimpleNamespace(config=SimpleNamespace(stages=stages), resumed=resumed)
+    assert trains_first(context, SimpleNamespace(checkpoint=checkpoint)) is expected
 
 
 def test_looking_ahead_changes_nothing_about_the_training(mixed, tmp_path):

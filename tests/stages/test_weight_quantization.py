@@ -1,6 +1,5 @@
 """Weight-only recipes on the same path as training: tested, exported, measured, and packed files that predict."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch import nn
 
 from runner.cli.main import main
 from runner.compression.files.packed import inspect_packed
-from runner.compression.quantization.program.lower import CompiledProgram
 from runner.compression.quantization.weights.number_formats import FormatRecipe
 from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.config.compose import compose
@@ -34,7 +32,13 @@ def run(directory: Path, *overrides: str) -> RunResult:
 def int4(tmp_path_factory):
     """A finished quantization=weight_int4 run on digits."""
     overrides = ["model=resnet", "quantization=weight_int4", "trainer.max_epochs=4"]
-    return run(tmp_path_factory.mktemp("int4") / "run", *overrides, "benchmark.batch_sizes=[64]", "benchmark.runs=3")
+    return run(
+        tmp_path_factory.mktemp("int4") / "run",
+        *overrides,
+        "benchmark.batch_sizes=[64]",
+        "benchmark.runs=3",
+        "benchmark.seconds=0.01",
+    )
 
 
 def test_four_bits_lose_at_most_one_test_digit(int4):
@@ -83,17 +87,6 @@ def test_integer_products_are_proven_after_lowering():
     rows = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
     eager = small(rows)
     assert sqnr(eager, small.lower(rows)(rows)) > 50
-
-
-@pytest.fixture
-def uncompiled(monkeypatch):
-    """Programs that are run as they are where they should be compiled: without one kernel of Inductor's."""
-
-    def as_it_is(program, inputs, size):
-        program._compiled[size], program.kernels[size] = program.network, Counter()
-        return program.network(inputs)
-
-    monkeypatch.setattr(CompiledProgram, "_compile", as_it_is)
 
 
 def test_products_that_came_out_in_float_are_refused(uncompiled):

@@ -13,6 +13,7 @@ QUICK = (
     "benchmark.batch_sizes=[16]",
     "benchmark.bf16=false",
     "benchmark.runs=2",
+    "benchmark.seconds=0.01",
     "export.formats=[program]",
     "hydra.sweep.dir=sweep",
 )
@@ -35,7 +36,7 @@ def test_what_a_recipe_promises_is_the_product_of_what_its_methods_leave():
     assert promised(dense, "size") == 1
 
 
-def test_the_most_promising_recipe_that_is_good_enough_ends_the_search(tmp_path, monkeypatch, capsys):
+def test_the_most_promising_recipe_that_is_good_enough_ends_the_search(tmp_path, monkeypatch, capsys, uncompiled):
     monkeypatch.chdir(tmp_path)
     assert main([*MLP, *QUICK, RECIPES, "compression.goal={max_drop: 2, minimise: size}"]) == 0
     said = capsys.readouterr().out

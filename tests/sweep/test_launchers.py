@@ -80,7 +80,7 @@ def test_gpus_are_those_that_this_process_may_see(monkeypatch):
 def test_a_signal_to_the_sweep_leaves_jobs_that_can_go_on(tmp_path):
     command = [
         *(sys.executable, "-m", "runner", "-m", "experiment=linear_regression", "trainer=cpu", "logger=csv"),
-        *("trainer.max_epochs=2,500", "launcher=processes", "launcher.jobs=1", "hydra.sweep.dir=sweep"),
+        *("trainer.max_epochs=2,60", "launcher=processes", "launcher.jobs=1", "hydra.sweep.dir=sweep"),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     options = {"cwd": tmp_path, "env": environment, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -96,7 +96,7 @@ def test_what_failed_is_left_alone_until_it_is_to_be_retried(sweep, jobs, tmp_pa
 def test_a_failed_job_that_is_mended_is_done_at_the_next_try(sweep, jobs, tmp_path, monkeypatch):
     from runner.stages import test
 
-    def broken(job):
+    def broken(*_):
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
@@ -201,7 +201,7 @@ def test_a_damaged_sweep_is_an_error_that_names_the_file(tmp_path):
 def test_a_killed_sweep_goes_on_and_no_finished_job_runs_twice(tmp_path):
     command = [
         *(sys.executable, "-m", "runner", "-m", "experiment=linear_regression", "trainer=cpu", "logger=csv"),
-        *("trainer.max_epochs=3,400,4", "hydra.sweep.dir=sweep"),
+        *("trainer.max_epochs=3,200,4", "hydra.sweep.dir=sweep"),
     ]
     options = {
         "cwd": tmp_path,

@@ -1,0 +1,1 @@
+"""The command line: arguments, help, Hydra's own flags, and the sub-commands."""

@@ -1,0 +1,1 @@
+"""Data modules and batches; the kinds of data lie in packages of their own."""

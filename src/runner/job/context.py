@@ -11,6 +11,7 @@ from torch import nn
 
 from runner.data.module import DataModule
 from runner.tasks.base import Task
+from runner.tracking import layout
 from runner.tracking.result import Artifact
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
@@ -58,12 +59,12 @@ class Context:
     @property
     def checkpoints(self) -> Path:
         """The directory of the run's checkpoints."""
-        return self.record.path / "checkpoints"
+        return self.record.path / layout.CHECKPOINTS
 
     @property
     def artifacts(self) -> Path:
         """The directory of the files that the run leaves behind."""
-        return self.record.path / "artifacts"
+        return self.record.path / layout.ARTIFACTS
 
     def artifact(self, path: Path) -> Artifact:
         """Return the entry of a file of the run directory for `result.json`."""

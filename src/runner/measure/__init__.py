@@ -1,0 +1,1 @@
+"""Latency, memory, operations and errors of networks: plain functions, no state."""

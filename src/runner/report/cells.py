@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.report.differences import label
-from runner.report.quantities import heading, places
-from runner.report.report import Report, Row
+from runner.report.quantities import heading, number, places, show
+from runner.report.report import Report, ReportRow
 from runner.report.statistic import Statistic
-from runner.report.writing import number, show
 
 LONGEST = 40
 # Of runs that share a remark, so many are named.
@@ -53,7 +52,7 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: half - 1]}…{text[-half:]}"
 
 
-def metric_column(name: str, rows: Sequence[Row]) -> Column:
+def metric_column(name: str, rows: Sequence[ReportRow]) -> Column:
     """`0.9912 ± 0.0021` (mean and standard deviation), the number alone for one run, blank where there is none."""
     found = [row.metrics.get(name) for row in rows]
     digits = places(name, (each.mean for each in found if each is not None))
@@ -68,7 +67,7 @@ def measured(value: Statistic | None, digits: int | None) -> str:
     return mean if value.std is None or (value.std == digits == 0) else f"{mean} ± {number(value.std, digits)}"
 
 
-def interval_column(name: str, rows: Sequence[Row]) -> Column:
+def interval_column(name: str, rows: Sequence[ReportRow]) -> Column:
     """The 95 % interval of the mean; blank for a single run."""
     found = [row.metrics.get(name) for row in rows]
     digits = places(name, (each.mean for each in found if each is not None))

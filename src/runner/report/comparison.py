@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.report.contents import read_json
-from runner.report.quantities import places, quantities
+from runner.report.quantities import number, places, quantities, show
 from runner.report.runs import Run
-from runner.report.writing import number, show
+from runner.tracking import layout
 from runner.tracking.identity import AROUND_RUNS, flatten
 
-ENVIRONMENT = "environment.json"
+ENVIRONMENT = layout.ENVIRONMENT
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparisonLine:
     """One thing that two runs have; `difference` is the second minus the first, empty where they are no numbers."""
 
     name: str
@@ -23,7 +23,7 @@ class Line:
     equal: bool
 
 
-def compare(one: Run, other: Run) -> dict[str, list[Line]]:
+def compare(one: Run, other: Run) -> dict[str, list[ComparisonLine]]:
     """Everything that either run has, by section; choices come before the settings that follow from them."""
     return {
         "configuration": [
@@ -40,16 +40,16 @@ def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]
     return {key: value for key, value in settings.items() if key not in names}
 
 
-def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
+def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[ComparisonLine]:
     """One line for every key of either mapping."""
     found = []
     for key in {**one, **other}:
         values = (show(one[key]) if key in one else "", show(other[key]) if key in other else "")
-        found.append(Line(key, values, "", key in one and key in other and one[key] == other[key]))
+        found.append(ComparisonLine(key, values, "", key in one and key in other and one[key] == other[key]))
     return found
 
 
-def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]:
+def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[ComparisonLine]:
     """One line for every number of either run, with the difference."""
     found = []
     for name in {**one, **other}:
@@ -60,7 +60,7 @@ def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]
             number(other[name], digits) if name in other else "",
         )
         difference = signed(known[1] - known[0], digits) if len(known) == 2 else ""
-        found.append(Line(name, texts, difference, len({*known}) == 1 and len(known) == 2))
+        found.append(ComparisonLine(name, texts, difference, len({*known}) == 1 and len(known) == 2))
     return found
 
 

@@ -1,4 +1,4 @@
-"""--where: which runs are reported, by their choices, settings and metrics."""
+"""Names that can be asked for (choices, settings, metrics), and --where: which runs are reported by them."""
 
 import operator
 import re
@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import RunnerError
-from runner.report.differences import MISSING, value_of
-from runner.report.names import resolve
-from runner.report.quantities import quantities
+from runner.errors import RunnerError, did_you_mean
+from runner.report.differences import MISSING, shortest, value_of
+from runner.report.quantities import quantities, show
 from runner.report.runs import Run
-from runner.report.writing import show
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -83,3 +81,39 @@ def as_number(value: Any) -> float | None:
         return float(value)
     except ValueError:
         return None
+
+
+def known_settings(runs: Iterable[Run]) -> list[str]:
+    """The groups and dotted keys of these runs."""
+    return list(dict.fromkeys(name for run in runs for name in (*run.choices, *run.settings)))
+
+
+def known_quantities(runs: Iterable[Run]) -> list[str]:
+    """The metrics of these runs, and what else can be shown as a number."""
+    return list(dict.fromkeys(name for run in runs for name in quantities(run)))
+
+
+def known_names(runs: Sequence[Run]) -> list[str]:
+    """Everything that --where and --columns understand."""
+    return list(dict.fromkeys([*known_settings(runs), *known_quantities(runs)]))
+
+
+def resolve(name: str, known: Sequence[str], option: str) -> str:
+    """The full name of what was asked for; `lr` will do for `optimizer.lr` where nothing else ends so.
+
+    Raises:
+        RunnerError: no run has it, or several things are called so.
+    """
+    if name in known:
+        return name
+    ends = [each for each in known if shortest(each) == name]
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise RunnerError(f"{option} {name}: could be {', '.join(ends)}; write it in full.")
+    raise RunnerError(f"{option} {name}: no run has it.{did_you_mean(name, known) or examples(known)}")
+
+
+def examples(known: Sequence[str]) -> str:
+    """A few of the names there are."""
+    return f" There are {', '.join(known[:8])}, …" if known else ""

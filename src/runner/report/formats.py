@@ -8,9 +8,9 @@ from typing import Any
 from runner.files import csv_text, finite
 from runner.report.cells import NOTHING, remarks, text_columns, title
 from runner.report.differences import MISSING, SEED, value_of
-from runner.report.report import Report, Row
+from runner.report.quantities import show
+from runner.report.report import Report, ReportRow
 from runner.report.runs import Run
-from runner.report.writing import show
 
 
 def as_csv(report: Report) -> str:
@@ -19,7 +19,7 @@ def as_csv(report: Report) -> str:
     return csv_text([flat(row, report, grouped) for row in report.rows])
 
 
-def flat(row: Row, report: Report, grouped: bool) -> dict[str, Any]:
+def flat(row: ReportRow, report: Report, grouped: bool) -> dict[str, Any]:
     """One row of the CSV file; what a row does not have is blank."""
     cells: dict[str, Any] = {key: show(row.settings[key]) if key in row.settings else "" for key in report.columns}
     cells |= {key: value for key, value in row.settings.items() if isinstance(value, float)}

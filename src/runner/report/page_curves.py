@@ -1,17 +1,21 @@
 """The learning curves that go into the page: the ones worth seeing, in as many points as fit."""
 
+from collections.abc import Sequence
+from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 from runner.report.report import Report
 from runner.report.runs import curves
-from runner.report.thinning import thin
 
 # About 13 characters a point: curves of 2.6 MB in the largest file.
 ALL_POINTS = 200_000
 MOST_POINTS = 200
 LEAST_POINTS = 16
 VALUE_DIGITS = 5
+FEWEST = 4
 
+Points = Sequence[tuple[float, float]]
 Drawn = dict[str, list[tuple[float, float]]]
 
 
@@ -67,3 +71,21 @@ def flat(points: list[tuple[float, float]]) -> list[float | int]:
 def short(value: float) -> float | int:
     rounded = float(f"{value:.{VALUE_DIGITS}g}") if value != int(value) else value
     return int(rounded) if rounded == int(rounded) else rounded
+
+
+def thin(points: Points, limit: int) -> list[tuple[float, float]]:
+    """At most `limit` (at least 4) of the (step, value) pairs, in their order; values that are no number are left out.
+
+    The first and the last stay, and of every stretch between them the lowest and the highest: a loss that leapt for
+    one step is still seen to leap.
+    """
+    finite = [point for point in points if isfinite(point[1])]
+    limit = max(limit, FEWEST)
+    if len(finite) <= limit:
+        return finite
+    inner, stretches = finite[1:-1], (limit - 2) // 2
+    kept = [finite[0]]
+    for stretch in range(stretches):
+        part = inner[stretch * len(inner) // stretches : (stretch + 1) * len(inner) // stretches]
+        kept += sorted({min(part, key=itemgetter(1)), max(part, key=itemgetter(1))})
+    return [*kept, finite[-1]]

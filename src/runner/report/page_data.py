@@ -7,11 +7,10 @@ from typing import Any
 from runner.report.cells import remarks
 from runner.report.differences import label, of_the_machine
 from runner.report.page_curves import page_curves
-from runner.report.quantities import heading, is_cost
-from runner.report.report import Report, Row
+from runner.report.quantities import heading, is_cost, show
+from runner.report.report import Report, ReportRow
 from runner.report.runs import Run
 from runner.report.statistic import Statistic
-from runner.report.writing import show
 from runner.tracking.identity import AROUND_RUNS
 
 DIGITS = 6
@@ -78,7 +77,7 @@ def full(run: Run) -> dict[str, Any]:
     return {**run.choices, **{key: value for key, value in run.settings.items() if key not in told}}
 
 
-def differing(rows: Sequence[Row]) -> tuple[list[str], list[Any], list[list[list[Any]]]]:
+def differing(rows: Sequence[ReportRow]) -> tuple[list[str], list[Any], list[list[list[Any]]]]:
     """The settings in which any row differs from the best, the best one's, and every row's own as [index, value].
 
     What varies between the runs of one row (the seed, and what follows from it) is no difference between rows.

@@ -1,11 +1,13 @@
-"""The numbers of a run that a report can show and sort by: metrics, parameters, seconds, bytes."""
+"""The numbers of a run that a report can show and sort by, and how settings and numbers are written."""
 
+import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from runner.report.runs import Run
-from runner.report.writing import decimals
 
 PARAMETERS = "parameters"
 # The lower the better, by the last part of the name; of all other metrics the higher.
@@ -13,6 +15,9 @@ COSTS = re.compile(
     r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|seconds|parameters"
     r"|(\w+_)?error|(\w+_)?loss)"
 )
+# Decimals of a column whose largest value is below 10; a larger one has fewer.
+DECIMALS = 4
+WHOLE = 1e15
 LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
 
 
@@ -82,3 +87,31 @@ def latencies(names: Iterable[str]) -> list[str]:
 def differ(values: Iterable[float | None]) -> bool:
     """Whether there are several different values."""
     return len({*values} - {None}) > 1
+
+
+def show(value: Any) -> str:
+    """A setting as it is written on the command line."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).replace('"', "")
+
+
+def decimals(values: Iterable[float]) -> int | None:
+    """How many decimals the numbers of one column get; None where each is best written by itself.
+
+    Whole numbers get none, shares and losses four, latencies of tens of milliseconds three.
+    """
+    known = [abs(value) for value in values]
+    if all(value == int(value) and value < WHOLE for value in known) and any(value > 1 for value in known):
+        return 0
+    largest = max(known, default=0.0)
+    if largest >= WHOLE or 0 < largest < 10**-DECIMALS:
+        return None
+    return max(0, DECIMALS - max(0, math.floor(math.log10(largest)))) if largest else DECIMALS
+
+
+def number(value: float, places: int | None) -> str:
+    """A number with its column's decimals; one that would vanish among them in two digits of its own."""
+    if places is None or (value and abs(value) < 0.5 * 10**-places):
+        return f"{value:.2g}" if places is not None else f"{value:.4g}"
+    return f"{value:,.{places}f}"

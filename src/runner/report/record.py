@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.report.contents import mapping, numbers, read_json, read_yaml, size_of
 from runner.report.state import DONE, first_line, missing_entries, state_of
+from runner.tracking import layout
 from runner.tracking.identity import flatten
 
 
@@ -47,8 +48,8 @@ class Run:
 
 def read_run(path: Path) -> Run:
     """What the files of one run directory say, however little that is."""
-    result, damage = read_json(path / "result.json")
-    status, trouble = read_json(path / "status.json")
+    result, damage = read_json(path / layout.RESULT)
+    status, trouble = read_json(path / layout.STATUS)
     state, reason = DONE, ""
     if damage or (trouble and not result):
         state, reason = "damaged", damage or trouble
@@ -59,7 +60,7 @@ def read_run(path: Path) -> Run:
     # What a run that stopped has measured so far lies in status.json, under the same keys.
     told = result or status
     settings = mapping(result.get("settings"))
-    config = {} if settings else read_yaml(path / "config.yaml", dict)
+    config = {} if settings else read_yaml(path / layout.CONFIG, dict)
     parameters = result.get("parameters")
     return Run(
         path=path,
@@ -74,7 +75,7 @@ def read_run(path: Path) -> Run:
         parameters=parameters if isinstance(parameters, int) else None,
         artifacts={name: size for name, each in mapping(told.get("artifacts")).items() if (size := size_of(each))},
         started=numbers(status).get("started"),
-        overrides=tuple(str(each) for each in read_yaml(path / "overrides.yaml", list)),
+        overrides=tuple(str(each) for each in read_yaml(path / layout.OVERRIDES, list)),
         stopped=str(status.get("stopped") or ""),
     )
 

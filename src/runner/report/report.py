@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from runner.errors import RunnerError, join_errors
-from runner.report.conditions import conditions
+from runner.report.conditions import conditions, known_names, known_quantities, known_settings, resolve
 from runner.report.differences import SEED, differing_columns, label, value_of
 from runner.report.final import with_final
-from runner.report.names import known_names, known_quantities, known_settings, resolve
 from runner.report.quantities import is_cost, quantities, worth_showing
-from runner.report.rows import Row, best_of_each, group_seeds, make_row, ranked
+from runner.report.rows import ReportRow, best_of_each, group_seeds, make_row, ranked
 from runner.report.runs import Run
 from runner.report.state import DONE
 from runner.report.statistic import Statistic
 
-__all__ = ["Report", "Row", "Statistic", "build_report", "label"]
+__all__ = ["Report", "ReportRow", "Statistic", "build_report", "label"]
 
 MODES = ("max", "min")
 
@@ -35,7 +34,7 @@ class Report:
         repeats: finished runs with the same configuration and seed as a newer one, which alone counts.
     """
 
-    rows: list[Row]
+    rows: list[ReportRow]
     metric: str
     mode: str
     columns: list[str]

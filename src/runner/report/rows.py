@@ -11,7 +11,7 @@ from runner.report.statistic import Statistic, statistic
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One line of the table.
 
     Attributes:
@@ -45,7 +45,7 @@ def by_seed(run: Run) -> tuple[float, str]:
     return (seed if isinstance(seed, (int, float)) else 0.0), str(run.path)
 
 
-def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> Row:
+def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> ReportRow:
     """One row; where its runs differ in a column (`seed`), it holds no value there."""
     settings = {}
     for column in columns:
@@ -56,14 +56,14 @@ def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> Row:
     for run in runs:
         for name, each in quantities(run).items():
             measured.setdefault(name, []).append(each)
-    return Row(runs, settings, {name: statistic(values) for name, values in measured.items()})
+    return ReportRow(runs, settings, {name: statistic(values) for name, values in measured.items()})
 
 
-def ranked(rows: Iterable[Row], metrics: Sequence[str], mode: str) -> list[Row]:
+def ranked(rows: Iterable[ReportRow], metrics: Sequence[str], mode: str) -> list[ReportRow]:
     """The rows by the first metric, best first; ties by the next ones, rows without a metric behind those with it."""
     signs = [-1 if (mode == "max" if index == 0 else not is_cost(name)) else 1 for index, name in enumerate(metrics)]
 
-    def rank(row: Row) -> tuple[Any, ...]:
+    def rank(row: ReportRow) -> tuple[Any, ...]:
         pairs = zip(metrics, signs, strict=True)
         values = [(row.metrics.get(name), sign) for name, sign in pairs]
         return *((each is None, sign * each.mean if each else 0.0) for each, sign in values), str(row.runs[0].path)
@@ -71,9 +71,9 @@ def ranked(rows: Iterable[Row], metrics: Sequence[str], mode: str) -> list[Row]:
     return sorted(rows, key=rank)
 
 
-def best_of_each(rows: Iterable[Row], column: str) -> list[Row]:
+def best_of_each(rows: Iterable[ReportRow], column: str) -> list[ReportRow]:
     """The first row of each value of a setting."""
-    first: dict[Any, Row] = {}
+    first: dict[Any, ReportRow] = {}
     for row in rows:
         first.setdefault(comparable(value_of(row.runs[0], column)), row)
     return list(first.values())

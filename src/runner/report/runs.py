@@ -9,11 +9,12 @@ from pathlib import Path
 from runner.errors import RunnerError
 from runner.report.contents import mapping, read_json
 from runner.report.record import Run, job_without_run, read_run
+from runner.tracking import layout
 
 __all__ = ["Run", "curves", "find_runs", "read_run"]
 
 # What lies inside a run directory and holds no further runs.
-INSIDE = ("artifacts", "checkpoints", "tensorboard")
+INSIDE = (layout.ARTIFACTS, layout.CHECKPOINTS, layout.TENSORBOARD)
 # In a sweep's directory, the list of its jobs.
 SWEEP = "sweep.json"
 
@@ -56,7 +57,7 @@ def in_order(name: str) -> tuple[int, str]:
 
 def is_run(files: set[str]) -> bool:
     """Whether a directory with these files is a run's; `config.yaml` alone is also a directory of choices."""
-    return bool({"result.json", "status.json"} & files) or {"config.yaml", "overrides.yaml"} <= files
+    return bool({layout.RESULT, layout.STATUS} & files) or {layout.CONFIG, layout.OVERRIDES} <= files
 
 
 def jobs_without_run(sweep: Path) -> Iterator[Run]:
@@ -74,7 +75,7 @@ def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
     Values that are no finite numbers, and lines that were cut off, are left out.
     """
     try:
-        with (run.path / "metrics.csv").open(newline="", encoding="utf-8", errors="replace") as file:
+        with (run.path / layout.METRICS).open(newline="", encoding="utf-8", errors="replace") as file:
             return points(csv.reader(file))
     except (OSError, csv.Error):
         return {}

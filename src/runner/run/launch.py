@@ -9,7 +9,7 @@ from runner.config import resolvers, rules, schema
 from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
-from runner.tracking import run_directory
+from runner.tracking import layout, run_directory
 from runner.tracking.liveness import is_alive
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
@@ -64,7 +64,7 @@ def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
     plain = resolve(config)[0]
     messages = list(rules.check_sections(plain)) or schema.check_types(plain)
     if messages:
-        raise RunnerError(f"{record.path / 'config.yaml'}: cannot be resumed. {' '.join(messages)}")
+        raise RunnerError(f"{record.path / layout.CONFIG}: cannot be resumed. {' '.join(messages)}")
 
 
 def refuse_unless_stopped(record: RunDirectory) -> None:

@@ -19,7 +19,7 @@ from runner.job.build import plugins
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
 from runner.run.prepare import prepare, take_up
-from runner.tracking import checkpoints
+from runner.tracking import checkpoints, layout
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
 from runner.tracking.loggers import TensorBoard
@@ -47,10 +47,10 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
     """
     with surroundings(config, record) as signals, record.running():
         surrounding = environment()
-        record.write_json("environment.json", surrounding)
+        record.write_json(layout.ENVIRONMENT, surrounding)
         done = stages_done(record) if resume else []
         context, networks = prepare(config, record, signals, resume=resume, fitted="fit" in done)
-        record.write_json("environment.json", {**surrounding, "data": fingerprint(context.datamodule.splits)})
+        record.write_json(layout.ENVIRONMENT, {**surrounding, "data": fingerprint(context.datamodule.splits)})
         stages = stages_of(config)
         preflight(context, networks, stages)
         for position, stage in enumerate(stages):
@@ -165,7 +165,7 @@ def finish(context: Context, networks: Networks) -> RunResult:
             logger.log_result(plain, result.metrics)
         logger.finalize("success")
     if record.primary:
-        result.save(record.path / "result.json")
+        result.save(record.path / layout.RESULT)
     return result
 
 

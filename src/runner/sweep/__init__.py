@@ -1,0 +1,1 @@
+"""Sweeps: the plan of jobs, their execution, searches and goals, and the record on disk."""

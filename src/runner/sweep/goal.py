@@ -14,6 +14,7 @@ from runner.sweep.execution import Execution
 from runner.sweep.jobs import SweepJob
 from runner.sweep.plan import METHODS
 from runner.sweep.record import DONE, SKIPPED, Sweep
+from runner.tracking import layout
 from runner.tracking.console import console, shortest
 
 FILE = "goal.json"
@@ -88,7 +89,7 @@ def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> Trial:
     title, promise = job.title, promised(job, goal["minimise"])
     if record.refresh(job.number) != DONE or job.composed is None:
         return Trial(job.number, title, promise, None, None, False)
-    metrics = json.loads((record.directory(job.number) / "result.json").read_text(encoding="utf-8"))["metrics"]
+    metrics = json.loads((record.directory(job.number) / layout.RESULT).read_text(encoding="utf-8"))["metrics"]
     monitor, mode = job.composed.config.task.monitor, job.composed.config.task.monitor_mode
     value = next((metrics[name] for phase in PHASES if (name := f"{phase}/{monitor}") in metrics), None)
     drop = None if value is None else points(metrics[f"baseline/{monitor}"], value, larger=mode == "max")

@@ -17,6 +17,7 @@ from rich.text import Text
 from runner.report.final import PHASES
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
+from runner.tracking import layout
 from runner.tracking.console import PIPE_WIDTH, shortest
 
 STYLES = {DONE: "green", FAILED: "bold red", INTERRUPTED: "yellow", RUNNING: "cyan", SKIPPED: "dim", WAITING: "dim"}
@@ -35,7 +36,7 @@ class Latest:
 def history(directory: Path, monitor: str, tail: int | None = None) -> dict[int, float]:
     """The monitored metric after each epoch (counted from 1), from a job's metrics.csv, or its last `tail` bytes."""
     try:
-        with (directory / "metrics.csv").open("rb") as file:
+        with (directory / layout.METRICS).open("rb") as file:
             if tail is not None:
                 file.seek(0, 2)
                 file.seek(max(0, file.tell() - tail))

@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.files import write_json
+from runner.tracking import layout
 from runner.tracking.liveness import is_alive
 
 FILE = "sweep.json"
@@ -90,7 +91,7 @@ class Sweep:
     def status(self, number: int) -> dict[str, Any]:
         """The job's status.json; empty where there is none."""
         try:
-            status = json.loads((self.directory(number) / "status.json").read_text(encoding="utf-8"))
+            status = json.loads((self.directory(number) / layout.STATUS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return status if isinstance(status, dict) else {}
@@ -99,7 +100,7 @@ class Sweep:
         """Looks into the run directory what has become of a job; what was killed counts as interrupted."""
         entry, status = self.entries[number], self.status(number)
         state = status.get("state")
-        if state == DONE and (self.directory(number) / "result.json").is_file():
+        if state == DONE and (self.directory(number) / layout.RESULT).is_file():
             entry.state, entry.error, entry.traceback = DONE, "", ""
         elif state in ("running", "starting"):
             entry.state = RUNNING if is_alive(status) else INTERRUPTED

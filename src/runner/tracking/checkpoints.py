@@ -11,6 +11,7 @@ from torch import nn
 
 from runner.errors import RunnerError
 from runner.files import write_bytes
+from runner.tracking import layout
 
 BEST, LAST = "best", "last"
 # What later stages made of the trained network, the last of them first.
@@ -52,16 +53,16 @@ def trained(directory: Path) -> Path | None:
 
 def first(directory: Path, *names: str) -> Path | None:
     """The first of these checkpoints that a run directory holds."""
-    places = [directory / "checkpoints" / f"{name}.ckpt" for name in names]
+    places = [directory / layout.CHECKPOINTS / f"{name}.ckpt" for name in names]
     return next((place for place in places if place.is_file()), None)
 
 
 def forget_after(directory: Path) -> None:
     """Removes what was made of weights that a new training replaces."""
     for name in MADE:
-        (directory / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
+        (directory / layout.CHECKPOINTS / f"{name}.ckpt").unlink(missing_ok=True)
     for name in (*MADE, FINE_TUNED):
-        shutil.rmtree(directory / "checkpoints" / name, ignore_errors=True)
+        shutil.rmtree(directory / layout.CHECKPOINTS / name, ignore_errors=True)
 
 
 def keep(path: Path, content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from runner.tracking import layout
 from runner.tracking.result import RunResult
 
 PIPE_WIDTH = 140
@@ -56,8 +57,8 @@ def show_result(result: RunResult) -> None:
     console.print(table)
     directory = shortest(Path(result.run_directory))
     console.print(f"Run directory  {directory}", soft_wrap=True)
-    if (Path(result.run_directory) / "tensorboard").is_dir():
-        console.print(f"TensorBoard    tensorboard --logdir {directory}/tensorboard", soft_wrap=True)
+    if (Path(result.run_directory) / layout.TENSORBOARD).is_dir():
+        console.print(f"TensorBoard    tensorboard --logdir {directory}/{layout.TENSORBOARD}", soft_wrap=True)
 
 
 def by_stage(name: str) -> tuple[int, str]:

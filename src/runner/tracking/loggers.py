@@ -12,6 +12,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from runner.files import write_text
+from runner.tracking import layout
 
 COLUMNS = ("step", "epoch", "metric", "value")
 
@@ -47,7 +48,7 @@ class TensorBoard(Renaming, TensorBoardLogger):
     """TensorBoard's files in `save_dir/tensorboard`; hyper-parameters are written once, with the final metrics."""
 
     def __init__(self, save_dir: str, **kwargs: Any) -> None:
-        super().__init__(save_dir=save_dir, name="", version="tensorboard", default_hp_metric=False, **kwargs)
+        super().__init__(save_dir=save_dir, name="", version=layout.TENSORBOARD, default_hp_metric=False, **kwargs)
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:

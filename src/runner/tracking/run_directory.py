@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import RunnerError
 from runner.files import write_json, write_text
+from runner.tracking import layout
 from runner.tracking.renamed import up_to_date
 from runner.tracking.signals import Interrupted
 
@@ -36,7 +37,7 @@ class RunDirectory:
     def status(self) -> dict[str, Any]:
         """The content of status.json; empty where it is missing or damaged."""
         try:
-            status = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+            status = json.loads((self.path / layout.STATUS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return status if isinstance(status, dict) else {}
@@ -44,7 +45,7 @@ class RunDirectory:
     def update_status(self, **changes: Any) -> None:
         """Changes some entries of status.json, in one step."""
         if self.primary:
-            write_json(self.path / "status.json", {**self.status, **changes})
+            write_json(self.path / layout.STATUS, {**self.status, **changes})
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes one JSON file of the record."""
@@ -57,7 +58,7 @@ class RunDirectory:
         Raises:
             RunnerError: there is none, or it is damaged.
         """
-        path = self.path / "config.yaml"
+        path = self.path / layout.CONFIG
         try:
             config = OmegaConf.load(path)
         except OSError:
@@ -102,7 +103,7 @@ def owner(file: Path, what_for: str) -> RunDirectory:
     if not file.exists():
         raise RunnerError(f"{file}: there is no such run directory or artifact.")
     for folder in file.resolve().parents:
-        if (folder / "config.yaml").is_file() and (folder / "status.json").is_file():
+        if (folder / layout.CONFIG).is_file() and (folder / layout.STATUS).is_file():
             return RunDirectory(folder)
     raise RunnerError(
         f"{file}: lies in no run directory. It needs the run's config.yaml and checkpoint beside it, {what_for}; "
@@ -128,10 +129,10 @@ def create(
         return RunDirectory(Path(inherited), primary=False)
     try:
         path = claim(wanted, exactly=exactly)
-        write_text(path / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-        write_text(path / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
-        (path / "artifacts").mkdir(exist_ok=True)
-        write_json(path / "status.json", {"state": "starting", "pid": os.getpid(), "choices": choices})
+        write_text(path / layout.CONFIG, OmegaConf.to_yaml(config, resolve=True))
+        write_text(path / layout.OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(overrides)))
+        (path / layout.ARTIFACTS).mkdir(exist_ok=True)
+        write_json(path / layout.STATUS, {"state": "starting", "pid": os.getpid(), "choices": choices})
     except OSError as error:
         raise RunnerError(
             f"{wanted}: the run directory cannot be written ({error.strerror}). Choose another with hydra.run.dir=…"
@@ -144,7 +145,7 @@ def claim(wanted: Path, *, exactly: bool) -> Path:
     """Makes a directory that nobody else has: two runs of the same second get different ones."""
     if exactly:
         wanted.mkdir(parents=True, exist_ok=True)
-        if any((wanted / name).exists() for name in ("status.json", "config.yaml")):
+        if any((wanted / name).exists() for name in (layout.STATUS, layout.CONFIG)):
             raise RunnerError(
                 f"hydra.run.dir={wanted}: holds a run already. Choose another place, "
                 f"or go on with that run: python -m runner resume {wanted}"

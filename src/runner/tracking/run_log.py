@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from runner.tracking import layout
 from runner.tracking.run_directory import RunDirectory
 
 # Libraries that print through handlers of their own.
@@ -16,7 +17,7 @@ def run_log(record: RunDirectory) -> Iterator[None]:
     """Within this context log records and warnings go to `run.log` and nowhere else; those of other ranks nowhere."""
     handler: logging.Handler = logging.NullHandler()
     if record.primary:
-        handler = logging.FileHandler(record.path / "run.log", encoding="utf-8")
+        handler = logging.FileHandler(record.path / layout.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     talkative = [logging.getLogger(name) for name in TALKATIVE]

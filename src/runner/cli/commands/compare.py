@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.errors import RunnerError
-from runner.report.comparison import Line, compare
+from runner.report.comparison import ComparisonLine, compare
 from runner.report.runs import Run, find_runs
 from runner.report.terminal import GAP, UNLIMITED
 from runner.tracking.console import console, shortest
@@ -57,7 +57,7 @@ def the_run(place: Path) -> Run:
     return runs[0]
 
 
-def show(section: str, shown: Sequence[Line], count: int, sink: Console) -> None:
+def show(section: str, shown: Sequence[ComparisonLine], count: int, sink: Console) -> None:
     """One section: its lines, and how many more are equal."""
     equal = count - len(shown)
     sink.print()

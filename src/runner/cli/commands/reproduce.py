@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from runner.config import resolvers
 from runner.errors import RunnerError
-from runner.tracking import run_directory
+from runner.tracking import layout, run_directory
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     original = RunDirectory(options.run_directory)
     resolvers.register()
     config = original.config()
-    expected = RunResult.load(original.path / "result.json")
+    expected = RunResult.load(original.path / layout.RESULT)
     OmegaConf.set_struct(config, True)
     now = datetime.now()
     wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 def overrides(record: RunDirectory) -> list[str]:
     """What the command line of the original said."""
     try:
-        loaded: Any = OmegaConf.to_container(OmegaConf.load(record.path / "overrides.yaml"))
+        loaded: Any = OmegaConf.to_container(OmegaConf.load(record.path / layout.OVERRIDES))
     except (OSError, ValueError):
         return []
     return [str(each) for each in loaded if not str(each).startswith("hydra.")]
@@ -81,9 +81,9 @@ def recorded(path: Path) -> dict[str, Any]:
         RunnerError: it is missing or damaged.
     """
     try:
-        content = json.loads((path / "environment.json").read_text(encoding="utf-8"))
+        content = json.loads((path / layout.ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunnerError(f"{path / 'environment.json'}: cannot be read ({error}).") from None
+        raise RunnerError(f"{path / layout.ENVIRONMENT}: cannot be read ({error}).") from None
     return dict(content)
 
 

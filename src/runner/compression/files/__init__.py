@@ -1,0 +1,1 @@
+"""File formats of networks: how each is written, checked and loaded again."""

@@ -17,7 +17,7 @@ class GraphRows(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """An epoch: `items` int64 (n,) are shuffled, cut into batches of `items_a_batch`, and each batch is `rows[cut]`.
 
     Items are what a strategy draws by: training nodes, clusters, or just numbers of draws.
@@ -32,16 +32,16 @@ class Sampler(ABC):
     """A strategy. Random draws come from torch's generator, so a resumed run draws what it would have drawn."""
 
     @abstractmethod
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> SamplingPlan:
         """How an epoch over the training nodes `train` int64 (n,) of `graph` goes; its edges are sorted by target."""
 
 
 class FullGraph(Sampler):
     """The whole graph in every batch, asked for `batch_size` training nodes."""
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> SamplingPlan:
         """See Sampler.plan."""
-        return Plan(Asked(graph), train, batch_size)
+        return SamplingPlan(Asked(graph), train, batch_size)
 
 
 class Asked:

@@ -1,0 +1,1 @@
+"""Image data sets, decoding, and augmentation of whole batches."""

@@ -1,0 +1,1 @@
+"""Texts as sequences of tokens: alphabets, buckets of similar length, names."""

@@ -1,0 +1,1 @@
+"""Tables: CSV files and data sets with named columns."""

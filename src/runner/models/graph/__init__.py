@@ -1,0 +1,1 @@
+"""Networks over graphs: convolutions, pooling, readouts, and whole stacks."""

@@ -1,0 +1,1 @@
+"""What several stages share: fine-tuning, teachers, pruning rounds, mixed precision, what is kept."""

@@ -9,7 +9,7 @@ from torch import nn
 from runner.callbacks.early_weights import EarlyWeights
 from runner.job.context import Context
 from runner.tasks.base import Task
-from runner.tracking import checkpoints
+from runner.tracking import checkpoints, layout
 
 
 def keeping_early_weights(context: Context) -> list[Callback]:
@@ -39,4 +39,4 @@ def find(context: Context, epoch: int) -> Path | None:
 
 def place(directory: Path, epoch: int) -> Path:
     """Where the weights after an epoch lie in a run directory."""
-    return directory / "checkpoints" / f"epoch_{epoch}.ckpt"
+    return directory / layout.CHECKPOINTS / f"epoch_{epoch}.ckpt"

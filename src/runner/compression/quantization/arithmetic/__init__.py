@@ -1,0 +1,1 @@
+"""Linear quantization by hand: grids, scales and zero points, granularity, rounding."""

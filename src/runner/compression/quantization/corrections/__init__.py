@@ -1,0 +1,1 @@
+"""Changes to a float network before or while it is quantized: equalization, smoothing, AdaRound, bias correction."""

@@ -1,0 +1,1 @@
+"""Captured graphs: capture, operators, train and eval mode, interpretation and simulation."""

@@ -1,0 +1,1 @@
+"""From a prepared graph to an int8 program: calibration, training, conversion, lowering, and its proof."""

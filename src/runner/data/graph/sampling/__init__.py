@@ -1,0 +1,1 @@
+"""Samplers that cut a large graph into batches."""

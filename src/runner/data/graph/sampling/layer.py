@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from runner.data.graph.graph import Graph, tidy
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
 from runner.errors import RunnerError
 
 
@@ -27,9 +27,9 @@ class LayerSampling(Sampler):
             raise RunnerError(f"data.sampling.sizes={list(sizes)}: one number for each layer, at least 1.")
         self.sizes = tuple(sizes)
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> SamplingPlan:
         """See Sampler.plan."""
-        return Plan(Layers(graph, self.sizes), train, batch_size)
+        return SamplingPlan(Layers(graph, self.sizes), train, batch_size)
 
 
 class Layers:

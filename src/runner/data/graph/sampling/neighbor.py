@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
 from runner.errors import RunnerError
 
 
@@ -28,11 +28,11 @@ class NeighborSampling(Sampler):
             )
         self.fanouts = tuple(fanouts)
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> SamplingPlan:
         """See Sampler.plan."""
         compiled = installed.WITH_PYG_LIB or installed.WITH_TORCH_SPARSE
         rows = CompiledNeighborhoods if compiled and graph.edge_weight is None else Neighborhoods
-        return Plan(rows(graph, self.fanouts), train, batch_size)
+        return SamplingPlan(rows(graph, self.fanouts), train, batch_size)
 
 
 class Neighborhoods:

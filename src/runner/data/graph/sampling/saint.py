@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
 from runner.data.graph.sampling.layer import importance, with_self_loops
 
 
@@ -26,9 +26,9 @@ class SaintSampling(Sampler):
     def __init__(self, steps: int = 4, coverage: int = 50) -> None:
         self.steps, self.coverage = steps, coverage
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> SamplingPlan:
         """See Sampler.plan."""
-        return Plan(Subgraphs(self, with_self_loops(graph), train, batch_size), torch.arange(self.steps), 1)
+        return SamplingPlan(Subgraphs(self, with_self_loops(graph), train, batch_size), torch.arange(self.steps), 1)
 
     @abstractmethod
     def draw(self, graph: Graph, adjacency: Adjacency, budget: int) -> Tensor:

@@ -1,0 +1,12 @@
+"""The layout of a run directory: the name of every file and folder in it, spelled here and nowhere else."""
+
+CONFIG = "config.yaml"  # resolved
+OVERRIDES = "overrides.yaml"  # what the command line said
+ENVIRONMENT = "environment.json"
+STATUS = "status.json"  # starting, running, done, failed or interrupted
+METRICS = "metrics.csv"
+RESULT = "result.json"
+LOG = "run.log"
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+ARTIFACTS = "artifacts"

@@ -1,0 +1,1 @@
+"""Tests that mirror src/runner/, with benchmarks/ and golden/ beside them."""

@@ -1,0 +1,1 @@
+"""Plain modules and fixtures that tests of several folders share."""
