@@ -9,7 +9,8 @@ from pathlib import Path
 from pytorch_lightning.callbacks import Callback
 
 from runner.config.compose import compose
-from runner.run.run import prepare, surroundings
+from runner.run.prepare import prepare
+from runner.run.run import surroundings
 from runner.tracking import run_directory
 
 PLACES = (os.environ.get("RUNNER_DATA", "data"), str(Path(__file__).resolve().parents[3] / "shared" / "data"))

@@ -11,7 +11,7 @@ from conftest import SMALL, Run, assert_same_run, differences
 
 from runner.cli.main import main
 from runner.config.compose import compose
-from runner.run.run import launch
+from runner.run import launch
 from runner.tasks.base import Task
 
 FULL_TEST = "trainer.limit_test_batches=1.0"

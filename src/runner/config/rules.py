@@ -69,7 +69,7 @@ def check_stages(config: Config) -> Iterator[str]:
         yield f"stages: there is no stage {stage}; known: {', '.join(known)}.{did_you_mean(stage, known)}"
     if not stages:
         yield f"stages=[] leaves nothing to do; choose from {', '.join(known)}."
-    elif not unknown and not {"fit", "cross_validate"} & set(stages) and not has_weights(config):
+    elif not unknown and not {"fit", "cross_validate", "overfit"} & set(stages) and not has_weights(config):
         yield (
             f"stages=[{','.join(map(str, stages))}] needs trained weights: "
             "add checkpoint=RUN_DIRECTORY (or a .ckpt file), or put fit first."

@@ -177,7 +177,9 @@ class PruningFineTune:
 
 @dataclass
 class Benchmark:
-    batch_sizes: list[int]
+    batch_sizes: Annotated[
+        list[int], Rule("at least one, each at least 1", lambda value: bool(value) and all(each >= 1 for each in value))
+    ]
     runs: Annotated[int, at_least(1)]
     seconds: Annotated[float, above(0)]
     bf16: bool

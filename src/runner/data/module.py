@@ -153,6 +153,11 @@ class DataModule(pl.LightningDataModule, ABC):
         train, val = fold(pool.indices, index, folds, seed=self.split_seed, labels=labels)
         self._retrain_on(pool, train, val)
 
+    def check_folds(self, folds: int) -> None:
+        """Raise RunnerError where the non-test samples cannot be divided into so many folds; change nothing."""
+        pool = self._pool()
+        fold(pool.indices, 0, folds, seed=self.split_seed, labels=pool.targets if self.class_names else None)
+
     def use_all_for_training(self) -> None:
         """Train on everything but the test split; the validation split is then empty."""
         pool = self._pool()

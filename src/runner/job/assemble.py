@@ -5,7 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
@@ -48,6 +48,23 @@ def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module
     task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
     task.describe(datamodule)
     return task
+
+
+def fine_tuning_config(config: DictConfig, lr: float, *, schedule: bool) -> DictConfig:
+    """Return the run's configuration for a second training, with that training's own learning rate.
+
+    Args:
+        schedule: keep the run's schedule, with `lr` as its rate; otherwise the rate stays as it is.
+    """
+    own = OmegaConf.create(OmegaConf.to_container(config))
+    OmegaConf.update(own, "optimizer.lr", lr)
+    if not schedule:
+        own.scheduler = None
+    own.task.trainable = "all"
+    if "decay_only" in own.task:  # a captured graph names its weights otherwise
+        own.task.decay_only = []
+    assert isinstance(own, DictConfig)
+    return own
 
 
 def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:

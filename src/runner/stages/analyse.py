@@ -1,6 +1,8 @@
 """Analysis of an int8 program: what rounding does to each layer, as a table and a figure."""
 
 from dataclasses import asdict
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from rich.table import Table
@@ -10,33 +12,38 @@ from runner.compression.quantization.analysis import analyse as analyse_layers
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.sensitivity import measure_sensitivity
+from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.figures.plots import layer_errors, render
 from runner.files import write_csv
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks, StageResult
 from runner.tracking.console import console
 from runner.tracking.loggers import TensorBoard
 
 
-def analyse(job: Job) -> None:
-    """Writes `artifacts/quantization_layers.csv` and draws the same for TensorBoard.
-
-    Raises:
-        RunnerError: nothing was compressed in this run.
-    """
-    if not isinstance(job.compressed, QuantizedNetwork):
-        raise RunnerError("The stage analyse looks at an int8 program: put compress with a PT2E recipe before it.")
-    rows = [flat(report) for report in analyse_layers(job.compressed, job.calibration[:1])]
-    if job.config.quantization.sensitivity:
-        add_sensitivity(job, rows)
+def analyse(context: Context, networks: Networks) -> StageResult:
+    """Write `artifacts/quantization_layers.csv` and draw the same for TensorBoard."""
+    assert isinstance(networks.quantized, QuantizedNetwork), "preflight lets nothing else come here"
+    batches = calibration_batches(context.datamodule, **context.config.quantization.calibration)
+    rows = [flat(report) for report in analyse_layers(networks.quantized, list(islice(batches, 1)))]
+    if context.config.quantization.sensitivity:
+        add_sensitivity(context, networks, rows)
     show(rows)
-    path = job.record.path / "artifacts" / "quantization_layers.csv"
+    path = context.artifacts / "quantization_layers.csv"
     write_csv(path, rows)
-    job.keep("quantization_layers", path)
     figure = layer_errors([row["layer"] for row in rows], [float(row["output_sqnr_db"]) for row in rows])
-    for logger in job.loggers:
+    for logger in context.loggers:
         if isinstance(logger, TensorBoard):
             logger.experiment.add_image("compressed/layers", render(figure), dataformats="HWC")
+    return StageResult(artifacts={"quantization_layers": context.artifact(path)})
+
+
+def preflight(context: Context, networks: Networks) -> None:
+    """Raise RunnerError where no stage before makes an int8 program."""
+    stages = list(context.config.stages)
+    if "compress" not in stages[: stages.index("analyse")] or "backend" not in context.config.quantization:
+        raise RunnerError("The stage analyse looks at an int8 program: put compress with a PT2E recipe before it.")
 
 
 def flat(report: LayerReport) -> dict[str, Any]:
@@ -49,11 +56,11 @@ def flat(report: LayerReport) -> dict[str, Any]:
     return row | {"output_sqnr_db": report.output_sqnr_db, "output_mse": report.output_mse}
 
 
-def add_sensitivity(job: Job, rows: list[dict[str, Any]]) -> None:
+def add_sensitivity(context: Context, networks: Networks, rows: list[dict[str, Any]]) -> None:
     """The monitored metric with only this layer rounded, and with all but this one, for every row."""
-    assert isinstance(job.compressed, QuantizedNetwork)
-    simulated = SimulatedNetwork(job.compressed.prepared, job.compressed.learned)
-    found = measure_sensitivity(simulated, job.monitored)
+    assert isinstance(networks.quantized, QuantizedNetwork)
+    simulated = SimulatedNetwork(networks.quantized.prepared, networks.quantized.learned)
+    found = measure_sensitivity(simulated, partial(context.monitored, networks.task))
     by_layer = {each.layer: each for each in found.layers}
     for row in rows:
         layer = by_layer.get(row["layer"])

@@ -1,6 +1,6 @@
 """Benchmark: what compression gained, against honest baselines, on the same inputs call after call in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,15 @@ from runner.compression.quantization.program.verify import described, prove_inte
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.files import write_json
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks, StageResult
 from runner.measure.cpu import has_bfloat16
 from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
 from runner.stages.parts.benchmark_report import Findings, Memory, show
+from runner.tracking.result import Artifact
 
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512
@@ -33,76 +35,78 @@ SPARSE = "sparse"
 TIMED = ("aot", "onnx", "openvino", "executorch")
 
 
-def benchmark(job: Job) -> None:
+def benchmark(context: Context, networks: Networks) -> StageResult:
     """Times every program at each batch size; prints the table and what it means; records both."""
-    settings = job.config.benchmark
-    job.datamodule.fix_shape()
-    programs = collect(job)
-    sizes = sizes_on_disk(job)
-    agreement = agree(job, programs)
+    settings = context.config.benchmark
+    metrics: dict[str, float] = {}
+    context.datamodule.fix_shape()
+    programs = collect(context, networks)
+    artifacts = save_baselines(context, networks)
+    sizes = sizes_on_disk(networks, {**context.results.artifacts, **artifacts})
+    agreement = agree(context, networks, programs)
     rows: dict[int, dict[str, Latency]] = {}
     memory: Memory = {}
     sentences: list[str] = []
-    for batch in suitable(job, settings.batch_sizes):
-        inputs = some(job, batch)
+    for batch in suitable(context, settings.batch_sizes):
+        inputs = some(context, batch)
         fitting, remarks = ready(programs, inputs)
         with torch.no_grad():
             rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
             memory[batch] = {name: working_memory(partial(run, inputs)) for name, run in fitting.items()}
         for name, latency in rows[batch].items():
-            job.metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
+            metrics[f"benchmark/{name}/latency_ms/batch_{batch}"] = latency.median_ms
             if (used := memory[batch][name]) is not None:
-                job.metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
+                metrics[f"benchmark/{name}/working_memory_bytes/batch_{batch}"] = float(used)
         sentences += [
             *remarks,
-            *verdict({name: each.median_ms for name, each in rows[batch].items()}, batch, named(job)[1:], why(job)),
+            *verdict(
+                {name: each.median_ms for name, each in rows[batch].items()},
+                batch,
+                named(networks)[1:],
+                why(networks),
+            ),
         ]
     findings = Findings(rows, memory, sizes, agreement, sentences)
     show(findings)
     for name, (share, decibel) in agreement.items():
-        job.metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
-    job.metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
-    job.metrics |= gains(named(job)[-1], rows, sizes)
-    path = job.record.path / "artifacts" / "benchmark.json"
+        metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
+    metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
+    metrics |= gains(named(networks)[-1], rows, sizes)
+    path = context.artifacts / "benchmark.json"
     write_json(path, findings.as_json())
-    job.keep("benchmark", path)
+    return StageResult(metrics, {**artifacts, "benchmark": context.artifact(path)})
 
 
-def collect(job: Job) -> Programs:
+def collect(context: Context, networks: Networks) -> Programs:
     """The programs of this run by name: the float network as it was trained in three ways, the smaller float network,
     what quantization made of it, and every exported file that can be run."""
-    network = baseline(job)
+    network = networks.baseline
     programs: Programs = {"eager": network, "compiled": CompiledProgram(network)}
-    if job.config.benchmark.bf16 and has_bfloat16():
+    if context.config.benchmark.bf16 and has_bfloat16():
         programs["bf16"] = CompiledProgram(network, torch.bfloat16)
-    if job.smaller is not None and job.float_network is not None:
-        programs[job.smaller] = CompiledProgram(job.float_network)
-    if job.compressed is not None and job.compressed.compiled is not None:
-        programs[job.compressed.title] = job.compressed.compiled
-    if isinstance(job.compressed, WeightOnlyNetwork):  # compiled, its weights are unfolded once and stay so
-        programs[f"{job.compressed.title}_eager"] = job.compressed.network
-    kinds = named(job)
-    for name, artifact in job.artifacts.items():
+    if networks.smaller is not None and networks.smaller_phase is not None:
+        programs[networks.smaller_phase] = CompiledProgram(networks.smaller)
+    if networks.quantized is not None and networks.quantized.compiled is not None:
+        programs[networks.quantized.title] = networks.quantized.compiled
+    if isinstance(networks.quantized, WeightOnlyNetwork):  # compiled, its weights are unfolded once and stay so
+        programs[f"{networks.quantized.title}_eager"] = networks.quantized.network
+    kinds = named(networks)
+    for name, artifact in context.results.artifacts.items():
         kind, _, format_name = name.rpartition("_")
         if kind in kinds and format_name in TIMED:
-            build = partial(without_values, job.float_network or network)
-            programs[name] = FORMATS[format_name].load(job.record.path / artifact.path, build)
+            build = partial(without_values, networks.floating)
+            programs[name] = FORMATS[format_name].load(context.record.path / artifact.path, build)
     return programs
 
 
-def baseline(job: Job) -> nn.Module:
-    """The float network before anything made it smaller."""
-    return job.dense_network or job.float_network or job.task.standalone()
-
-
-def named(job: Job) -> list[str]:
+def named(networks: Networks) -> list[str]:
     """What the networks of this run are called in files and tables: as trained, made smaller, quantized."""
-    return [name for name in ("float", job.smaller, job.compressed and job.compressed.title) if name]
+    return [name for name in ("float", networks.smaller_phase, networks.quantized and networks.quantized.title) if name]
 
 
-def why(job: Job) -> str:
+def why(networks: Networks) -> str:
     """Why what quantization made of the network may be no faster than float."""
-    unfolds = isinstance(job.compressed, WeightOnlyNetwork) and job.compressed.unfolds
+    unfolds = isinstance(networks.quantized, WeightOnlyNetwork) and networks.quantized.unfolds
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
@@ -146,27 +150,32 @@ def fits(name: str, batch: int) -> bool:
     return file is None or file.batch in (None, batch)
 
 
-def suitable(job: Job, sizes: list[int]) -> list[int]:
+def suitable(context: Context, sizes: list[int]) -> list[int]:
     """The batch sizes that this data's networks are shown; where none of them is, the largest there is."""
-    most = job.datamodule.most_at_once
+    most = context.datamodule.most_at_once
     return sizes if most is None else [each for each in sizes if each <= most] or [most]
 
 
-def some(job: Job, count: int) -> Tensor:
+def some(context: Context, count: int) -> Tensor:
     """`count` transformed test inputs, repeated where there are fewer; no more than are shown at once."""
-    count = min(count, job.datamodule.most_at_once or count)
-    inputs = job.datamodule.example(count).cpu()
+    count = min(count, context.datamodule.most_at_once or count)
+    inputs = context.datamodule.example(count).cpu()
     times = -(-count // len(inputs))
     return inputs.repeat(times, *[1] * (inputs.dim() - 1))[:count].contiguous()
 
 
-def sizes_on_disk(job: Job) -> dict[str, int]:
-    """Bytes of the files of this run; every float network is saved in the same format as the compressed program."""
-    keep_program(job, "float", baseline(job))
-    if job.smaller is not None and job.float_network is not None:
-        keep_program(job, job.smaller, job.float_network)
-    names = {f"{network}_{kind}" for network in named(job) for kind in (*FORMATS, SPARSE)}
-    return {name: each.bytes for name, each in job.artifacts.items() if name in names}
+def save_baselines(context: Context, networks: Networks) -> dict[str, Artifact]:
+    """Save every float network in the same format as the compressed program, unless export did; return the files."""
+    saved = save_float(context, "float", networks.baseline)
+    if networks.smaller is not None and networks.smaller_phase is not None:
+        saved |= save_float(context, networks.smaller_phase, networks.smaller)
+    return saved
+
+
+def sizes_on_disk(networks: Networks, artifacts: Mapping[str, Artifact]) -> dict[str, int]:
+    """Return the bytes of the run's files that hold a network."""
+    names = {f"{network}_{kind}" for network in named(networks) for kind in (*FORMATS, SPARSE)}
+    return {name: each.bytes for name, each in artifacts.items() if name in names}
 
 
 def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
@@ -180,18 +189,19 @@ def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int])
     return found
 
 
-def keep_program(job: Job, name: str, network: nn.Module) -> None:
-    """Saves a float network as a program, unless export did."""
-    path = job.record.path / "artifacts" / f"{name}.pt2"
-    if not path.is_file():
-        save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
-        job.keep(f"{name}_program", path)
+def save_float(context: Context, name: str, network: nn.Module) -> dict[str, Artifact]:
+    """Save a float network as a program; return the file, nothing where it was there already."""
+    path = context.artifacts / f"{name}.pt2"
+    if path.is_file():
+        return {}
+    save_program(network, context.datamodule.example(2).cpu(), path, {"recipe": "none"})
+    return {f"{name}_program": context.artifact(path)}
 
 
-def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
+def agree(context: Context, networks: Networks, programs: Programs) -> dict[str, tuple[float, float]]:
     """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
-    inputs = some(job, min(AGREEMENT_SAMPLES, max(2, len(job.datamodule.splits["test"]))))
-    size = job.config.data.batch_size
+    inputs = some(context, min(AGREEMENT_SAMPLES, max(2, len(context.datamodule.splits["test"]))))
+    size = context.config.data.batch_size
     answers = {name: run_in_batches(name.rpartition("_")[2], run, inputs, size) for name, run in programs.items()}
     wanted = answers["eager"]
     return {

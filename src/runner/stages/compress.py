@@ -1,88 +1,91 @@
 """Compression: from the trained network to the quantized one that takes its place."""
 
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from torch import Tensor
 
-from runner.compression.files.formats import WEIGHTS, chosen, kind_of
 from runner.compression.network import CompressedNetwork
-from runner.compression.quantization.backends.support import back_end
 from runner.data.calibration import calibration_batches
-from runner.errors import RunnerError
 from runner.job.build import build
-from runner.job.job import Job
-from runner.stages.parts.corrections import note_corrections
+from runner.job.context import Context
+from runner.job.networks import Networks, StageResult
+from runner.stages.parts.corrections import record_corrections
+from runner.stages.parts.distillation import check_teacher
+from runner.stages.parts.fine_tune import Tuning
 from runner.stages.parts.mixed_precision import mix
-from runner.stages.parts.qat import fine_tune
+from runner.stages.parts.qat import FOLDER
+from runner.stages.parts.qat import fine_tune as fine_tune_rounded
 from runner.tracking.console import console
 
 Compressed = TypeVar("Compressed", bound=CompressedNetwork)
 
 
-def compress(job: Job) -> None:
-    """Quantizes by the chosen recipe, proves what runs now, and puts it into the task.
+def compress(context: Context, networks: Networks) -> StageResult:
+    """Quantize by the chosen recipe, prove what runs now, and put it into the task.
 
     Raises:
         RunnerError: the network cannot be captured or quantized, or would run in float.
     """
-    if job.compressed is not None:
-        raise RunnerError(
-            "This network is quantized already; give compress the float network (checkpoint=RUN_DIRECTORY)."
-        )
-    settings = job.config.quantization
+    config, settings, datamodule = context.config, context.config.quantization, context.datamodule
     recipe = build(settings, "recipe")
-    job.datamodule.fix_shape()
-    job.remember_dense()
-    job.float_network = job.task.standalone()
-    calibration = list(calibration_batches(job.datamodule, **settings.calibration))
-    ready = partial(lowered, inputs=calibration[0][: job.config.data.batch_size])
+    datamodule.fix_shape()
+    networks, task = networks.with_baseline(), networks.task
+    calibration = list(calibration_batches(datamodule, **settings.calibration))
+    ready = partial(lowered, inputs=calibration[0][: config.data.batch_size])
+    result, tunings = StageResult(), list[Tuning]()
+
+    def fine_tune(network: object) -> None:
+        tunings.append(fine_tune_rounded(context, networks, network))  # type: ignore[arg-type]
+
+    compressed: CompressedNetwork
     if "max_drop" in settings:
-        compressed = mix(job, recipe, job.float_network, calibration, ready)
+        compressed, result = mix(context, networks, recipe, calibration, ready)
     else:
-        tuned = partial(fine_tune, job)
-        compressed = ready(recipe.apply(job.float_network, calibration, fine_tune=tuned, evaluate=job.monitored))
-    job.compressed = job.task.network = compressed.eval()
-    job.phase = "compressed"
-    job.calibration = calibration
-    note_corrections(job, compressed.corrections)
-    metrics, line = compressed.proof()
-    job.metrics |= {f"{job.phase}/{name}": value for name, value in metrics.items()}
+        evaluate = partial(context.monitored, task)
+        compressed = ready(recipe.apply(networks.floating, calibration, fine_tune=fine_tune, evaluate=evaluate))
+    task.network = compressed.eval()
+    metrics = dict(result.metrics)
+    for tuning in tunings:
+        metrics |= {f"{FOLDER}/{name}": each for name, each in tuning.metrics.items()}
+    metrics |= record_corrections(config.task.monitor, compressed.corrections)
+    found, line = compressed.proof()
+    metrics |= {f"compressed/{name}": value for name, value in found.items()}
     console.print(line, soft_wrap=True)
+    steps = networks.steps + sum(tuning.steps for tuning in tunings)
+    return StageResult(metrics, result.artifacts, replace(networks, quantized=compressed, steps=steps))
 
 
 def lowered(compressed: Compressed, inputs: Tensor) -> Compressed:
-    """Compiled for the batch size of `inputs`, where programs of its kind are compiled here."""
+    """Return it compiled for the batch size of `inputs`, where programs of its kind are compiled here."""
     if compressed.can_lower:
         compressed.lower(inputs)
     return compressed
 
 
-def preflight(job: Job) -> None:
-    """Finds, before any training, what compress and export would refuse after it.
+def preflight(context: Context, networks: Networks) -> None:
+    """Find, before any training, what compress would refuse after it.
 
     Where training comes first, the network is captured once more than it has to be: a few seconds, against hours of
     training for a network that no back end can take. Without training, compress itself says it soon enough.
 
     Raises:
         RunnerError: a network without integer kernels, a layer to skip that it does not have, a network that cannot be
-            captured or holds nothing to quantize, or an export format that cannot be had.
+            captured or holds nothing to quantize, or a teacher that cannot teach.
     """
-    settings = job.config.quantization
-    recipe = build(settings, "recipe")
-    network = job.task.standalone()
+    config, datamodule = context.config, context.datamodule
+    recipe = build(config.quantization, "recipe")
+    network = networks.task.standalone()
     recipe.check(network)
-    if trains_first(job):
-        recipe.preflight(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
-    if "export" in job.config.stages and "backend" in settings:
-        kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
-        chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)
-    elif "export" in job.config.stages:
-        chosen(job.config.export.formats, kind=WEIGHTS)
+    check_teacher(context, networks)
+    if context.dry_run or trains_first(context, networks):
+        recipe.preflight(network, datamodule.example(datamodule.most_at_once or 2).cpu())
 
 
-def trains_first(job: Job) -> bool:
-    """Whether training is still to come before compress; a resumed run whose training is done has its weights."""
-    before = job.config.stages[: list(job.config.stages).index("compress")]
-    done = job.resumed and job.checkpoint is not None
+def trains_first(context: Context, networks: Networks) -> bool:
+    """Return whether training is still to come before compress; a resumed run may be past it."""
+    stages = list(context.config.stages)
+    before = stages[: stages.index("compress")]
+    done = context.resumed and networks.checkpoint is not None
     return bool({"fit", "cross_validate"} & set(before)) and not done

@@ -5,45 +5,58 @@ import statistics
 
 import pytorch_lightning as pl
 
-from runner.job.job import Job
-from runner.stages.parts.distillation import guided
+from runner.job.assemble import build_task
+from runner.job.context import Context, selected
+from runner.job.networks import Networks, StageResult
+from runner.job.trainer import make_trainer
+from runner.stages.parts.distillation import check_teacher, distilled
+from runner.stages.parts.training import check_monitors
 from runner.tracking.console import console
 
 FILE = "cross_validation.json"
 
 
-def cross_validate(job: Job) -> None:
-    """Trains one fresh network a fold and records mean and standard deviation of its validation metrics.
+def cross_validate(context: Context, networks: Networks) -> StageResult:
+    """Train one fresh network a fold; return mean and standard deviation of their validation metrics.
 
     Finished folds are kept in `cross_validation.json`; a resumed run repeats only the fold it was in.
     """
-    folds = job.config.cross_validation.folds
-    done = finished(job)
+    folds = context.config.cross_validation.folds
+    done = finished(context)
     for index in range(len(done), folds):
-        done.append(run_fold(job, index, folds))
-        job.record.write_json(FILE, done)
+        done.append(run_fold(context, networks, index, folds))
+        context.record.write_json(FILE, done)
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(done[-1].items()))
-        if job.record.primary:
+        if context.record.primary:
             console.print(f"fold {index + 1}/{folds}  {metrics}", soft_wrap=True)
+    pl.seed_everything(context.config.seed, workers=True, verbose=False)
+    summary: dict[str, float] = {}
     for name in done[0]:
         values = [fold[name] for fold in done]
-        job.metrics[f"cross_validation/{name}/mean"] = statistics.fmean(values)
-        job.metrics[f"cross_validation/{name}/std"] = statistics.stdev(values)
-    pl.seed_everything(job.config.seed, workers=True, verbose=False)
+        summary[f"cross_validation/{name}/mean"] = statistics.fmean(values)
+        summary[f"cross_validation/{name}/std"] = statistics.stdev(values)
+    return StageResult(metrics=summary)
 
 
-def finished(job: Job) -> list[dict[str, float]]:
-    """The metrics of the folds that an interrupted run had finished."""
-    path = job.record.path / FILE
+def preflight(context: Context, networks: Networks) -> None:
+    """Refuse, before any training, more folds than the data can be divided into, and what fit would refuse."""
+    check_monitors(context, networks.task)
+    check_teacher(context, networks)
+    context.datamodule.check_folds(context.config.cross_validation.folds)
+
+
+def finished(context: Context) -> list[dict[str, float]]:
+    """Return the metrics of the folds that an interrupted run had finished."""
+    path = context.record.path / FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
-def run_fold(job: Job, index: int, folds: int) -> dict[str, float]:
-    """Validation metrics of one fold, after its last epoch."""
-    pl.seed_everything(job.config.seed, workers=True, verbose=False)
-    job.datamodule.use_fold(index, folds)
-    trainer = job.trainer(recording=False)
-    task = job.new_task()
-    with guided(job, task):
-        trainer.fit(task, datamodule=job.datamodule)
-    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+def run_fold(context: Context, networks: Networks, index: int, folds: int) -> dict[str, float]:
+    """Return the validation metrics of one fold, after its last epoch."""
+    pl.seed_everything(context.config.seed, workers=True, verbose=False)
+    context.datamodule.use_fold(index, folds)
+    task = build_task(context.config, context.datamodule)
+    trainer = make_trainer(context, task, recording=False)
+    with distilled(context, networks, task):
+        trainer.fit(task, datamodule=context.datamodule)
+    return selected(trainer.callback_metrics, "val/")

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from runner.compression.files.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
 from runner.compression.meta import without_values
@@ -14,9 +14,11 @@ from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks, StageResult
 from runner.measure.error import sqnr
 from runner.tracking.console import console
+from runner.tracking.result import Artifact
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
 LEAST_SQNR_DB = 25.0
@@ -25,67 +27,83 @@ LEAST_SQNR_DB = 25.0
 FURTHER_FROM_FLOAT_DB = 3.0
 
 
-def export(job: Job) -> None:
-    """Writes one file of each chosen format into `artifacts/`, loads it and compares outputs.
+def export(context: Context, networks: Networks) -> StageResult:
+    """Write one file of each chosen format into `artifacts/`, load it and compare outputs.
 
     Raises:
         RunnerError: a format that cannot be had, or a file that answers differently.
     """
-    job.datamodule.fix_shape()
-    example = job.datamodule.example(2).cpu()
-    network = job.float_network or job.task.standalone()
-    name = job.compressed.title if job.compressed is not None else job.smaller or "float"
-    for each in chosen(job.config.export.formats, lowering(job), kind(job)):
-        path = job.record.path / "artifacts" / f"{name}{FORMATS[each].suffix}"
-        FORMATS[each].save(network, job.compressed, example, path)
-        agreement = check(job, network, each, path, example)
+    context.datamodule.fix_shape()
+    example = context.datamodule.example(2).cpu()
+    network, quantized = networks.floating, networks.quantized
+    name = quantized.title if quantized is not None else networks.smaller_phase or "float"
+    metrics: dict[str, float] = {}
+    artifacts: dict[str, Artifact] = {}
+    for each in chosen(context.config.export.formats, lowering(networks), kind(context, networks)):
+        path = context.artifacts / f"{name}{FORMATS[each].suffix}"
+        FORMATS[each].save(network, quantized, example, path)
+        agreement = check(networks, each, path, example)
         size = sum(file.stat().st_size for file in FORMATS[each].files(path))
-        job.keep(f"{name}_{each}", path)
-        job.artifacts[f"{name}_{each}"] = replace(job.artifacts[f"{name}_{each}"], bytes=size)
-        job.metrics[f"export/{each}/sqnr_db"] = agreement
+        artifacts[f"{name}_{each}"] = replace(context.artifact(path), bytes=size)
+        metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {size:,} bytes, {agreement:.0f} dB against the program")
+    return StageResult(metrics, artifacts)
 
 
-def lowering(job: Job) -> str | None:
+def preflight(context: Context, networks: Networks) -> None:
+    """Raise RunnerError for a format that cannot be had, or cannot hold what this run will have made by then."""
+    config, stages = context.config, list(context.config.stages)
+    settings = config.quantization
+    if "compress" not in stages[: stages.index("export")]:
+        chosen(config.export.formats)
+    elif "backend" in settings:
+        program = kind_of({settings.kind, *(settings.per_layer or {}).values()})
+        chosen(config.export.formats, back_end(settings.backend.name).lowering, program)
+    else:
+        chosen(config.export.formats, kind=WEIGHTS)
+
+
+def lowering(networks: Networks) -> str | None:
     """Who runs this run's int8 program; None where the network is float. A program for another machine runs nowhere."""
-    if not isinstance(job.compressed, QuantizedNetwork):
+    if not isinstance(networks.quantized, QuantizedNetwork):
         return None
-    row = back_end(job.compressed.back_end)
-    return "elsewhere" if row.lowering == "inductor" and obstacle(job.compressed.back_end) else row.lowering
+    row = back_end(networks.quantized.back_end)
+    return "elsewhere" if row.lowering == "inductor" and obstacle(networks.quantized.back_end) else row.lowering
 
 
-def kind(job: Job) -> str:
+def kind(context: Context, networks: Networks) -> str:
     """What kind of program this run exports; see `formats.KINDS`."""
-    settings = job.config.quantization
-    if isinstance(job.compressed, WeightOnlyNetwork):
+    settings = context.config.quantization
+    if isinstance(networks.quantized, WeightOnlyNetwork):
         return WEIGHTS
-    if not isinstance(job.compressed, QuantizedNetwork):
+    if not isinstance(networks.quantized, QuantizedNetwork):
         return FLOAT
     return kind_of({settings.kind, *(settings.per_layer or {}).values()})
 
 
-def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) -> float:
+def check(networks: Networks, name: str, path: Path, example: Tensor) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
         RunnerError: the file answers differently.
     """
-    program = job.compressed.program if job.compressed is not None else network
+    network = networks.floating
+    program = networks.quantized.program if networks.quantized is not None else network
     with torch.no_grad():
         wanted = program(example)
         loaded = FORMATS[name].load(path, partial(without_values, network))
         got = run_in_batches(name, loaded, example, len(example))
     agreement = min(sqnr(wanted, got), 200.0)
-    least = 10.0 if job.compressed is not None and job.compressed.recipe == "dynamic" else LEAST_SQNR_DB
-    if agreement < least and not as_close_to_float(job, example, wanted, got):
+    least = 10.0 if networks.quantized is not None and networks.quantized.recipe == "dynamic" else LEAST_SQNR_DB
+    if agreement < least and not as_close_to_float(networks, example, wanted, got):
         raise RunnerError(f"{path}: answers differently from the network it was written from ({agreement:.1f} dB).")
     return agreement
 
 
-def as_close_to_float(job: Job, example: Tensor, wanted: Tensor, got: Tensor) -> bool:
+def as_close_to_float(networks: Networks, example: Tensor, wanted: Tensor, got: Tensor) -> bool:
     """Whether what a file answers is about as near to the float network as what the int8 program answers."""
-    if job.float_network is None:
+    if networks.floating is None:
         return False
     with torch.no_grad():
-        floating = job.float_network(example)
+        floating = networks.floating(example)
     return sqnr(floating, got) > sqnr(floating, wanted) - FURTHER_FROM_FLOAT_DB

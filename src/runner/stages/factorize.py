@@ -1,67 +1,72 @@
 """Factorization: the trained network's layers in two, fine-tuned, with a table of what that saves and costs."""
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from rich.table import Table
 
 from runner.compression.factorization.factorized import Row
-from runner.errors import RunnerError
 from runner.files import write_csv
 from runner.job.build import build
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks, StageResult
+from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import fine_tune
-from runner.stages.parts.kept import keep_made, take_up
+from runner.stages.parts.kept import keep_made
 from runner.tracking.checkpoints import FACTORIZED
 from runner.tracking.console import console
+from runner.tracking.result import Artifact
 
 ARTIFACT = "factorized_layers"
 
 
-def factorize(job: Job) -> None:
-    """Puts the factorized network into the task, trains it on, and writes `artifacts/factorized_layers.csv`.
+def factorize(context: Context, networks: Networks) -> StageResult:
+    """Put the factorized network into the task, train it on, and write `artifacts/factorized_layers.csv`.
 
     Raises:
-        RunnerError: the network is quantized already, or nothing in it can be factorized.
+        RunnerError: nothing in the network can be factorized.
     """
-    if job.compressed is not None:
-        raise RunnerError("This network is quantized already: put factorize before compress.")
-    job.remember_dense()
-    if take_up(job, FACTORIZED):
-        return
-    settings = job.config.factorization
+    networks, task = networks.with_baseline(), networks.task
+    settings = context.config.factorization
     recipe = build(settings, "recipe")
-    dense = copy.deepcopy(job.task.network).cpu().eval()
-    factorized = recipe.apply(dense, job.datamodule.example(2).to("cpu"), call=job.task.call)
-    structure = [*job.task.structure, *factorized.steps]
-    job.replace_network(factorized.network, structure, FACTORIZED)
-    record(job, factorized.rows)
-    metrics: dict[str, float] = {}
+    dense = copy.deepcopy(task.network).cpu().eval()
+    factorized = recipe.apply(dense, context.datamodule.example(2).to("cpu"), call=task.call)
+    structure = [*task.structure, *factorized.steps]
+    networks = networks.made_smaller(factorized.network, structure, FACTORIZED)
+    metrics, artifacts = record(context, networks, factorized.rows)
+    tuned: dict[str, float] = {}
     if settings.fine_tune.epochs:
-        metrics = fine_tune(job, factorized.network, FACTORIZED, **settings.fine_tune)
-        job.metrics |= {f"{FACTORIZED}/{name}": value for name, value in metrics.items()}
-        job.replace_network(factorized.network.cpu().eval(), structure, FACTORIZED)
-    keep_made(job, FACTORIZED, metrics)
+        tuning = fine_tune(context, networks, factorized.network, FACTORIZED, **settings.fine_tune)
+        tuned = tuning.metrics
+        metrics |= {f"{FACTORIZED}/{name}": value for name, value in tuned.items()}
+        networks = networks.made_smaller(factorized.network.cpu().eval(), structure, FACTORIZED)
+        networks = replace(networks, steps=networks.steps + tuning.steps)
+    kept = keep_made(context, networks, FACTORIZED, tuned)
+    return StageResult(metrics, artifacts, replace(networks, checkpoint=kept))
 
 
-def preflight(job: Job) -> None:
-    """Finds, before any training, what factorize would refuse after it whatever the weights are.
+def preflight(context: Context, networks: Networks) -> None:
+    """Find, before any training, what factorize would refuse after it whatever the weights are.
 
     Raises:
-        RunnerError: a layer to skip that the network does not have, or no layer of the kind that is factorized.
+        RunnerError: a layer to skip that the network does not have, no layer of the kind that is factorized, or a
+            teacher that cannot teach.
     """
-    build(job.config.factorization, "recipe").check(job.task.network)
+    recipe = build(context.config.factorization, "recipe")
+    network = copy.deepcopy(networks.task.network).cpu().eval()
+    recipe.preflight(network, context.datamodule.example(2).to("cpu"), call=networks.task.call)
+    check_teacher(context, networks)
 
 
-def record(job: Job, rows: list[Row]) -> None:
-    """The table of layers: on the console, as a CSV file, and its sums among the metrics."""
+def record(context: Context, networks: Networks, rows: list[Row]) -> tuple[dict[str, float], dict[str, Artifact]]:
+    """Print the table of layers and write it as a CSV file; return its sums as metrics, and the file."""
     before, after = sum(row.before for row in rows), sum(row.after for row in rows)
-    job.metrics |= {
-        f"{FACTORIZED}/parameters": float(sum(each.numel() for each in job.task.network.parameters())),
+    metrics = {
+        f"{FACTORIZED}/parameters": float(sum(each.numel() for each in networks.task.network.parameters())),
         f"{FACTORIZED}/layers": float(sum(not row.stays for row in rows)),
     }
-    if not job.record.primary:
-        return
+    if not context.record.primary:
+        return metrics, {}
     table = Table(title="Factorized, layer by layer", title_justify="left")
     for heading in ("layer", "rank", "parameters", "error", ""):
         table.add_column(heading, justify="left" if heading in ("layer", "") else "right")
@@ -72,6 +77,6 @@ def record(job: Job, rows: list[Row]) -> None:
     table.add_section()
     table.add_row("all of these", "", f"{before:,} → {after:,}", "", f"{after / before:.0%} of the parameters")
     console.print(table)
-    path = job.record.path / "artifacts" / f"{ARTIFACT}.csv"
+    path = context.artifacts / f"{ARTIFACT}.csv"
     write_csv(path, [asdict(row) for row in rows])
-    job.keep(ARTIFACT, path)
+    return metrics, {ARTIFACT: context.artifact(path)}

@@ -1,96 +1,63 @@
 """Training: from a task with fresh or given weights to one with the best weights it found."""
 
-import pytorch_lightning as pl
-import torch
+from dataclasses import replace
+from pathlib import Path
 
-from runner.errors import RunnerError
-from runner.job.job import Job
-from runner.stages.cross_validate import cross_validate
-from runner.stages.parts.distillation import guided
+from runner.job.assemble import build_task
+from runner.job.context import Context, selected
+from runner.job.networks import Networks, StageResult
+from runner.job.trainer import make_trainer
+from runner.stages.parts.distillation import check_teacher, distilled
 from runner.stages.parts.early_weights import keeping_early_weights
-from runner.tasks.divergence import DivergedError
+from runner.stages.parts.training import check_monitors, train
 from runner.tracking import checkpoints
-from runner.tracking.console import console
-
-# A network that can learn at all gets this far on one batch.
-MEMORISED_SHARE_OF_LOSS = 0.05
 
 
-def fit(job: Job) -> None:
-    """Trains, keeps the best weights, and takes over their metrics.
+def fit(context: Context, networks: Networks) -> StageResult:
+    """Train, keep the best weights, and return their metrics.
+
+    Behind cross-validation a fresh network is trained on training and validation data together.
 
     Raises:
         DivergedError: the loss became NaN or infinite; `checkpoints/diverged.ckpt` is left.
         Interrupted: a signal arrived; `checkpoints/last.ckpt` is left.
     """
-    if job.config.mode == "overfit":
-        overfit(job)
-        return
-    validate = len(job.datamodule.splits["val"]) > 0
-    if job.config.cross_validation.folds:
-        cross_validate(job)
-        job.datamodule.use_all_for_training()
-        job.task = job.new_task()
-        validate = False
-    train(job, validate=validate)
-
-
-def train(job: Job, *, validate: bool) -> None:
-    """One training from start, or from where an interrupted one stopped, to its best weights."""
-    trainer = job.trainer(validate=validate, extra=keeping_early_weights(job))
-    with guided(job, job.task):
-        if job.config.compile:
-            job.task.network.compile()
-        go(job, trainer)
-    job.steps = trainer.global_step
+    if context.config.cross_validation.folds:
+        context.datamodule.use_all_for_training()
+        networks = replace(networks, task=build_task(context.config, context.datamodule))
+    task = networks.task
+    trainer = make_trainer(
+        context, task, validate=len(context.datamodule.splits["val"]) > 0, extra=keeping_early_weights(context)
+    )
+    with distilled(context, networks, task):
+        if context.config.compile:
+            task.network.compile()
+        train(context, task, trainer, networks.resume_from)
     # What an interrupted run made smaller or fine-tuned began from weights that nobody kept.
-    checkpoints.forget_after(job.record.path)
-    job.collect(trainer.callback_metrics, "train/", "val/", "data/")
-    keep_best(job)
+    checkpoints.forget_after(context.record.path)
+    metrics = selected(trainer.callback_metrics, "train/", "val/", "data/")
+    best, found = keep_best(context, networks)
+    networks = replace(networks, steps=trainer.global_step, checkpoint=best)
+    return StageResult(metrics={**metrics, **found}, networks=networks)
 
 
-def go(job: Job, trainer: pl.Trainer) -> None:
-    """Lightning's part of a training."""
-    try:
-        with job.signals.deferred():
-            trainer.fit(job.task, datamodule=job.datamodule, ckpt_path=job.resume_from, weights_only=True)
-    except DivergedError:
-        trainer.save_checkpoint(job.record.path / "checkpoints" / "diverged.ckpt")
-        raise
-    except torch.OutOfMemoryError as error:
-        raise RunnerError(
-            f"Out of memory on the GPU: lower data.batch_size (now {job.config.data.batch_size})."
-        ) from error
+def preflight(context: Context, networks: Networks) -> None:
+    """Refuse, before any training, a metric to watch that is never measured, and a teacher that cannot teach.
+
+    Raises:
+        RunnerError: with what is wrong.
+    """
+    check_monitors(context, networks.task)
+    check_teacher(context, networks)
 
 
-def keep_best(job: Job) -> None:
-    """Loads the best weights, where a checkpoint callback kept them, and the metrics they were kept for."""
-    folder = job.record.path / "checkpoints"
-    best = folder / f"{checkpoints.BEST}.ckpt"
+def keep_best(context: Context, networks: Networks) -> tuple[Path | None, dict[str, float]]:
+    """Load the best weights, where a checkpoint callback kept them; return their file and their metrics."""
+    best = context.checkpoints / f"{checkpoints.BEST}.ckpt"
     if not best.is_file():
         # What a signal left in mid-training would pass for the result.
-        (folder / f"{checkpoints.LAST}.ckpt").unlink(missing_ok=True)
-        job.checkpoint = None
-        return
+        (context.checkpoints / f"{checkpoints.LAST}.ckpt").unlink(missing_ok=True)
+        return None, {}
     content = checkpoints.read(best)
-    checkpoints.load_weights(job.task, content, best)
-    job.collect(content["metrics"], "train/", "val/", "data/")
-    job.checkpoint = best
-
-
-def overfit(job: Job) -> None:
-    """Trains on one unaugmented batch and says whether the network could memorise it."""
-    job.datamodule.keep_one_batch()
-    trainer = job.trainer(validate=False)
-    first = job.task.loss_on(job.datamodule.training_example())
-    go(job, trainer)
-    last = job.task.loss_on(job.datamodule.training_example())
-    job.metrics |= {"overfit/first_loss": first, "overfit/last_loss": last}
-    if last <= first * MEMORISED_SHARE_OF_LOSS:
-        verdict = f"memorised one batch: loss {first:.3g} → {last:.3g}. Model, loss and optimizer work together."
-    else:
-        verdict = (
-            f"did NOT memorise one batch: loss {first:.3g} → {last:.3g} after {trainer.current_epoch} epochs. "
-            "Look at optimizer.lr, at the loss, and at whether inputs and targets belong together."
-        )
-    console.print(f"Verdict: {job.config.name} {verdict}", soft_wrap=True)
+    checkpoints.load_weights(networks.task, content, best)
+    return best, selected(content["metrics"], "train/", "val/", "data/")

@@ -6,26 +6,33 @@ import torch
 
 from runner.errors import RunnerError
 from runner.files import write_csv
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks, StageResult
 
 
-def predict(job: Job) -> None:
-    """Writes `artifacts/predictions.csv`: index, target and prediction of every test sample.
+def predict(context: Context, networks: Networks) -> StageResult:
+    """Write `artifacts/predictions.csv`: index, target and prediction of every test sample.
 
     Raises:
         RunnerError: the data keeps no samples for testing.
     """
-    samples = job.datamodule.splits["test"]
-    if not len(samples):
-        raise RunnerError("The stage predict needs test data, and data.test_fraction leaves none.")
-    job.task.eval()
+    preflight(context, networks)
+    task, datamodule = networks.task.eval(), context.datamodule
+    samples = datamodule.splits["test"]
     rows: list[dict[str, Any]] = []
     with torch.inference_mode():
-        for part in samples.indices.split(job.config.data.batch_size):
-            outputs = job.task(job.datamodule.transform(samples.rows[part]).to(job.task.device))
-            rows += job.task.rows(outputs.cpu(), samples.row_targets[part])
-    path = job.record.path / "artifacts" / "predictions.csv"
-    if job.record.primary:
-        names = [job.datamodule.identify(number) for number in samples.indices.tolist()]
-        write_csv(path, [{"index": index, **names[index], **row} for index, row in enumerate(rows)])
-        job.keep("predictions", path)
+        for part in samples.indices.split(context.config.data.batch_size):
+            outputs = task(datamodule.transform(samples.rows[part]).to(task.device))
+            rows += task.rows(outputs.cpu(), samples.row_targets[part])
+    if not context.record.primary:
+        return StageResult()
+    path = context.artifacts / "predictions.csv"
+    names = [datamodule.identify(number) for number in samples.indices.tolist()]
+    write_csv(path, [{"index": index, **names[index], **row} for index, row in enumerate(rows)])
+    return StageResult(artifacts={"predictions": context.artifact(path)})
+
+
+def preflight(context: Context, networks: Networks) -> None:
+    """Raise RunnerError where the data keeps no samples for testing."""
+    if not len(context.datamodule.splits["test"]):
+        raise RunnerError("The stage predict needs test data, and data.test_fraction leaves none.")

@@ -31,6 +31,11 @@ class Evaluation(nn.Module):
         self.record = Record()
         self.waiting: list[tuple[Tensor, Tensor]] = []
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the metrics, without the stage."""
+        return [str(name) for name in self.metrics.keys(keep_base=True)]
+
     def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """A batch: its mean loss, the network's outputs and the targets."""
         self.record.add(0, loss, outputs, targets)

@@ -5,6 +5,8 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from runner.tasks.base import Task
 
 DESCRIPTION = (
-    "Composes and validates a run, builds its network without memory for the weights, "
-    "then all of it, and sends one tiny batch through. Trains nothing, writes nothing."
+    "Composes and validates a run, builds its network without memory for the weights, then all of it, loads the "
+    "weights it would start from, sends one tiny batch through, and asks every stage what it would refuse. Trains "
+    "nothing, writes nothing."
 )
 EXAMPLE = "example:\n  python -m runner check model=resnet data=digits optimizer.lr=0.01"
 SAMPLES = 2
@@ -42,46 +45,50 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check(composed: Composed) -> None:
-    """Builds and tries; each line is printed as soon as it is known."""
-    import pytorch_lightning as pl
+    """Build and try what the run would, and refuse what it would refuse; print each line as soon as it is known."""
     import torch
 
-    from runner.job.assemble import build_data, build_task
     from runner.job.build import build, plugins
+    from runner.run.prepare import prepare
+    from runner.run.run import preflight, stages_of
+    from runner.tracking.run_directory import RunDirectory
+    from runner.tracking.signals import Signals
 
     config = composed.config
-    with plugins(list(config.runner.plugins)):
+    with plugins(list(config.runner.plugins)), TemporaryDirectory() as scratch:
         with torch.device("meta"):
             network = build(config, "model")
         print(f"builds     {sum(each.numel() for each in network.parameters()):,} parameters")
-        pl.seed_everything(config.seed, workers=True, verbose=False)
-        datamodule = build_data(config)
+        with silence():
+            record = RunDirectory(Path(scratch), primary=False)
+            context, networks = prepare(config, record, Signals(), dry_run=True)
+        datamodule, task = context.datamodule, networks.task
         sizes = ", ".join(f"{len(samples):,} {name}" for name, samples in datamodule.splits.items())
         print(f"data       {sizes}")
-        task = build_task(config, datamodule)
+        if networks.checkpoint is not None:
+            print(f"weights    {networks.checkpoint}")
         samples = datamodule.splits["train"].spread(SAMPLES)
         batch = datamodule.training_batch((samples.inputs, samples.targets))
         outputs = task(batch[0])
         loss = task.loss_on(batch)
         with silence():
             try_training(config, task)
+            preflight(context, networks, stages_of(config))
         print(f"one batch  {tuple(batch[0].shape)} in, {tuple(outputs.shape)} out, loss {loss:.4g}")
 
 
 def try_training(config: "DictConfig", task: "Task") -> None:
-    """Builds what training needs beside the task: trainer, callbacks, loggers, optimizer and scheduler.
+    """Build what training needs beside the task: callbacks, optimizer and scheduler.
 
     Raises:
-        RunnerError: one of them refuses its values, or this machine lacks what the trainer asks for.
+        RunnerError: one of them refuses its values.
     """
-    from runner.job.assemble import build_loggers
+    from runner.job.assemble import try_trainer
     from runner.job.build import build
 
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    trainer = build(config, "trainer", logger=False, **quiet)
+    trainer = try_trainer(config)
     for name in config.callbacks or {}:
         build(config, f"callbacks.{name}")
-    build_loggers(config)
     # A trainer knows how many steps it would take only while it trains; any number will do to build a schedule.
     steps = SimpleNamespace(
         estimated_stepping_batches=STEPS,

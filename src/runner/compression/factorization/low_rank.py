@@ -43,6 +43,11 @@ class LowRank(FactorizationRecipe):
         if self.energy is not None and not 0 < self.energy <= 1:
             raise RunnerError(f"factorization.energy={self.energy}: must be above 0 and up to 1.")
 
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether `energy` decides."""
+        return self.energy is not None
+
     def cut(self, layer: nn.Linear | nn.Conv2d) -> Cut | str:
         """See FactorizationRecipe.cut; the weights are (rank, in · kernel) and (out, rank)."""
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:

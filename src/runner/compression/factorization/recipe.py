@@ -66,6 +66,17 @@ class FactorizationRecipe(ABC):
         """Raises RunnerError for what `apply` would refuse whatever the weights are."""
         check(network, self.kinds, self.skip)
 
+    @property
+    def depends_on_weights(self) -> bool:
+        """Whether the weights decide how small the layers become, so that only training tells."""
+        return False
+
+    def preflight(self, network: nn.Module, example: Any, call: ModelCall = call_model) -> None:
+        """Raise RunnerError for what `apply` would refuse after training, of an untrained `network`."""
+        self.check(network)
+        if not self.depends_on_weights:
+            self.apply(network, example, call)
+
     def apply(self, network: nn.Module, example: Any, call: ModelCall = call_model) -> Factorized:
         """The factorized copy of `network` (float), which stays as it was.
 

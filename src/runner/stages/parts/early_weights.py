@@ -7,32 +7,33 @@ from pytorch_lightning.callbacks import Callback
 from torch import nn
 
 from runner.callbacks.early_weights import EarlyWeights
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.tasks.base import Task
 from runner.tracking import checkpoints
 
 
-def keeping_early_weights(job: Job) -> list[Callback]:
+def keeping_early_weights(context: Context) -> list[Callback]:
     """What the first training needs beside its own callbacks, so that pruning can go back to its early weights."""
-    epoch = job.config.pruning.get("rewind_epoch")
-    return [] if epoch is None else [EarlyWeights(place(job.record.path, epoch), epoch)]
+    epoch = context.config.pruning.get("rewind_epoch")
+    return [] if epoch is None else [EarlyWeights(place(context.record.path, epoch), epoch)]
 
 
-def early_network(job: Job) -> nn.Module | None:
+def early_network(context: Context, task: Task) -> nn.Module | None:
     """The run's network as this run, or the one it starts from, had it early in training; None where nobody kept it."""
-    epoch = job.config.pruning.get("rewind_epoch")
-    found = None if epoch is None else find(job, epoch)
+    epoch = context.config.pruning.get("rewind_epoch")
+    found = None if epoch is None else find(context, epoch)
     if found is None:
         return None
-    network = copy.deepcopy(job.task.network).cpu().eval()
+    network = copy.deepcopy(task.network).cpu().eval()
     prefix = "network."
     state = checkpoints.read(found)["state_dict"]
     network.load_state_dict({key.removeprefix(prefix): each for key, each in state.items() if key.startswith(prefix)})
     return network
 
 
-def find(job: Job, epoch: int) -> Path | None:
+def find(context: Context, epoch: int) -> Path | None:
     """The file, in the run's own directory or in the one that it starts from."""
-    directories = [job.record.path, *([Path(job.config.checkpoint)] if job.config.checkpoint else [])]
+    directories = [context.record.path, *([Path(context.config.checkpoint)] if context.config.checkpoint else [])]
     return next((place(each, epoch) for each in directories if place(each, epoch).is_file()), None)
 
 

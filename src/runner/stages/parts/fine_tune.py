@@ -2,23 +2,33 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from runner.job.assemble import build_task
-from runner.job.job import Job
-from runner.stages.parts.distillation import guided
+from runner.job.assemble import build_task, fine_tuning_config
+from runner.job.context import Context
+from runner.job.networks import Networks
+from runner.job.trainer import make_trainer
+from runner.stages.parts.distillation import distilled
 from runner.tracking import checkpoints
 from runner.tracking.loggers import MetricsFile, TensorBoard, renaming
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """What a fine-tuning came to: its best (or last) `train/…` and `val/…`, and the optimizer steps it took."""
+
+    metrics: dict[str, float]
+    steps: int
+
+
 def fine_tune(
-    job: Job,
+    context: Context,
+    networks: Networks,
     network: nn.Module,
     folder: str,
     *,
@@ -26,55 +36,45 @@ def fine_tune(
     lr: float,
     schedule: bool = False,
     extra: Sequence[Callback] = (),
-) -> dict[str, float]:
-    """Trains `network` in place; its best weights stay in it. Returns its last (or best) `train/…` and `val/…`.
+) -> Tuning:
+    """Train `network` in place; its best weights stay in it.
 
     Interrupted and resumed, it goes on from `checkpoints/FOLDER/last.ckpt`. Curves are written as `FOLDER/…` behind
-    those of the trainings before. The teacher guides it, where there is one.
+    those of the trainings before (`networks.steps`). A teacher takes part where the run has one.
 
     Args:
+        network: of the structure that `networks.task` has now.
         folder: below `checkpoints/`; may have parts (`pruned/round_1`).
         schedule: follow the run's own schedule, with `lr` as its rate; otherwise the rate stays as it is.
         extra: further callbacks.
     """
     # The same whether this run trained the network just now, before an interruption, or another run did.
-    pl.seed_everything(job.config.seed, workers=True, verbose=False)
-    task = build_task(own_config(job, lr, schedule), job.datamodule, network=network)
-    task.structure = job.task.structure
-    validate = len(job.datamodule.splits["val"]) > 0
-    trainer = job.trainer(validate=validate, folder=folder, extra=extra, max_epochs=epochs)
-    last = job.record.path / "checkpoints" / folder / f"{checkpoints.LAST}.ckpt"
-    with guided(job, task), job.signals.deferred(), curves(job, folder, last):
-        trainer.fit(task, datamodule=job.datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
-    job.steps += trainer.global_step
+    pl.seed_everything(context.config.seed, workers=True, verbose=False)
+    datamodule = context.datamodule
+    task = build_task(fine_tuning_config(context.config, lr, schedule=schedule), datamodule, network=network)
+    task.structure = networks.task.structure
+    validate = len(datamodule.splits["val"]) > 0
+    trainer = make_trainer(context, task, validate=validate, folder=folder, extra=extra, max_epochs=epochs)
+    last = context.checkpoints / folder / f"{checkpoints.LAST}.ckpt"
+    with distilled(context, networks, task), context.signals.deferred(), curves(context, networks.steps, folder, last):
+        trainer.fit(task, datamodule=datamodule, ckpt_path=last if last.is_file() else None, weights_only=True)
     best = last.with_name(f"{checkpoints.BEST}.ckpt")
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if best.is_file():
         content = checkpoints.read(best)
         checkpoints.load_weights(task, content, best)
         metrics = content["metrics"]
-    return {name: each for name, each in metrics.items() if name.startswith(("train/", "val/"))}
+    kept = {name: each for name, each in metrics.items() if name.startswith(("train/", "val/"))}
+    return Tuning(kept, trainer.global_step)
 
 
 @contextmanager
-def curves(job: Job, folder: str, last: Path) -> Iterator[None]:
-    """Writes the curves as `FOLDER/…` behind those of earlier trainings; a resumed run continues them."""
-    if job.resumed:
+def curves(context: Context, steps: int, folder: str, last: Path) -> Iterator[None]:
+    """Write the curves as `FOLDER/…` behind those of the first `steps` steps; a resumed run continues them."""
+    if context.resumed:
         done = checkpoints.read(last)["global_step"] if last.is_file() else 0
-        for logger in job.loggers:
+        for logger in context.loggers:
             if isinstance(logger, (MetricsFile, TensorBoard)):
-                logger.continue_from(job.steps + done)
-    with renaming(job.loggers, f"{folder}/", job.steps):
+                logger.continue_from(steps + done)
+    with renaming(context.loggers, f"{folder}/", steps):
         yield
-
-
-def own_config(job: Job, lr: float, schedule: bool) -> Any:
-    """The run's configuration with the fine-tuning's own learning rate."""
-    config = OmegaConf.create(OmegaConf.to_container(job.config))
-    OmegaConf.update(config, "optimizer.lr", lr)
-    if not schedule:
-        config.scheduler = None
-    config.task.trainable = "all"
-    if "decay_only" in config.task:  # a captured graph names its weights otherwise
-        config.task.decay_only = []
-    return config

@@ -8,39 +8,42 @@ from torch import Tensor, nn
 from runner.compression.pruning.importance import TAYLOR
 from runner.compression.pruning.recipe import PruningContext
 from runner.data.module import Batch
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks
 from runner.stages.parts.early_weights import early_network
+from runner.tasks.base import Task
 
 
-def pruning_context(job: Job) -> PruningContext:
-    """The context for pruning the run's network, as it is now, from here on."""
-    batches = list(training_batches(job)) if job.config.pruning.importance == TAYLOR else []
+def pruning_context(context: Context, networks: Networks) -> PruningContext:
+    """Return the context for pruning the run's network, as it is now, from here on."""
+    task = networks.task
+    batches = list(training_batches(context)) if context.config.pruning.importance == TAYLOR else []
     return PruningContext(
-        dense=copy.deepcopy(job.task.network).cpu().eval(),
-        example=example(job),
+        dense=copy.deepcopy(task.network).cpu().eval(),
+        example=example(context),
         batches=batches,
-        loss=lambda network, batch: job.task.loss(job.task.call(network, batch[0]), batch[1]),
-        early=early_network(job),
+        loss=lambda network, batch: task.loss(task.call(network, batch[0]), batch[1]),
+        early=early_network(context, task),
     )
 
 
-def example(job: Job) -> Tensor:
-    """Two inputs as the network takes them, or one of data that is shown one by one."""
-    return job.datamodule.example(job.datamodule.most_at_once or 2).cpu()
+def example(context: Context) -> Tensor:
+    """Return two inputs as the network takes them, or one of data that is shown one by one."""
+    return context.datamodule.example(context.datamodule.most_at_once or 2).cpu()
 
 
-def training_batches(job: Job) -> Iterator[Batch]:
-    """Batches evenly spaced over the training data, not augmented: transformed inputs, and targets."""
-    size = job.config.data.batch_size
-    samples = job.datamodule.splits["train"].spread(size * job.config.pruning.importance_batches)
+def training_batches(context: Context) -> Iterator[Batch]:
+    """Yield batches evenly spaced over the training data, not augmented: transformed inputs, and targets."""
+    size = context.config.data.batch_size
+    samples = context.datamodule.splits["train"].spread(size * context.config.pruning.importance_batches)
     for part in samples.indices.split(size):
-        yield job.datamodule.transform(samples.rows[part]), samples.row_targets[part]
+        yield context.datamodule.transform(samples.rows[part]), samples.row_targets[part]
 
 
-def standalone(job: Job, network: nn.Module) -> nn.Module:
-    """`network` in the form in which the run's network is measured: on the CPU, with one tensor as its input."""
-    own, job.task.network = job.task.network, network
+def standalone(task: Task, network: nn.Module) -> nn.Module:
+    """Return `network` as the task's own is measured: a copy on the CPU, with one tensor as its input."""
+    own, task.network = task.network, network
     try:
-        return job.task.standalone()
+        return task.standalone()
     finally:
-        job.task.network = own
+        task.network = own

@@ -1,6 +1,6 @@
 """Rounds of pruning: each prunes, fine-tunes and is kept, so that an interrupted run goes on in the round it was in."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,11 @@ from torch import nn
 
 from runner.compression.files.rebuild import Step, rebuild
 from runner.compression.pruning.recipe import PruningContext, PruningRecipe
-from runner.job.assemble import load_trained
-from runner.job.job import Job
+from runner.job.context import Context
+from runner.job.networks import Networks
 from runner.measure.operations import multiply_accumulates
 from runner.measure.weights import nonzero_share, parameters
-from runner.stages.parts.fine_tune import fine_tune
+from runner.stages.parts.fine_tune import Tuning, fine_tune
 from runner.stages.parts.pruning_context import example, standalone
 from runner.tracking import checkpoints
 from runner.tracking.console import console
@@ -40,110 +40,133 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a round made: the network on the CPU, its structure from the configured one on, its numbers, and remarks."""
+class PruningRun:
+    """What all rounds of one pruning share.
+
+    Attributes:
+        networks: of the run before pruning.
+        pruning: what the recipe looks at.
+        structure: of the dense network; a step of pruning always begins there.
+    """
+
+    context: Context
+    networks: Networks
+    pruning: PruningContext
+    structure: list[Step]
+
+    def metric(self, network: nn.Module) -> float:
+        """Return the monitored metric on validation data."""
+        return self.context.monitored(self.networks.task, network)
+
+    def measure(self, network: nn.Module, number: int, amount: float, pruned: float, metric: float) -> Measured:
+        """Return the numbers of a network."""
+        operations = multiply_accumulates(standalone(self.networks.task, network), example(self.context))
+        return Measured(number, amount, parameters(network), operations, nonzero_share(network), pruned, metric)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round made.
+
+    Attributes:
+        network: on the CPU.
+        structure: the steps that lead to it from the configured network on.
+        measured: its numbers.
+        remarks: what the recipe said about it.
+        steps: optimizer steps that its fine-tuning took.
+    """
 
     network: nn.Module
     structure: list[Step]
     measured: Measured
     remarks: tuple[str, ...] = ()
+    steps: int = 0
 
 
-def dense(job: Job, context: PruningContext) -> Made:
-    """The network before the first round."""
-    metric = job.monitored(context.dense)
-    return Made(context.dense, list(job.task.structure), measure(job, context.dense, 0, 0.0, metric, metric))
+def dense_round(run: PruningRun) -> Round:
+    """Return the network before the first round."""
+    dense = run.pruning.dense
+    metric = run.metric(dense)
+    return Round(dense, run.structure, run.measure(dense, 0, 0.0, metric, metric))
 
 
-def make(
-    job: Job,
-    recipe: PruningRecipe,
-    context: PruningContext,
-    before: Made,
-    amount: float,
-    structure: list[Step],
-    *,
-    last: bool,
-) -> Made:
-    """One round: the network of the round before pruned to `amount`, fine-tuned, and kept.
+def prune_once(
+    run: PruningRun, recipe: PruningRecipe, before: Round, amount: float, steps: int, *, last: bool
+) -> Round:
+    """Prune the network of the round before to `amount`, fine-tune it, and keep it.
 
     Args:
-        structure: of the dense network; a step of pruning always begins there.
+        steps: optimizer steps that the trainings of the run took until now.
         last: whether it is the last round, which may be tuned for longer.
     """
     number = before.measured.round + 1
-    pruned = recipe.apply(before.network, amount, context)
+    pruned = recipe.apply(before.network, amount, run.pruning)
     for remark in pruned.remarks:
         if remark not in before.remarks:
             console.print(remark, soft_wrap=True)
-    steps = [*structure, *pruned.steps]
-    before_tuning = job.monitored(pruned.network)
-    job.task.structure = steps
-    started, metrics = job.steps, tune(job, pruned.network, number, last=last)
+    structure = [*run.structure, *pruned.steps]
+    untuned = run.metric(pruned.network)
+    run.networks.task.structure = structure
+    tuning = tune(run, pruned.network, number, steps, last=last)
     network = pruned.network.cpu().eval()
-    measured = measure(job, network, number, amount, before_tuning, job.monitored(network))
-    made = Made(network, steps, measured, pruned.remarks)
-    keep(job, made, steps_taken=job.steps - started, metrics=metrics)
+    measured = run.measure(network, number, amount, untuned, run.metric(network))
+    made = Round(network, structure, measured, pruned.remarks, tuning.steps)
+    keep(run.context, made, tuning.metrics)
     return made
 
 
-def tune(job: Job, network: nn.Module, number: int, *, last: bool) -> dict[str, float]:
-    """Fine-tuning after a round, in place; none where it has no epochs."""
+def tune(run: PruningRun, network: nn.Module, number: int, steps: int, *, last: bool) -> Tuning:
+    """Fine-tune after a round, in place; not at all where it has no epochs."""
     epochs, last_epochs, lr, schedule = (
-        job.config.pruning.fine_tune[name] for name in ("epochs", "last_epochs", "lr", "schedule")
+        run.context.config.pruning.fine_tune[name] for name in ("epochs", "last_epochs", "lr", "schedule")
     )
     if last and last_epochs is not None:
         epochs = last_epochs
     if not epochs:
-        return {}
-    return fine_tune(job, network, f"{checkpoints.PRUNED}/round_{number}", epochs=epochs, lr=lr, schedule=schedule)
+        return Tuning({}, 0)
+    folder = f"{checkpoints.PRUNED}/round_{number}"
+    networks = replace(run.networks, steps=steps)
+    return fine_tune(run.context, networks, network, folder, epochs=epochs, lr=lr, schedule=schedule)
 
 
-def measure(job: Job, network: nn.Module, number: int, amount: float, pruned: float, metric: float) -> Measured:
-    """The numbers of a network."""
-    operations = multiply_accumulates(standalone(job, network), example(job))
-    return Measured(number, amount, parameters(network), operations, nonzero_share(network), pruned, metric)
+def path_of(context: Context, number: int) -> Path:
+    """Return where a finished round is kept."""
+    return context.checkpoints / checkpoints.PRUNED / f"round_{number}.ckpt"
 
 
-def place(job: Job, number: int) -> Path:
-    """Where a finished round is kept."""
-    return job.record.path / "checkpoints" / checkpoints.PRUNED / f"round_{number}.ckpt"
-
-
-def keep(job: Job, made: Made, **more: Any) -> None:
-    """Writes a finished round; from the moment the file is there it is not repeated."""
-    content = {
+def keep(context: Context, made: Round, metrics: dict[str, float]) -> None:
+    """Write a finished round; from the moment the file is there it is not repeated."""
+    content: dict[str, Any] = {
         "state_dict": {f"network.{name}": value for name, value in made.network.state_dict().items()},
         "structure": made.structure,
         "measured": asdict(made.measured),
-        type(job.datamodule).__qualname__: job.datamodule.state_dict(),
-        **more,
+        type(context.datamodule).__qualname__: context.datamodule.state_dict(),
+        "steps_taken": made.steps,
+        "metrics": metrics,
     }
-    checkpoints.keep(place(job, made.measured.round), content)
+    checkpoints.keep(path_of(context, made.measured.round), content)
 
 
-def kept(job: Job, context: PruningContext, number: int, structure: list[Step]) -> Made | None:
-    """A round that an interrupted run finished; None where it did not."""
-    if not place(job, number).is_file():
+def kept(run: PruningRun, number: int) -> Round | None:
+    """Return a round that an interrupted run finished; None where it did not."""
+    path = path_of(run.context, number)
+    if not path.is_file():
         return None
-    content = checkpoints.read(place(job, number))
-    job.steps += content["steps_taken"]
-    steps: list[Step] = content["structure"]
-    network = rebuild(context.dense, steps[len(structure) :])
+    content = checkpoints.read(path)
+    structure: list[Step] = content["structure"]
+    network = rebuild(run.pruning.dense, structure[len(run.structure) :])
     prefix = "network."
     network.load_state_dict({name.removeprefix(prefix): each for name, each in content["state_dict"].items()})
-    return Made(network, steps, Measured(**content["measured"]))
+    return Round(network, structure, Measured(**content["measured"]), steps=content["steps_taken"])
 
 
-def finish(job: Job, made: Made) -> None:
-    """Makes the last round's network the one the run goes on with, and ends with."""
-    content = checkpoints.read(place(job, made.measured.round))
-    checkpoints.keep(job.record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt", content)
+def finish(context: Context, made: Round, steps: int) -> Path:
+    """Keep the last round's network as the one that the run goes on and ends with; return its file.
 
-
-def reopen(job: Job, path: Path) -> None:
-    """Loads what a finished stage made, for a run that goes on after it."""
-    content = checkpoints.read(path)
-    rounds = range(1, content["measured"]["round"] + 1)
-    job.steps += sum(checkpoints.read(place(job, number))["steps_taken"] for number in rounds)
-    load_trained(job.task, content, path)
+    Args:
+        steps: optimizer steps that the trainings of the run took until now.
+    """
+    content = checkpoints.read(path_of(context, made.measured.round))
+    path = context.checkpoints / f"{checkpoints.PRUNED}.ckpt"
+    checkpoints.keep(path, {**content, "global_step": steps})
+    return path

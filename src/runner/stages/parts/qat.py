@@ -2,16 +2,17 @@
 
 from runner.callbacks.freeze_schedule import FreezeSchedule
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork
-from runner.job.job import Job
-from runner.stages.parts.fine_tune import fine_tune as train_on
+from runner.job.context import Context
+from runner.job.networks import Networks
+from runner.stages.parts.fine_tune import Tuning
+from runner.stages.parts.fine_tune import fine_tune as fine_tune_float
 from runner.tracking import checkpoints
 
 FOLDER = checkpoints.FINE_TUNED
 
 
-def fine_tune(job: Job, network: FakeQuantizedNetwork) -> None:
-    """Quantization-aware training; the best weights stay in `network`."""
-    settings = job.config.quantization.fine_tune
+def fine_tune(context: Context, networks: Networks, network: FakeQuantizedNetwork) -> Tuning:
+    """Train a fake-quantized network; its best weights stay in it."""
+    settings = context.config.quantization.fine_tune
     schedule = FreezeSchedule(network, settings.observers_after, settings.batch_norm_after)
-    metrics = train_on(job, network, FOLDER, epochs=settings.epochs, lr=settings.lr, extra=[schedule])
-    job.metrics |= {f"{FOLDER}/{name}": each for name, each in metrics.items()}
+    return fine_tune_float(context, networks, network, FOLDER, epochs=settings.epochs, lr=settings.lr, extra=[schedule])

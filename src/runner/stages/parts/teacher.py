@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
 from runner.config.small_models import SWEEP
@@ -11,7 +10,7 @@ from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.assemble import restore
 from runner.job.build import plugins
-from runner.job.job import Job
+from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tracking import checkpoints
 from runner.tracking.run_directory import RunDirectory, owner
@@ -19,7 +18,7 @@ from runner.tracking.run_directory import RunDirectory, owner
 PROGRAM, CHECKPOINT, ONE_BY_ONE = ".pt2", ".ckpt", ".aot.pt2"
 
 
-def open_teacher(job: Job) -> nn.Module:
+def open_teacher(context: Context, task: Task) -> nn.Module:
     """The network that `distillation.teacher` names, in evaluation mode.
 
     Of a run directory it is the float network that the run ended with; the run's own config.yaml says how it is built,
@@ -28,7 +27,7 @@ def open_teacher(job: Job) -> nn.Module:
     Raises:
         RunnerError: nothing of that kind is there, or it was trained for other classes or on other scales.
     """
-    place = Path(job.config.distillation.teacher)
+    place = Path(context.config.distillation.teacher)
     if place.name.endswith(PROGRAM) and not place.name.endswith(ONE_BY_ONE):
         from runner.compression.files.program import load_program
 
@@ -46,23 +45,23 @@ def open_teacher(job: Job) -> nn.Module:
         config.checkpoint = None  # this file is meant, not the one that the run began with
     elif not config.checkpoint and checkpoints.kept(place) is None:
         raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
-    with plugins([*job.config.runner.plugins, *config.runner.plugins]):
-        datamodule, task = restore(config, place)
-    refuse_another_problem(job, config, datamodule, task)
-    return task.network
+    with plugins([*context.config.runner.plugins, *config.runner.plugins]):
+        datamodule, teacher = restore(config, place)
+    refuse_another_problem(context, task, datamodule, teacher)
+    return teacher.network
 
 
-def refuse_another_problem(job: Job, config: DictConfig, datamodule: DataModule, task: Task) -> None:
+def refuse_another_problem(context: Context, task: Task, datamodule: DataModule, teacher: Task) -> None:
     """Raises RunnerError where a teacher's answers mean something else: other classes, other scales."""
-    where = f"distillation.teacher={job.config.distillation.teacher}"
-    ours, theirs = job.task.class_names, datamodule.class_names
+    where = f"distillation.teacher={context.config.distillation.teacher}"
+    ours, theirs = task.class_names, datamodule.class_names
     if ours and theirs and ours != theirs:
         raise RunnerError(
             f"{where}: knows other classes ({listed(theirs)}) than this run's data ({listed(ours)}). "
             "Choose a teacher that was trained on the same classes."
         )
-    here = {**beside_network(job.task), **numbers(job.datamodule)}
-    there = {**beside_network(task), **numbers(datamodule)}
+    here = {**beside_network(task), **numbers(context.datamodule)}
+    there = {**beside_network(teacher), **numbers(datamodule)}
     differ = [name for name, value in here.items() if name in there and not same(value, there[name])]
     if differ:
         raise RunnerError(

@@ -1,0 +1,94 @@
+"""The Lightning trainer of a run, with the configured callbacks and those that every run has."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from runner.callbacks.checkpoint import BestAndLast
+from runner.callbacks.interruption import StopOnRequest, StopOnSignal
+from runner.callbacks.keep_zeros import KeepZeros
+from runner.callbacks.pictures import Pictures
+from runner.callbacks.progress import progress
+from runner.callbacks.training_state import TrainingState
+from runner.compression.pruning.zeros import kept_by
+from runner.job.build import build
+from runner.job.context import Context
+from runner.tasks.base import Task
+from runner.tracking.checkpoints import LAST
+
+
+def make_trainer(
+    context: Context,
+    task: Task,
+    *,
+    validate: bool = True,
+    recording: bool = True,
+    folder: str = "",
+    extra: Sequence[Callback] = (),
+    **overrides: Any,
+) -> pl.Trainer:
+    """Return a fresh trainer; without validation it keeps the latest weights, without recording it writes nothing.
+
+    Args:
+        folder: below `checkpoints/`, for a second training of the same run.
+        extra: further callbacks.
+        overrides: settings of the trainer other than the configured ones.
+
+    Raises:
+        RunnerError: this machine or this network cannot do what the trainer was asked.
+    """
+    skip_driver_search()
+    # Before whatever averages weights.
+    zeros = [KeepZeros()] if kept_by(task.structure) else []
+    callbacks = [*zeros, *extra, *_callbacks(context, validate=validate, recording=recording, folder=folder)]
+    settings: dict[str, Any] = {
+        "logger": (context.loggers if recording else []) or False,
+        "callbacks": callbacks,
+        "default_root_dir": str(context.record.path),
+        "enable_checkpointing": any(isinstance(each, pl.callbacks.Checkpoint) for each in callbacks),
+        "enable_model_summary": False,
+        "enable_progress_bar": any(isinstance(each, pl.callbacks.ProgressBar) for each in callbacks),
+        **overrides,
+    }
+    trainer = build(context.config, "trainer", **settings)
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def skip_driver_search() -> None:
+    """Keep torch from searching for an NVIDIA driver where there is no GPU.
+
+    Lightning makes torch ask the driver whether there is a GPU, and optimizers ask at every step: 80 microseconds each
+    time where there is no driver to be found.
+    """
+    if not torch.cuda.is_available():
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def _callbacks(context: Context, *, validate: bool, recording: bool, folder: str) -> list[Callback]:
+    config = context.config
+    configured = {name: build(config, f"callbacks.{name}") for name in config.callbacks or {}}
+    chosen = [each for name, each in configured.items() if takes_part(name, each, validate, recording)]
+    for each in chosen:
+        if isinstance(each, BestAndLast):
+            each.monitor = each.monitor if validate else None
+            each.dirpath = str(Path(each.dirpath or "") / folder)
+    own: list[Callback] = [progress()]
+    if recording:
+        stop = StopOnSignal(context.signals, context.checkpoints / folder / f"{LAST}.ckpt")
+        own += [TrainingState(), *([] if folder else [Pictures(), StopOnRequest(context.record)]), stop]
+    return [*chosen, *own]
+
+
+def takes_part(name: str, callback: Callback, validate: bool, recording: bool) -> bool:
+    """Return whether a configured callback takes part: early stopping needs validation, checkpoints a record."""
+    if isinstance(callback, pl.callbacks.EarlyStopping):
+        return validate
+    if isinstance(callback, (pl.callbacks.Checkpoint, pl.callbacks.LearningRateMonitor)) or name == "profile":
+        return recording
+    return True

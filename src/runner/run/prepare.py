@@ -1,0 +1,109 @@
+"""Prepare a run: read the data, build the task, load the weights to start from, and restore what was done before."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from runner.errors import RunnerError
+from runner.job.assemble import build_data, build_loggers, build_task, load_trained, try_trainer
+from runner.job.context import Context, Results
+from runner.job.networks import Networks
+from runner.tracking import checkpoints
+from runner.tracking.loggers import MetricsFile, TensorBoard
+from runner.tracking.result import Artifact
+from runner.tracking.run_directory import RunDirectory
+from runner.tracking.signals import Signals
+
+
+def prepare(
+    config: DictConfig,
+    record: RunDirectory,
+    signals: Signals,
+    *,
+    resume: bool = False,
+    fitted: bool = False,
+    dry_run: bool = False,
+) -> tuple[Context, Networks]:
+    """Seed, read the data, build the task, and load weights where there are some to start from.
+
+    Args:
+        resume: go on with what the run directory holds.
+        fitted: with `resume`, whether the training was finished.
+        dry_run: see `Context`.
+
+    Raises:
+        RunnerError: the machine, the data, the settings or a checkpoint do not suit.
+    """
+    try_trainer(config)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    datamodule = build_data(config)
+    networks = Networks(build_task(config, datamodule))
+    results = recorded(record) if resume else Results()
+    context = Context(config, record, signals, datamodule, build_loggers(config), resume, dry_run, results)
+    last = context.checkpoints / f"{checkpoints.LAST}.ckpt"
+    if fitted:
+        networks = start_from(context, networks, checkpoints.trained(record.path) or record.path, trained=True)
+        return context, replace(networks, steps=checkpoints.read(last)["global_step"] if last.is_file() else 0)
+    if resume and last.is_file():
+        return context, go_on_from(context, networks, last)
+    if config.checkpoint:
+        networks = start_from(context, networks, config.checkpoint, trained="fit" not in config.stages)
+    if resume and {"fit", "overfit"} & set(config.stages):
+        continue_loggers(context, 0)
+    return context, networks
+
+
+def recorded(record: RunDirectory) -> Results:
+    """Return what the finished stages of an interrupted run came to."""
+    status = record.status
+    artifacts = {name: Artifact(**each) for name, each in status.get("artifacts", {}).items()}
+    return Results(dict(status.get("metrics", {})), dict(status.get("seconds", {})), artifacts)
+
+
+def start_from(context: Context, networks: Networks, place: str | Path, *, trained: bool) -> Networks:
+    """Load the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
+    path = checkpoints.find(place)
+    content = checkpoints.read(path)
+    load_trained(networks.task, content, path)
+    state = content.get(type(context.datamodule).__qualname__)
+    if trained and state is not None:
+        context.datamodule.load_state_dict(state)
+    return replace(networks, checkpoint=path)
+
+
+def go_on_from(context: Context, networks: Networks, last: Path) -> Networks:
+    """Make training go on from a checkpoint in its middle.
+
+    Raises:
+        RunnerError: the checkpoint is damaged, of another network, or holds weights only.
+    """
+    content = checkpoints.read(last)
+    checkpoints.check_same_network(networks.task, content, last)
+    if "training" not in content:
+        raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")
+    continue_loggers(context, content["global_step"])
+    return replace(networks, resume_from=last)
+
+
+def continue_loggers(context: Context, step: int) -> None:
+    """Make the loggers forget what the interrupted run wrote after its checkpoint."""
+    for logger in context.loggers:
+        if isinstance(logger, (MetricsFile, TensorBoard)):
+            logger.continue_from(step)
+
+
+def take_up(context: Context, networks: Networks, phase: str) -> Networks | None:
+    """Return the networks with what an interrupted run made of them, where it kept that; None where it did not.
+
+    Args:
+        phase: `pruned` or `factorized`: the name of the checkpoint.
+    """
+    path = context.checkpoints / f"{phase}.ckpt"
+    if not path.is_file():
+        return None
+    content, networks = checkpoints.read(path), networks.with_baseline()
+    load_trained(networks.task, content, path)
+    networks = networks.made_smaller(networks.task.network, networks.task.structure, phase)
+    return replace(networks, steps=content["global_step"], checkpoint=path)
