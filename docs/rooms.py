@@ -95,7 +95,7 @@ def floors_of(graph: Graph) -> dict[str, int]:
 
 
 def without_shortcuts(graph: Graph) -> Graph:
-    """Return the graph without the arrows that a longer way says, too (its transitive reduction)."""
+    """Return the graph without the arrows that a longer path implies (its transitive reduction)."""
     reach: Graph = {}
 
     def reached(name: str) -> set[str]:
@@ -168,7 +168,7 @@ def draw(graph: Graph) -> str:
     house = placed(without_shortcuts(graph), floors_of(graph))
     height = TITLE + FLOOR_HEIGHT * len(house) - (FLOOR_HEIGHT - ROOM_HEIGHT) + MARGIN
     tops = [TITLE + FLOOR_HEIGHT * (len(house) - 1 - floor) for floor in range(len(house))]
-    title = "Each room imports only what lies below it; an arrow that a longer way says, too, is left out."
+    title = "Each room imports only what lies below it; arrows that a longer path implies are left out."
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
         f"<title>The rooms of src/runner</title><style>{STYLE}</style>",
