@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGUMENTS ?=
 
-.PHONY: help run test smoke lint format benchmark lock clean
+.PHONY: help run test smoke lint format docs benchmark lock clean
 
 help:
 	@echo "make run [ARGUMENTS='model=resnet ...']   install, then train, test and record"
 	@echo "make test                                 install, then run every test"
 	@echo "make smoke                                install, then try every legal combination, offline"
-	@echo "make lint | format | benchmark            check the style; mend it; measure the speed"
+	@echo "make lint | format | docs | benchmark     check the style; mend it; draw the rooms; measure the speed"
 
 run: $(VENV)/installed
 	$(BIN)/python -m runner $(ARGUMENTS)
@@ -31,6 +31,10 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The picture of docs/architecture.md, from what the packages import.
+docs: $(VENV)/installed
+	$(BIN)/python docs/rooms.py
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m tests.benchmarks
