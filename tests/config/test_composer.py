@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from runner.cli.main import main
 from runner.config import catalog, overrides
 from runner.config.compose import REFUSALS, Composer, compose
 from runner.sweep.execution import Execution
@@ -76,7 +77,7 @@ lines = st.lists(
             st.sampled_from(KEYS),
             st.sampled_from(VALUES),
         ),
-        st.sampled_from(("~seed", "~optimizer.lr", "~fresh", "pruning={ratio: 0.3}", "+pruning={more: 1}")),
+        st.sampled_from(("~seed", "~optimizer.lr", "~fresh", "expected={value: 0.3}", "+expected={more: 1}")),
     ),
     min_size=1,
     max_size=5,
@@ -137,7 +138,7 @@ def test_hydra_composes_the_same(composer: Composer, texts: list[str]) -> None:
     [
         ["experiment=linear_regression", "optimizer.lr=1e-3", "+fresh={a: 1}", "fresh.b=2"],
         ["+task@second=classification"],
-        ["pruning=channel", "pruning={ratio: 0.3}", "model=mlp"],
+        ["pruning=channel", "expected={metric: a}", "expected={value: 3}", "model=mlp"],
         ["~optimizer.lr", "+optimizer.lr=${seed}", "data/sampling=balanced"],
         ["+fresh={a: 1}", "++fresh={b: [x, 'y, z']}", "~fresh.a=1"],
         ["~seed=5"],
@@ -168,7 +169,7 @@ def check_line(composer: Composer, texts: list[str]) -> None:
 
 
 def test_a_job_is_composed_alike_in_this_process_and_in_another(tmp_path: Any) -> None:
-    texts = ["model=mlp,cnn", "pruning=channel", "seed=1,2", "+fresh='${hydra:runtime.choices.model}'"]
+    texts = ["model=mlp,cnn", "pruning=channel", "seed=1,2", "expected.metric='val/${hydra:runtime.choices.model}'"]
     planned = plan([*texts, f"hydra.sweep.dir={tmp_path}"], None)
     record = Sweep(tmp_path, planned.command)
     assert len(planned.jobs) == 4
@@ -181,3 +182,10 @@ def test_a_job_is_composed_alike_in_this_process_and_in_another(tmp_path: Any) -
         assert OmegaConf.to_yaml(work.composed.config) == OmegaConf.to_yaml(apart.config)
         assert work.composed.chosen == apart.chosen
         assert apart.run_directory == work.directory
+
+
+@pytest.mark.parametrize("text", ["model=glob(zzz*)", "seed=range(3,3)"])
+def test_a_sweep_of_no_runs_is_a_mistake(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-m", text]) == 2
+    assert f"error: {text}: " in (said := capsys.readouterr().err)
+    assert "there are 0 runs" in said

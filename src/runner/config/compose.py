@@ -253,6 +253,8 @@ def refusal(error: Exception, known: Known) -> str:
     if twice := re.search(r"Multiple values for ([\w/]+)", text):
         group = twice.group(1)
         return f"{group} is chosen already: write {group}=… without +."
+    if unknown := re.search(r"Could not override '([\w/]+@[\w.]+)'", text):
+        return f"{unknown.group(1)}: there is no such group or key.{did_you_mean(unknown.group(1), known)}"
     if listed := re.search(r"Could not delete '([\w/]+)'\. No match", text):
         return f"~{listed.group(1)}: nothing is chosen there by that name; {listed.group(1)}=[] leaves all of it out."
     if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):

@@ -88,10 +88,7 @@ def variants(parsed: Sequence[Override], known: Known) -> Iterator[list[Override
 def is_choice(override: Override, known: Known) -> bool:
     """Return whether an override decides the list of files that Hydra composes, rather than a key of the result."""
     group = override.parsed.key_or_group
-    if group == "hydra.searchpath" or group.startswith("hydra/"):
-        return True
-    # Hydra merges a dictionary into the section that has the group's name.
-    return group in known and not isinstance(override.value, dict)
+    return group in known or group == "hydra.searchpath" or group.startswith("hydra/")
 
 
 def choice_mistakes(override: Override, known: Known) -> list[str]:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hydra.core.override_parser.types import Glob
+from hydra.core.override_parser.types import Override as HydraOverride
+
 from runner.config import catalog, overrides
 from runner.config.compose import Composed, Composer, raise_all
 from runner.config.overrides import Override
@@ -103,5 +106,12 @@ def product(parsed: Sequence[Override], planner: Planner) -> list[list[Override]
     options = [overrides.single_values(each, planner.known) if each.sweeps else [each] for each in parsed]
     for each, values in zip(parsed, options, strict=True):
         if not values:
+            if isinstance(each.value, HydraOverride) and isinstance(each.value.value(), Glob):
+                raise RunnerError(
+                    f"{each.text}: no choice has such a name, so there are 0 runs. "
+                    f"See: python -m runner list {each.key}"
+                )
+            if each.value.is_discrete_sweep():
+                raise RunnerError(f"{each.text}: holds no value, so there are 0 runs; give it at least one.")
             raise RunnerError(f"{each.text}: an interval has no list of values; sweep=search draws from it.")
     return [list(combination) for combination in itertools.product(*options)]

@@ -109,7 +109,11 @@ def without_invalid(jobs: Sequence[SweepJob], on_invalid: str) -> tuple[list[Swe
             "Nothing was started. Leave them out with sweep.on_invalid=skip."
         )
     dropped = {job.number for job in bad}
-    return [job for job in jobs if job.number not in dropped and job.needs not in dropped], lines
+    good = [job for job in jobs if job.number not in dropped and job.needs not in dropped]
+    if bad and not good:
+        listed = "\n".join(f"  {line}" for line in lines)
+        raise RunnerError(f"None of the {len(jobs)} combinations can run, so there are 0 runs:\n{listed}")
+    return good, lines
 
 
 def together(bad: Sequence[SweepJob]) -> list[str]:
