@@ -1,19 +1,21 @@
 """From a command line to one checked configuration; every mistake in it is reported at once."""
 
 import copy
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import catalog, overrides, resolvers, rules, schema, small_models
@@ -47,24 +49,25 @@ class Composed:
     launcher: dict[str, Any] = field(default_factory=dict)
     compression: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """The resolved configuration as plain containers; resolving takes time, so it is done once."""
+        values: Any = OmegaConf.to_container(self.config, resolve=True)
+        return dict(values)
+
 
 def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
-    """Composes and checks one run.
+    """Compose and check one run.
 
     Raises:
         RunnerError: with all mistakes of the command line, each with the nearest right name.
     """
-    resolvers.register()
-    directories = catalog.config_directories(config_dir)
-    known = catalog.choices(directories)
+    composer = Composer(catalog.config_directories(config_dir))
     parsed, mistakes = overrides.parse(texts)
     mistakes += [f"{each.text}: several values are a sweep; add -m." for each in parsed if each.sweeps]
-    mistakes += examine([each for each in parsed if not each.sweeps], known, composer(directories))[1]
-    raise_all(mistakes)
-    try:
-        composed = split(hydra_config(directories, texts), texts)
-    except REFUSALS as error:
-        raise RunnerError(refusal(error, known)) from None
+    composed, found = composer.compose([each for each in parsed if not each.sweeps])
+    raise_all([*mistakes, *found])
+    assert composed is not None  # there would be a mistake
     if several := [each.text for each in parsed if each.key == "sweep" and each.value != "default"]:
         raise RunnerError(f"{several[0]} is many runs: add -m.")
     if composed.compression.get("goal"):
@@ -73,76 +76,108 @@ def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
 
 
 def check_sweep(texts: Sequence[str], directories: Sequence[Path]) -> None:
-    """Raises RunnerError with the mistakes of a sweep: all first values together, then every other value by itself."""
-    known = catalog.choices(directories)
+    """Raise RunnerError with the mistakes of a sweep: all first values together, then every other value by itself."""
+    composer = Composer(directories)
     parsed, mistakes = overrides.parse(texts)
-    make = composer(directories)
-    for variant in overrides.variants(parsed, known):
-        mistakes += examine(variant, known, make)[1]
+    for variant in overrides.variants(parsed, composer.known):
+        mistakes += composer.compose(variant)[1]
     raise_all(mistakes)
 
 
-def composer(directories: Sequence[Path]) -> Callable[[tuple[str, ...]], DictConfig]:
-    """A function from choices to what Hydra composes of them, which composes the same choices once."""
-    return cache(lambda texts: hydra_config(directories, texts))
-
-
 def raise_all(mistakes: Sequence[str]) -> None:
-    """Raises one RunnerError for all mistakes; does nothing where there are none."""
+    """Raise one RunnerError for all mistakes; do nothing where there are none."""
     if mistakes:
         raise join_errors(list(dict.fromkeys(mistakes)))
 
 
-def examine(
-    parsed: Sequence[Override], known: Known, make: Callable[[tuple[str, ...]], DictConfig]
-) -> tuple[Composed | None, list[str]]:
-    """The configuration that these overrides of one run make, and what is wrong with it or with them.
+class Composer:
+    """The one way from overrides to a configuration, for a single run as for every job of a sweep.
 
-    Hydra stops at the first mistake. So it composes the choices only, and the keys are looked at one by one. That also
-    makes the next configuration of a sweep cheap: it has most choices in common with the one before.
+    Hydra composes the choices, which decide the defaults list, and Hydra's own code then applies the keys. What it
+    composes of the same choices is kept: most jobs of a sweep have their choices in common with the one before.
     """
-    choices = [each for each in parsed if each.key in known]
-    messages = [message for each in choices for message in overrides.choice_mistakes(each, known)]
-    good = [each for each in choices if not overrides.choice_mistakes(each, known)]
-    try:
-        whole = copy.deepcopy(make(tuple(each.text for each in good)))
-        HydraConfig.instance().set_config(whole)
-        OmegaConf.set_readonly(whole.hydra, False)
-        keys = [each for each in parsed if each.key not in known]
-        for each in keys:
-            if wrong := overrides.key_mistakes(each, known, whole):
-                messages += wrong
-            else:
-                overrides.apply(each, whole)
-        composed = split(whole, [each.text for each in parsed])
-        return composed, messages + check(composed, known)
-    except REFUSALS as error:
-        return None, messages or [refusal(error, known)]
+
+    def __init__(self, directories: Sequence[Path]) -> None:
+        resolvers.register()
+        self.directories = list(directories)
+        self.known = catalog.choices(directories)
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
+        """Return the configuration that these overrides of one run make, and what is wrong with it or with them.
+
+        Hydra stops at the first mistake, so every override is looked at by itself before Hydra gets it.
+        """
+        composed, messages = self.apply(parsed)
+        if composed is None:
+            return None, messages
+        try:
+            return composed, messages + check(composed, self.known)
+        except REFUSALS as error:
+            return None, messages or [refusal(error, self.known)]
+
+    def apply(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
+        """Return what `compose` does, without a look at whether the configuration can run."""
+        choices = [each for each in parsed if overrides.is_choice(each, self.known)]
+        keys = [each for each in parsed if not overrides.is_choice(each, self.known)]
+        messages = [message for each in choices for message in overrides.choice_mistakes(each, self.known)]
+        good = [each for each in choices if not overrides.choice_mistakes(each, self.known)]
+        try:
+            whole = copy.deepcopy(self.choose(tuple(each.text for each in good)))
+            for each in keys:
+                if found := overrides.key_mistakes(each, self.known, whole):
+                    messages += found
+                else:
+                    ConfigLoaderImpl._apply_overrides_to_config([each.parsed], whole)
+            record_overrides(whole, parsed)
+            HydraConfig.instance().set_config(whole)
+            return split(whole, [each.text for each in parsed]), messages
+        except REFUSALS as error:
+            return None, messages or [refusal(error, self.known)]
+
+    def choose(self, texts: tuple[str, ...]) -> DictConfig:
+        """Return Hydra's composition of choices, its own node included; directories behind the first add choices."""
+        if texts not in self._composed:
+            with initialize_config_dir(str(self.directories[0]), version_base="1.3"):
+                self._composed[texts] = hydra_compose(
+                    "config", [*search_path(self.directories), *texts], return_hydra_config=True
+                )
+        return self._composed[texts]
 
 
-def hydra_config(directories: Sequence[Path], texts: Sequence[str]) -> DictConfig:
-    """Hydra's composition, its own node included; other directories than the first only add choices."""
-    with initialize_config_dir(str(directories[0]), version_base="1.3"):
-        config = hydra_compose("config", [*search_path(directories), *texts], return_hydra_config=True)
-    HydraConfig.instance().set_config(config)
-    return config
+def record_overrides(whole: DictConfig, parsed: Sequence[Override]) -> None:
+    """Note in Hydra's node what Hydra notes there of a command line, once all overrides are applied."""
+    hydra = whole.hydra
+    given = [each.parsed for each in parsed]
+    own = [each for each in given if each.is_hydra_override()]
+    task = [each for each in given if not each.is_hydra_override()]
+    listed = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")][:1]
+    hydra.overrides.hydra = [*listed, *(each.input_line for each in own if each.input_line not in listed)]
+    hydra.overrides.task = [each.input_line for each in task]
+    with open_dict(hydra):
+        for name in hydra.job.env_copy:
+            hydra.job.env_set[name] = os.environ[name]
+    settings = hydra.job.config.override_dirname
+    hydra.job.override_dirname = get_overrides_dirname(
+        overrides=task, kv_sep=settings.kv_sep, item_sep=settings.item_sep, exclude_keys=settings.exclude_keys
+    )
 
 
 def search_path(directories: Sequence[Path]) -> list[str]:
-    """The override that tells Hydra of the directories beside the first; none where there are none."""
+    """Return the override that tells Hydra of the directories beside the first; none where there are none."""
     extra = ",".join(f"'file://{directory}'" for directory in directories[1:])
     return [f"hydra.searchpath=[{extra}]"] if extra else []
 
 
 def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
-    """Takes Hydra's node off and freezes what it knows: the choices and the run directory."""
+    """Take Hydra's node off and freeze what it knows: the choices, the run directory, and what reads its node."""
     chosen = {
         group: str(choice)
         for group, choice in whole.hydra.runtime.choices.items()
         if choice is not None and not group.startswith("hydra/") and group not in AROUND_RUNS
     }
     places = Path(whole.hydra.run.dir), Path(whole.hydra.sweep.dir)
-    whole.name = whole.name
+    freeze(whole)
     around: dict[str, Any] = {}
     with open_dict(whole):
         del whole["hydra"]
@@ -153,9 +188,25 @@ def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
     return Composed(whole, chosen, list(texts), *places, **around)
 
 
+def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
+    """Replace what reads Hydra's node by its value, for that node is another one while the next job is composed."""
+    keys = list(section) if isinstance(section, DictConfig) else list(range(len(section)))
+    for key in keys:
+        if top and key == "hydra":
+            continue
+        node = section._get_node(key)
+        if isinstance(node, (DictConfig, ListConfig)) and not (
+            node._is_none() or node._is_missing() or node._is_interpolation()
+        ):
+            freeze(node, top=False)
+        elif (top and key == "name") or (isinstance(node, Node) and "${hydra:" in str(node._value())):
+            with flag_override(section, ["readonly", "struct"], False):
+                section[key] = section[key]
+
+
 def check(composed: Composed, known: Known) -> list[str]:
     """All messages about a configuration that composes but cannot run."""
-    config, told, unresolved = resolve(composed.config)
+    config, told, unresolved = resolve_quickly(composed)
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):
         return [*incomplete, *unknown]
@@ -180,12 +231,30 @@ def check(composed: Composed, known: Known) -> list[str]:
     return [*messages, *misfits, *rules.check_targets(config, config["runner"]["plugins"] or [])]
 
 
+def resolve_quickly(composed: Composed) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return what `resolve` does; value by value only where something is missing or does not resolve."""
+    try:
+        values = composed.plain
+    except OmegaConfBaseException:
+        return resolve(composed.config)
+    return resolve(composed.config) if "???" in repr(values) else (with_text_keys(values), [], [])
+
+
+def with_text_keys(node: Any) -> Any:
+    """Return a copy of plain containers in which every key is a string."""
+    if isinstance(node, dict):
+        return {str(key): with_text_keys(value) for key, value in node.items()}
+    return [with_text_keys(each) for each in node] if isinstance(node, list) else node
+
+
 def refusal(error: Exception, known: Known) -> str:
     """Hydra's or OmegaConf's complaint about a configuration, with the way out where we know it."""
     text = " ".join(str(error).split("\nAvailable options")[0].split()) or type(error).__name__
     if twice := re.search(r"Multiple values for ([\w/]+)", text):
         group = twice.group(1)
         return f"{group} is chosen already: write {group}=… without +."
+    if unknown := re.search(r"Could not override '([\w/]+@[\w.]+)'", text):
+        return f"{unknown.group(1)}: there is no such group or key.{did_you_mean(unknown.group(1), known)}"
     if listed := re.search(r"Could not delete '([\w/]+)'\. No match", text):
         return f"~{listed.group(1)}: nothing is chosen there by that name; {listed.group(1)}=[] leaves all of it out."
     if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):

@@ -1,14 +1,14 @@
 """The overrides of a command line, one by one: are the group, the choice and the key known?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from runner.config.catalog import Known
 from runner.errors import did_you_mean
@@ -21,12 +21,14 @@ class Override:
     Attributes:
         mark: what stands before the key: nothing, `+`, `++` or `~`.
         value: the value, or for a sweep what Hydra makes of it.
+        parsed: what Hydra makes of the text.
     """
 
     text: str
     mark: str
     key: str
     value: Any
+    parsed: HydraOverride = field(compare=False, repr=False)
     sweeps: bool = False
 
     @property
@@ -57,8 +59,8 @@ def understand(text: str, override: HydraOverride) -> Override:
     mark = text[: len(text) - len(text.lstrip("+~"))]
     key = override.key_or_group + (f"@{override.package}" if override.package else "")
     if override.is_sweep_override():
-        return Override(text, mark, key, override, sweeps=True)
-    return Override(text, mark, key, override.value())
+        return Override(text, mark, key, override, override, sweeps=True)
+    return Override(text, mark, key, override.value(), override)
 
 
 def single_values(override: Override, known: Known) -> list[Override]:
@@ -83,9 +85,18 @@ def variants(parsed: Sequence[Override], known: Known) -> Iterator[list[Override
             yield [value if index == place else each[0] for index, each in enumerate(options)]
 
 
+def is_choice(override: Override, known: Known) -> bool:
+    """Return whether an override decides the list of files that Hydra composes, rather than a key of the result."""
+    group = override.parsed.key_or_group
+    return group in known or group == "hydra.searchpath" or group.startswith("hydra/")
+
+
 def choice_mistakes(override: Override, known: Known) -> list[str]:
     """A message for each choice that its group does not have."""
-    group, choices = override.key, known[override.key]
+    group = override.parsed.key_or_group
+    if group not in known:  # Hydra's own
+        return []
+    choices = known[group]
     if override.value is None and override.mark != "~":
         return [f"{override.text}: choose one (python -m runner list {group}), or none at all with {group}=[]."]
     return [
@@ -112,16 +123,6 @@ def key_mistakes(override: Override, known: Known, base: DictConfig) -> list[str
         listing = f" Keys of {section}: {', '.join(key[len(section) + 1 :] for key in here)}." if here else ""
         return [f"{override.key}: there is no such key.{did_you_mean(override.key, names)}{listing}"]
     return [f"{override.key}: there is no such group or key.{did_you_mean(override.key, names)}"]
-
-
-def apply(override: Override, config: DictConfig) -> None:
-    """Does to a composed configuration what Hydra does with an override of a key."""
-    section, _, name = override.key.rpartition(".")
-    with open_dict(config):
-        if override.mark == "~":
-            del (OmegaConf.select(config, section) if section else config)[name]
-        else:
-            OmegaConf.update(config, override.key, override.value, merge=True)
 
 
 def has_key(config: DictConfig, key: str) -> bool:

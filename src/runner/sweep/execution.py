@@ -27,7 +27,7 @@ class Execution:
         self.planned, self.record, self.launcher = planned, record, launcher
         self.jobs: dict[int, SweepJob] = {}
         self.progress = Progress(record, self.jobs, outcome)
-        self.flying: dict[Future[int], int] = {}
+        self.running: dict[Future[int], int] = {}
         self.stopped = False
         self.goal_met = True
 
@@ -40,11 +40,11 @@ class Execution:
         self.jobs.update({job.number: job for job in jobs})
         self.announce(len(jobs), sum(self.record.refresh(job.number) == DONE for job in jobs))
         with self.session():
-            self.wave([job for job in jobs if job.needs is None])
+            self.run_all([job for job in jobs if job.needs is None])
             if dependents is not None:
                 dependents(self, jobs)
             else:
-                self.wave(ready for job in jobs if job.needs is not None and (ready := self.ready(job)))
+                self.run_all(ready for job in jobs if job.needs is not None and (ready := self.ready(job)))
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -71,18 +71,18 @@ class Execution:
         self.jobs[job.number] = ready
         return ready
 
-    def wave(self, jobs: Iterable[SweepJob]) -> None:
+    def run_all(self, jobs: Iterable[SweepJob]) -> None:
         """Runs jobs that need nothing of each other."""
         for job in jobs:
-            while len(self.flying) >= self.launcher.jobs:
+            while len(self.running) >= self.launcher.jobs:
                 self.collect()
             if self.stopped:
                 break
             if self.wanted(job):
                 self.submit(job)
-            while any(future.done() for future in self.flying):
+            while any(future.done() for future in self.running):
                 self.collect()
-        while self.flying:
+        while self.running:
             self.collect()
 
     def wanted(self, job: SweepJob) -> bool:
@@ -97,7 +97,7 @@ class Execution:
         self.progress.start(job.number)
         self.record.save()
         future = self.launcher.submit(self.work(job))
-        self.flying[future] = job.number
+        self.running[future] = job.number
 
     def work(self, job: SweepJob) -> Work:
         """A run that began already goes on; any other starts anew."""
@@ -112,12 +112,12 @@ class Execution:
 
     def collect(self) -> list[Entry]:
         """Waits for the next jobs to end and notes how they did."""
-        ended = wait(list(self.flying), return_when=FIRST_COMPLETED).done
-        return [self.land(future) for future in ended]
+        ended = wait(list(self.running), return_when=FIRST_COMPLETED).done
+        return [self.finish(future) for future in ended]
 
-    def land(self, future: "Future[int]") -> Entry:
+    def finish(self, future: "Future[int]") -> Entry:
         """Notes the end of one job; with on_error=stop a failure ends the sweep."""
-        entry = self.record.ended(self.flying.pop(future), exit_status(future))
+        entry = self.record.ended(self.running.pop(future), exit_status(future))
         self.progress.end(entry)
         if entry.state == FAILED and self.planned.sweep["on_error"] == "stop":
             self.stopped = True
@@ -127,7 +127,7 @@ class Execution:
         """Ends what runs, notes it, and passes the signal on."""
         number = signal.exit_status - 128 if isinstance(signal, Interrupted) else 2
         self.launcher.stop(number)
-        while self.flying:
+        while self.running:
             self.collect()
         for each in self.jobs:
             self.record.refresh(each)

@@ -72,7 +72,7 @@ def try_in_turn(goal: dict[str, Any], record: Sweep, runner: Execution, recipes:
                 record.entries[job.number].error = f"not needed: {trials[-1].recipe} meets the goal"
             continue
         if (ready := runner.ready(job)) is not None:
-            runner.wave([ready])
+            runner.run_all([ready])
             trials.append(judged(goal, record, job))
     record.save()
     return trials

@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from omegaconf import OmegaConf
+from hydra.core.override_parser.types import Glob
+from hydra.core.override_parser.types import Override as HydraOverride
 
-from runner.config import catalog, overrides, resolvers
-from runner.config.compose import Composed, composer, examine, hydra_config, split
+from runner.config import catalog, overrides
+from runner.config.compose import Composed, Composer, raise_all
 from runner.config.overrides import Override
 from runner.errors import RunnerError
 from runner.tracking.identity import identity
@@ -48,11 +48,8 @@ class Planner:
     """Makes jobs out of overrides; configurations that share their choices are composed once."""
 
     def __init__(self, config_dir: str | None) -> None:
-        resolvers.register()
-        directories = catalog.config_directories(config_dir)
-        self.known = catalog.choices(directories)
-        self.compose = composer(directories)
-        self.directories = directories
+        self.composer = Composer(catalog.config_directories(config_dir))
+        self.known = self.composer.known
 
     def job(
         self,
@@ -63,15 +60,18 @@ class Planner:
         takes: str = WEIGHTS,
     ) -> SweepJob:
         """One job; its mistakes are in it."""
-        composed, mistakes = examine(parsed, self.known, self.compose)
-        own = "" if composed is None or mistakes else identity(plain(composed))
+        composed, mistakes = self.composer.compose(parsed)
+        own = "" if composed is None or mistakes else identity(composed.plain)
         texts = [each.text for each in parsed]
         differs = [each.text for each in parsed if each.key in varying]
         return SweepJob(number, texts, differs, composed, own, mistakes, needs, takes)
 
     def settings(self, parsed: Sequence[Override]) -> Composed:
         """The sections around the runs, and Hydra's directories."""
-        return split(hydra_config(self.directories, [each.text for each in parsed]), [])
+        composed, mistakes = self.composer.apply(parsed)
+        raise_all(mistakes)
+        assert composed is not None  # there would be a mistake
+        return composed
 
 
 def combined(planner: Planner, outer: Sequence[Override], shared: Sequence[Sequence[Override]] = ()) -> list[SweepJob]:
@@ -106,11 +106,12 @@ def product(parsed: Sequence[Override], planner: Planner) -> list[list[Override]
     options = [overrides.single_values(each, planner.known) if each.sweeps else [each] for each in parsed]
     for each, values in zip(parsed, options, strict=True):
         if not values:
+            if isinstance(each.value, HydraOverride) and isinstance(each.value.value(), Glob):
+                raise RunnerError(
+                    f"{each.text}: no choice has such a name, so there are 0 runs. "
+                    f"See: python -m runner list {each.key}"
+                )
+            if each.value.is_discrete_sweep():
+                raise RunnerError(f"{each.text}: holds no value, so there are 0 runs; give it at least one.")
             raise RunnerError(f"{each.text}: an interval has no list of values; sweep=search draws from it.")
     return [list(combination) for combination in itertools.product(*options)]
-
-
-def plain(composed: Composed) -> dict[str, Any]:
-    """The resolved configuration as plain containers."""
-    values: Any = OmegaConf.to_container(composed.config, resolve=True)
-    return dict(values)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.config import overrides
-from runner.config.compose import examine, raise_all
+from runner.config.compose import raise_all
 from runner.config.overrides import Override
 from runner.errors import RunnerError, did_you_mean
 from runner.sweep.jobs import Planner, SweepJob, combined, product
@@ -62,7 +62,7 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
     parsed, mistakes = overrides.parse(texts)
     raise_all([*mistakes, *unsweepable(parsed)])
     around = [each for each in parsed if section(each) in (*AROUND_RUNS, "hydra")]
-    raise_all(examine(around, planner.known, planner.compose)[1])
+    raise_all(planner.composer.compose(around)[1])
     settings = planner.settings(around)
     own = [each for each in parsed if section(each) not in AROUND_RUNS and not each.key.startswith("hydra.")]
     recipes = recipes_of(settings.sweep["recipes"], own, planner)
@@ -156,7 +156,7 @@ def first_values(parsed: Sequence[Override], planner: Planner) -> list[Override]
     """One run of the sweep, for settings that are the same in all of them; nothing where that run has mistakes."""
     singles = [overrides.single_values(each, planner.known)[:1] if each.sweeps else [each] for each in parsed]
     first = list(itertools.chain.from_iterable(singles))
-    return [] if examine(first, planner.known, planner.compose)[1] else first
+    return [] if planner.composer.compose(first)[1] else first
 
 
 def unsweepable(parsed: Sequence[Override]) -> list[str]:

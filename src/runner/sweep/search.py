@@ -71,7 +71,7 @@ class Search:
     def run(self) -> None:
         """Goes on with what an earlier start left, then asks for more."""
         self.runner.announce(self.settings["trials"], sum(each.state.is_finished() for each in self.study.trials))
-        with self.runner.session(), watching(self.watch):
+        with self.runner.session(), Watcher(self.watch):
             for number in self.unfinished():
                 self.start(self.job(number, self.study.trials[number].params))
             while len(self.study.trials) < self.settings["trials"] and not self.runner.stopped:
@@ -79,7 +79,7 @@ class Search:
                     trial = self.study.ask(self.space)
                 self.trials[trial.number] = trial
                 self.start(self.job(trial.number, trial.params))
-            while self.runner.flying:
+            while self.runner.running:
                 self.collect()
         self.conclude()
 
@@ -98,7 +98,7 @@ class Search:
 
     def start(self, job: SweepJob) -> None:
         """Enters a job into the sweep and hands it to the launcher when that has room."""
-        while len(self.runner.flying) >= self.runner.launcher.jobs:
+        while len(self.runner.running) >= self.runner.launcher.jobs:
             self.collect()
         register(self.record, [job])
         self.runner.jobs[job.number] = job
@@ -206,8 +206,8 @@ def imported() -> Any:
     return optuna
 
 
-class watching:  # noqa: N801 - used like a function, as contextlib's are
-    """Within this context `look` is called again and again, in a thread of its own."""
+class Watcher:
+    """A thread that calls `look` again and again, as long as its context lasts."""
 
     def __init__(self, look: Callable[[], None]) -> None:
         self.look, self.over = look, threading.Event()

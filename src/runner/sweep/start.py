@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.errors import RunnerError, join_errors
-from runner.sweep.jobs import SweepJob, plain
+from runner.sweep.jobs import SweepJob
 from runner.sweep.plan import Plan
 from runner.sweep.record import Entry, Sweep, find
 from runner.tracking.identity import MACHINE_SETTINGS, flatten
@@ -67,7 +67,7 @@ def register(sweep: Sweep, jobs: Sequence[SweepJob]) -> None:
     """
     changed: list[str] = []
     for job in jobs:
-        settings = flatten(plain(job.composed)) if job.composed is not None else {}
+        settings = flatten(job.composed.plain) if job.composed is not None else {}
         known = sweep.entries.get(job.number)
         if known is None:
             sweep.entries[job.number] = Entry(job.number, job.overrides, job.differs, job.identity, settings)
@@ -109,7 +109,11 @@ def without_invalid(jobs: Sequence[SweepJob], on_invalid: str) -> tuple[list[Swe
             "Nothing was started. Leave them out with sweep.on_invalid=skip."
         )
     dropped = {job.number for job in bad}
-    return [job for job in jobs if job.number not in dropped and job.needs not in dropped], lines
+    good = [job for job in jobs if job.number not in dropped and job.needs not in dropped]
+    if bad and not good:
+        listed = "\n".join(f"  {line}" for line in lines)
+        raise RunnerError(f"None of the {len(jobs)} combinations can run, so there are 0 runs:\n{listed}")
+    return good, lines
 
 
 def together(bad: Sequence[SweepJob]) -> list[str]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from runner.config import overrides
 from runner.data.offline import offline
-from runner.errors import EXIT_USER_ERROR
+from runner.errors import EXIT_USER_ERROR, RunnerError
 from runner.sweep.jobs import Planner, SweepJob
 from runner.sweep.plan import Plan
 from runner.sweep.record import DONE, Entry, Sweep
@@ -53,6 +53,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     planner = Planner(options.config_dir)
     jobs = [planner.job(0, overrides.parse(texts)[0], VARYING) for texts in combinations(planner, options.overrides)]
+    if not jobs:
+        raise RunnerError(
+            "0 runs: no network of these takes any of these data. See: python -m runner list model; … list data"
+        )
     legal = [numbered(job, number) for number, job in enumerate(job for job in jobs if not job.mistakes)]
     refused = {job.title: " ".join(job.mistakes) for job in jobs if job.mistakes}
     sweep = run(legal, options.config_dir)
