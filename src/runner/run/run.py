@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from runner.compression.methods import STAGES
 from runner.config import resolvers
 from runner.data.fingerprint import fingerprint
 from runner.errors import RunnerError
@@ -28,9 +29,6 @@ from runner.tracking.run_log import run_log
 from runner.tracking.signals import Signals, handled
 
 log = logging.getLogger(__name__)
-
-# The stages that put another network into the task.
-CHANGING = ("prune", "factorize", "compress")
 
 
 def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> RunResult:
@@ -55,7 +53,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
             preflight(job, stage)
         for position, stage in enumerate(config.stages):
             # What these made of the network is made or loaded again by a resumed run, from their checkpoints.
-            if position >= len(done) or stage in CHANGING:
+            if position >= len(done) or stage in STAGES:
                 do(job, stage)
                 done = done if position < len(done) else [*done, stage]
                 record.update_status(
