@@ -16,6 +16,7 @@ class Method:
         checkpoint: the file below `checkpoints/` that keeps the float network it made; empty where it makes none.
         folder: the folder below `checkpoints/` of the trainings that belong to it.
         details: prefixes of metrics that the stage shows in a table of its own.
+        example: a choice for those who name none.
         beside: the overrides that a run with this method alone needs.
     """
 
@@ -25,13 +26,23 @@ class Method:
     checkpoint: str = ""
     folder: str = ""
     details: tuple[str, ...] = ()
+    example: str = ""
     beside: tuple[str, ...] = ()
 
 
-PRUNING = Method("pruning", "prune", "pruned", "pruned", "pruned", details=("pruning/", "pruned/round"))
-FACTORIZATION = Method("factorization", "factorize", "factorized", "factorized", "factorized")
-DISTILLATION = Method("distillation", beside=("pruning=channel", "distillation.teacher=self"))
-QUANTIZATION = Method("quantization", "compress", "compressed", folder="qat", details=("compressed/kernels/", "qat/"))
+PRUNING = Method(
+    "pruning", "prune", "pruned", "pruned", "pruned", details=("pruning/", "pruned/round"), example="channel"
+)
+FACTORIZATION = Method("factorization", "factorize", "factorized", "factorized", "factorized", example="low_rank")
+DISTILLATION = Method("distillation", example="logits", beside=("pruning=channel", "distillation.teacher=self"))
+QUANTIZATION = Method(
+    "quantization",
+    "compress",
+    "compressed",
+    folder="qat",
+    example="ptq_static",
+    details=("compressed/kernels/", "qat/"),
+)
 METHODS = (PRUNING, FACTORIZATION, DISTILLATION, QUANTIZATION)
 
 GROUPS = tuple(each.group for each in METHODS)
@@ -42,9 +53,11 @@ PHASES = tuple(each.phase for each in METHODS if each.phase)
 CHECKPOINTS = tuple(each.checkpoint for each in METHODS if each.checkpoint)
 FOLDERS = tuple(each.folder for each in METHODS if each.folder)
 DETAILS = tuple(prefix for each in METHODS for prefix in each.details)
-# Keys of a method's section that tell others about its recipe, and change nothing that is computed. `leaves` is what
-# older configurations call `expected_ratio`.
-DECLARATIONS = ("expected_ratio", "leaves", "leaves_zeros", "refuses", "settings")
+# Keys of a method's section that tell others about its recipe, and change nothing that is computed:
+# expected_ratio (shares of bytes and time that it promises; `leaves` in older configurations), leaves_zeros (weights
+# that later methods must not replace), refuses (kinds of data, each with the reason), compares_layers (distillation
+# that looks into both networks), trains_program (quantization that trains on in a captured program).
+DECLARATIONS = ("expected_ratio", "leaves", "leaves_zeros", "refuses", "compares_layers", "trains_program")
 
 
 def is_chosen(section: Mapping[str, Any] | None) -> bool:

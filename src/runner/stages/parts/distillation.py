@@ -7,7 +7,8 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
 from runner.compression.distillation.loss import DistillationLoss
-from runner.config.small_models import SELF
+from runner.compression.distillation.settings import SELF
+from runner.compression.methods import is_chosen
 from runner.job.build import build
 from runner.job.job import Job
 from runner.stages.parts.teacher import open_teacher
@@ -52,7 +53,7 @@ def teacher_of(job: Job) -> nn.Module | None:
     A teacher that is the run's own float network exists once something is made of it: the first training has none.
     """
     settings = job.config.distillation
-    if settings.kind == "none":
+    if not is_chosen(settings):
         return None
     if settings.teacher == SELF:
         return job.dense_network

@@ -6,7 +6,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from runner.config.small_models import SWEEP
+from runner.compression.distillation.settings import SWEEP
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.assemble import restore
