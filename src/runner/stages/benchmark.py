@@ -1,6 +1,7 @@
 """Benchmark: what compression gained, against honest baselines, on the same inputs call after call in turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from runner.compression.files.formats import FORMATS, run_in_batches
+from runner.compression.files.file_format import FileFormat
+from runner.compression.files.formats import run_in_batches
 from runner.compression.files.program import save_program
 from runner.compression.meta import without_values
 from runner.compression.quantization.program.lower import CompiledProgram
@@ -17,6 +19,7 @@ from runner.compression.quantization.program.verify import described, prove_inte
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.files import write_json
+from runner.job.formats import known_formats
 from runner.job.job import Job
 from runner.measure.cpu import has_bfloat16
 from runner.measure.error import sqnr
@@ -24,13 +27,12 @@ from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
 from runner.stages.parts.benchmark_report import Findings, Memory, show
+from runner.tracking.result import Artifact
 
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512
-# The file that stage prune writes of a network with many zeros.
-SPARSE = "sparse"
-# Exported files with a runtime of their own; a torch.export file runs as the int8 program itself does.
-TIMED = ("aot", "onnx", "openvino", "executorch")
+# Formats whose files older records tell by their names alone.
+NAMED_BEFORE = ("program", "packed", "aot", "executorch", "openvino", "onnx", "sparse")
 
 
 def benchmark(job: Job) -> None:
@@ -39,13 +41,14 @@ def benchmark(job: Job) -> None:
     job.datamodule.fix_shape()
     programs = collect(job)
     sizes = sizes_on_disk(job)
-    agreement = agree(job, programs)
+    only = {name: form.batch for name, form in exported(job).items()}
+    agreement = agree(job, programs, only)
     rows: dict[int, dict[str, Latency]] = {}
     memory: Memory = {}
     sentences: list[str] = []
     for batch in suitable(job, settings.batch_sizes):
         inputs = some(job, batch)
-        fitting, remarks = ready(programs, inputs)
+        fitting, remarks = ready(programs, inputs, only)
         with torch.no_grad():
             rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
             memory[batch] = {name: working_memory(partial(run, inputs)) for name, run in fitting.items()}
@@ -81,13 +84,25 @@ def collect(job: Job) -> Programs:
         programs[job.compressed.title] = job.compressed.compiled
     if isinstance(job.compressed, WeightOnlyNetwork):  # compiled, its weights are unfolded once and stay so
         programs[f"{job.compressed.title}_eager"] = job.compressed.network
-    kinds = named(job)
-    for name, artifact in job.artifacts.items():
-        kind, _, format_name = name.rpartition("_")
-        if kind in kinds and format_name in TIMED:
+    for name, form in exported(job).items():
+        if form.timed:
             build = partial(without_values, job.float_network or network)
-            programs[name] = FORMATS[format_name].load(job.record.path / artifact.path, build)
+            programs[name] = form.load(job.record.path / job.artifacts[name].path, build)
     return programs
+
+
+def exported(job: Job) -> dict[str, FileFormat]:
+    """The formats of the files of this run's networks, by the names of the artifacts."""
+    known, networks = known_formats(job.config), named(job)
+    files = {name: made_of(name, artifact) for name, artifact in job.artifacts.items()}
+    return {name: known[form] for name, (network, form) in files.items() if network in networks and form in known}
+
+
+def made_of(name: str, artifact: Artifact) -> tuple[str, str]:
+    """A file's network and format, empty for others; of records from before they held them, by its name."""
+    network, _, form = name.rpartition("_")
+    by_name = (network, form) if form in NAMED_BEFORE else ("", "")
+    return (artifact.network, artifact.format) if artifact.format else by_name
 
 
 def baseline(job: Job) -> nn.Module:
@@ -106,18 +121,18 @@ def why(job: Job) -> str:
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
-def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
+def ready(programs: Programs, inputs: Tensor, only: Mapping[str, int | None]) -> tuple[Programs, list[str]]:
     """The programs that run at this batch size, compiled for it, and what is to be said about that.
 
     Compiling for another batch size may match other kernels than compress proved: int8 that runs in float is not timed
-    under that name.
+    under that name. `only` has the one batch size of programs that take no other.
     """
     fitting: Programs = {}
     remarks: list[str] = []
     batch = len(inputs)
     for name, each in programs.items():
         if not isinstance(each, CompiledProgram):
-            fitting |= {name: each} if fits(name, batch) else {}
+            fitting |= {name: each} if only.get(name) in (None, batch) else {}
             continue
         each.compile_for(inputs)
         try:
@@ -140,12 +155,6 @@ def prove(program: CompiledProgram, batch: int) -> str:
     return f"int8 runs {described(kernels.integer)} in int8 and {described(kernels.floating)} in float."
 
 
-def fits(name: str, batch: int) -> bool:
-    """Whether a program can be run at this batch size; ahead-of-time packages have one only."""
-    file = FORMATS.get(name.rpartition("_")[2])
-    return file is None or file.batch in (None, batch)
-
-
 def suitable(job: Job, sizes: list[int]) -> list[int]:
     """The batch sizes that this data's networks are shown; where none of them is, the largest there is."""
     most = job.datamodule.most_at_once
@@ -165,8 +174,9 @@ def sizes_on_disk(job: Job) -> dict[str, int]:
     keep_program(job, "float", baseline(job))
     if job.smaller is not None and job.float_network is not None:
         keep_program(job, job.smaller, job.float_network)
-    names = {f"{network}_{kind}" for network in named(job) for kind in (*FORMATS, SPARSE)}
-    return {name: each.bytes for name, each in job.artifacts.items() if name in names}
+    networks = named(job)
+    files = {name: (each.bytes, *made_of(name, each)) for name, each in job.artifacts.items()}
+    return {name: size for name, (size, network, form) in files.items() if form and network in networks}
 
 
 def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
@@ -186,13 +196,14 @@ def keep_program(job: Job, name: str, network: nn.Module) -> None:
     if not path.is_file():
         save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
         job.keep(f"{name}_program", path)
+        job.artifacts[f"{name}_program"] = replace(job.artifacts[f"{name}_program"], network=name, format="program")
 
 
-def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
+def agree(job: Job, programs: Programs, only: Mapping[str, int | None]) -> dict[str, tuple[float, float]]:
     """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
     inputs = some(job, min(AGREEMENT_SAMPLES, max(2, len(job.datamodule.splits["test"]))))
     size = job.config.data.batch_size
-    answers = {name: run_in_batches(name.rpartition("_")[2], run, inputs, size) for name, run in programs.items()}
+    answers = {name: run_in_batches(only.get(name), run, inputs, size) for name, run in programs.items()}
     wanted = answers["eager"]
     return {
         name: (equal_share(wanted, got), min(sqnr(wanted, got), 200.0))

@@ -5,12 +5,14 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from runner.compression.files.formats import WEIGHTS, chosen, kind_of
+from runner.compression.files.file_format import WEIGHTS
+from runner.compression.files.formats import chosen, kind_of
 from runner.compression.network import CompressedNetwork
 from runner.compression.quantization.backends.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job.build import build
+from runner.job.formats import known_formats
 from runner.job.job import Job
 from runner.stages.parts.corrections import note_corrections
 from runner.stages.parts.mixed_precision import mix
@@ -76,9 +78,9 @@ def preflight(job: Job) -> None:
         recipe.preflight(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
     if "export" in job.config.stages and "backend" in settings:
         kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
-        chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)
+        chosen(known_formats(job.config), job.config.export.formats, back_end(settings.backend.name).lowering, kind)
     elif "export" in job.config.stages:
-        chosen(job.config.export.formats, kind=WEIGHTS)
+        chosen(known_formats(job.config), job.config.export.formats, kind=WEIGHTS)
 
 
 def trains_first(job: Job) -> bool:

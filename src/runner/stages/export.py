@@ -7,13 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from runner.compression.files.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
+from runner.compression.files.file_format import FLOAT, WEIGHTS, FileFormat
+from runner.compression.files.formats import chosen, kind_of, run_in_batches
 from runner.compression.meta import without_values
 from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
+from runner.job.formats import known_formats
 from runner.job.job import Job
 from runner.measure.error import sqnr
 from runner.tracking.console import console
@@ -35,13 +37,15 @@ def export(job: Job) -> None:
     example = job.datamodule.example(2).cpu()
     network = job.float_network or job.task.standalone()
     name = job.compressed.title if job.compressed is not None else job.smaller or "float"
-    for each in chosen(job.config.export.formats, lowering(job), kind(job)):
-        path = job.record.path / "artifacts" / f"{name}{FORMATS[each].suffix}"
-        FORMATS[each].save(network, job.compressed, example, path)
-        agreement = check(job, network, each, path, example)
-        size = sum(file.stat().st_size for file in FORMATS[each].files(path))
+    known = known_formats(job.config)
+    for each in chosen(known, job.config.export.formats, lowering(job), kind(job)):
+        path = job.record.path / "artifacts" / f"{name}{known[each].suffix}"
+        known[each].save(network, job.compressed, example, path)
+        agreement = check(job, network, known[each], path, example)
+        size = sum(file.stat().st_size for file in known[each].files(path))
         job.keep(f"{name}_{each}", path)
-        job.artifacts[f"{name}_{each}"] = replace(job.artifacts[f"{name}_{each}"], bytes=size)
+        kept = job.artifacts[f"{name}_{each}"]
+        job.artifacts[f"{name}_{each}"] = replace(kept, bytes=size, network=name, format=each)
         job.metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {size:,} bytes, {agreement:.0f} dB against the program")
 
@@ -64,7 +68,7 @@ def kind(job: Job) -> str:
     return kind_of({settings.kind, *(settings.per_layer or {}).values()})
 
 
-def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) -> float:
+def check(job: Job, network: nn.Module, form: FileFormat, path: Path, example: Tensor) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
@@ -73,8 +77,8 @@ def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) 
     program = job.compressed.program if job.compressed is not None else network
     with torch.no_grad():
         wanted = program(example)
-        loaded = FORMATS[name].load(path, partial(without_values, network))
-        got = run_in_batches(name, loaded, example, len(example))
+        loaded = form.load(path, partial(without_values, network))
+        got = run_in_batches(form.batch, loaded, example, len(example))
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if job.compressed is not None and job.compressed.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(job, example, wanted, got):

@@ -18,6 +18,7 @@ MACHINE_SETTINGS = (
     "channels_last",
     "expected",
     *(f"{group}.{key}" for group in GROUPS for key in DECLARATIONS),
+    "export.known",
     "data.root",
     "data.num_workers",
     "data.memory_limit_gb",

@@ -1,6 +1,6 @@
 """The record of pruning: a table and a figure over the rounds, metrics, and what a sparse file would take."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -102,5 +102,6 @@ def sparse(job: Job, made: Made) -> None:
     path = job.record.path / "artifacts" / "pruned_sparse.zip"
     size, whole = save_sparse(state, path), dense_bytes(state)
     job.keep("pruned_sparse", path)
+    job.artifacts["pruned_sparse"] = replace(job.artifacts["pruned_sparse"], network="pruned", format="sparse")
     job.metrics |= {"pruning/sparse_bytes": float(size), "pruning/dense_bytes": float(whole)}
     console.print(verdict(1 - made.measured.nonzero_share, whole, size), soft_wrap=True)
