@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from runner.cli.main import main
-from runner.compression.files.formats import chosen, kind_of
+from runner.compression.files.formats import chosen
+from runner.compression.program_kinds import kind_of
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
@@ -222,7 +223,7 @@ def test_formats_are_chosen_by_what_they_can_hold(recipes, kind, onnx):
     assert ("onnx" in chosen(known_formats(), "auto", "inductor", kind)) is onnx
     if not onnx:
         with pytest.raises(
-            RunnerError, match="onnx cannot hold static and dynamic int8 programs; these can: aot, executorch, program"
+            RunnerError, match="onnx cannot hold static and dynamic int8 programs; these can: aot, exec"
         ):
             chosen(known_formats(), ["onnx"], "inductor", kind)
 

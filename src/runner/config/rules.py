@@ -151,7 +151,10 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
 
 
 def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:
-    """Every `_target_` lies in an allowed package."""
+    """Every `_target_` lies in an allowed package; of the known file formats those that the run is told to write."""
+    if where == "export":
+        named = config.get("formats") if isinstance(config.get("formats"), list) else []
+        config = {name: node for name, node in (config.get("known") or {}).items() if name in named}
     if isinstance(config, dict):
         target = config.get("_target_")
         if target is not None and not is_allowed(str(target), plugins):

@@ -5,10 +5,8 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from runner.compression.files.file_format import WEIGHTS
-from runner.compression.files.formats import chosen, kind_of
+from runner.compression.files.formats import chosen
 from runner.compression.network import CompressedNetwork
-from runner.compression.quantization.backends.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job.build import build
@@ -76,11 +74,8 @@ def preflight(job: Job) -> None:
     recipe.check(network)
     if trains_first(job):
         recipe.preflight(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
-    if "export" in job.config.stages and "backend" in settings:
-        kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
-        chosen(known_formats(job.config), job.config.export.formats, back_end(settings.backend.name).lowering, kind)
-    elif "export" in job.config.stages:
-        chosen(known_formats(job.config), job.config.export.formats, kind=WEIGHTS)
+    if "export" in job.config.stages:
+        chosen(known_formats(job.config), job.config.export.formats, recipe.lowering, recipe.program_kind)
 
 
 def trains_first(job: Job) -> bool:

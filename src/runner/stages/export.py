@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from runner.compression.files.file_format import FLOAT, WEIGHTS, FileFormat
-from runner.compression.files.formats import chosen, kind_of, run_in_batches
+from runner.compression.files.file_format import FileFormat
+from runner.compression.files.formats import chosen, run_in_batches
 from runner.compression.meta import without_values
+from runner.compression.program_kinds import FLOAT
 from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
-from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
+from runner.job.build import build
 from runner.job.formats import known_formats
 from runner.job.job import Job
 from runner.measure.error import sqnr
@@ -59,13 +60,11 @@ def lowering(job: Job) -> str | None:
 
 
 def kind(job: Job) -> str:
-    """What kind of program this run exports; see `formats.KINDS`."""
-    settings = job.config.quantization
-    if isinstance(job.compressed, WeightOnlyNetwork):
-        return WEIGHTS
-    if not isinstance(job.compressed, QuantizedNetwork):
+    """What kind of program this run exports; see `program_kinds`."""
+    if job.compressed is None:
         return FLOAT
-    return kind_of({settings.kind, *(settings.per_layer or {}).values()})
+    made: str = build(job.config.quantization, "recipe").program_kind
+    return made
 
 
 def check(job: Job, network: nn.Module, form: FileFormat, path: Path, example: Tensor) -> float:

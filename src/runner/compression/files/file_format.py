@@ -9,13 +9,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from runner.compression.network import CompressedNetwork
+from runner.compression.program_kinds import KINDS
 
 Program = Callable[[Tensor], Any]
 Build = Callable[[], nn.Module]
-# Kinds of program: not quantized; ranges known beforehand; measured as they come; some layers this way, some that.
-FLOAT, STATIC, DYNAMIC, BOTH = KINDS = ("float", "static", "dynamic", "static and dynamic")
-# Weights in few bits, or the whole network in another number format.
-WEIGHTS = "weight-only"
 
 
 class FileFormat(ABC):

@@ -6,17 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from runner.compression.files.file_format import BOTH, DYNAMIC, FLOAT, STATIC, WEIGHTS, FileFormat, Program
+from runner.compression.files.file_format import FileFormat, Program
+from runner.compression.program_kinds import FLOAT, WEIGHTS
 from runner.errors import RunnerError, did_you_mean
 
 Known = Mapping[str, FileFormat]
-
-
-def kind_of(recipes: set[str]) -> str:
-    """The kind of program that layers of these recipes (static, dynamic, qat, float) make together."""
-    if "dynamic" not in recipes:
-        return STATIC
-    return BOTH if recipes & {"static", "qat"} else DYNAMIC
 
 
 def chosen(known: Known, names: str | list[str], lowering: str | None = None, kind: str = FLOAT) -> list[str]:

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from runner.compression.files.file_format import DYNAMIC, FLOAT, STATIC, Build, FileFormat, Program, program_of
+from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.runtimes import load_onnx, save_onnx, save_onnx_dynamic
 from runner.compression.network import CompressedNetwork
+from runner.compression.program_kinds import DYNAMIC, FLOAT, STATIC
 
 
 class ONNXFile(FileFormat):

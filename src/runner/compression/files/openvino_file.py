@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from runner.compression.files.file_format import FLOAT, STATIC, Build, FileFormat, Program, program_of
+from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.openvino import INSTALL, load_openvino, save_openvino
 from runner.compression.network import CompressedNetwork
+from runner.compression.program_kinds import FLOAT, STATIC
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import prove_integers
 

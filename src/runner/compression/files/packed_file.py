@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from runner.compression.files.file_format import WEIGHTS, Build, FileFormat, Program
+from runner.compression.files.file_format import Build, FileFormat, Program
 from runner.compression.files.packed import load_packed, save_packed
 from runner.compression.network import CompressedNetwork
+from runner.compression.program_kinds import WEIGHTS
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 
 

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from runner.compression.files.file_format import KINDS, WEIGHTS, Build, FileFormat, Program, program_of
+from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.program import load_program, save_program
 from runner.compression.network import CompressedNetwork
+from runner.compression.program_kinds import KINDS, WEIGHTS
 
 
 class ProgramFile(FileFormat):

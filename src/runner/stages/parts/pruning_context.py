@@ -5,16 +5,17 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from runner.compression.pruning.importance import TAYLOR
-from runner.compression.pruning.recipe import PruningContext
+from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.data.module import Batch
+from runner.job.build import build
 from runner.job.job import Job
 from runner.stages.parts.early_weights import early_network
 
 
 def pruning_context(job: Job) -> PruningContext:
     """The context for pruning the run's network, as it is now, from here on."""
-    batches = list(training_batches(job)) if job.config.pruning.importance == TAYLOR else []
+    recipe: PruningRecipe = build(job.config.pruning, "recipe")
+    batches = list(training_batches(job)) if recipe.needs_batches else []
     return PruningContext(
         dense=copy.deepcopy(job.task.network).cpu().eval(),
         example=example(job),
