@@ -21,6 +21,12 @@ from runner.compression.files.file_format import FileFormat, program_of
 from runner.compression.pruning import zeros
 from runner.compression.pruning.recipe import Pruned, PruningRecipe
 from runner.compression.pruning.weights import with_zeros
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
+
+from runner.compression.quantization.backends.custom_linear import LinearQuantizer
+from runner.compression.quantization.backends.observers import activation_spec, weight_spec
+from runner.compression.quantization.backends.quantizers import Part
+from runner.compression.quantization.backends.support import BackEnd
 from runner.data.module import DataModule, Source
 from runner.errors import RunnerError
 from runner.tasks.classification import Classification
@@ -66,6 +72,17 @@ class Beeps(DataModule):
 
 class BeepTask(Classification):
     """Which beep it is."""
+
+
+class EarBackEnd(BackEnd):
+    """Linear layers, run by a chip that is not here."""
+
+    def __init__(self):
+        super().__init__(("static",), "chip", operators=("linear",), name="ear_chip")
+
+    def part(self, numerics, recipe):
+        activation, weight = activation_spec(numerics, recipe), weight_spec(numerics, recipe)
+        return Part(recipe, LinearQuantizer(activation, weight), QuantizationAnnotation, activation, weight)
 
 
 class FakeFile(FileFormat):
@@ -127,6 +144,9 @@ schedule_interval: ${oc.select:scheduler.interval,epoch}
 schedule_monitor: ${oc.select:scheduler.monitor,null}
 """,
     "model/ear": "_target_: torch.nn.Linear\ntakes: [beep]\nin_features: 4\nout_features: ${task.num_outputs}\n",
+    "quantization/backend/ear_chip": (
+        "_target_: mine.parts.EarBackEnd\nname: ear_chip\nactivation_scheme: affine\nweight_granularity: per_channel\n"
+    ),
     "export/format/fake": "_target_: mine.parts.FakeFile\n",
 }
 BEEPS = ("data=beeps", "runner.plugins=[mine]", "trainer=cpu", "trainer.max_epochs=1", "logger=csv")
@@ -195,6 +215,13 @@ def test_a_stopped_run_is_resumed_reported_and_predicted_from(tmp_path, monkeypa
         assert "beep.txt" in capsys.readouterr().out
     assert main(["report", str(run)]) == 0
     assert "final/accuracy" in capsys.readouterr().out
+
+
+def test_its_back_end_quantizes(tmp_path):
+    run = tmp_path / "int8"
+    chosen = ("quantization=ptq_static", "quantization/backend=ear_chip", "stages=[fit,test,compress,test]")
+    assert main([*BEEPS, *chosen, f"hydra.run.dir={run}"]) == 0
+    assert result_of(run)["metrics"]["compressed/int8_operators"] == 1
 
 
 def test_a_sweep_of_two_jobs(tmp_path, capsys):

@@ -9,12 +9,12 @@ from runner.compression.files.formats import chosen
 from runner.compression.network import CompressedNetwork
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
-from runner.job.build import build
 from runner.job.formats import known_formats
 from runner.job.job import Job
 from runner.stages.parts.corrections import note_corrections
 from runner.stages.parts.mixed_precision import mix
 from runner.stages.parts.qat import fine_tune
+from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
 
 Compressed = TypeVar("Compressed", bound=CompressedNetwork)
@@ -31,7 +31,7 @@ def compress(job: Job) -> None:
             "This network is quantized already; give compress the float network (checkpoint=RUN_DIRECTORY)."
         )
     settings = job.config.quantization
-    recipe = build(settings, "recipe")
+    recipe = quantization_recipe(settings)
     job.datamodule.fix_shape()
     job.remember_dense()
     job.float_network = job.task.standalone()
@@ -69,7 +69,7 @@ def preflight(job: Job) -> None:
             captured or holds nothing to quantize, or an export format that cannot be had.
     """
     settings = job.config.quantization
-    recipe = build(settings, "recipe")
+    recipe = quantization_recipe(settings)
     network = job.task.standalone()
     recipe.check(network)
     if trains_first(job):

@@ -15,10 +15,10 @@ from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
-from runner.job.build import build
 from runner.job.formats import known_formats
 from runner.job.job import Job
 from runner.measure.error import sqnr
+from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
@@ -63,7 +63,7 @@ def kind(job: Job) -> str:
     """What kind of program this run exports; see `program_kinds`."""
     if job.compressed is None:
         return FLOAT
-    made: str = build(job.config.quantization, "recipe").program_kind
+    made: str = quantization_recipe(job.config.quantization).program_kind
     return made
 
 

@@ -19,6 +19,7 @@ MACHINE_SETTINGS = (
     "expected",
     *(f"{group}.{key}" for group in GROUPS for key in DECLARATIONS),
     "export.known",
+    "quantization.backend._target_",
     "data.root",
     "data.num_workers",
     "data.memory_limit_gb",

@@ -17,7 +17,7 @@ from runner.compression.program_kinds import kind_of
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
-from runner.compression.quantization.backends.support import back_end, check_corrections
+from runner.compression.quantization.backends.support import BackEnd, back_end, check_corrections
 from runner.compression.quantization.corrections.corrections import Corrections, correct
 from runner.compression.quantization.graph.capture import capture
 from runner.compression.quantization.program.calibrate import calibrate, check_batch
@@ -35,7 +35,7 @@ class Recipe(ABC):
     """One way to quantize. `batches` limits how much of the calibration data is used (None: all); `corrections` of
     ranges and rounding are made on the way."""
 
-    back_end: str = "x86_inductor"
+    back_end: str | BackEnd = "x86_inductor"
     numerics: Numerics = field(default_factory=Numerics)
     selection: Selection = field(default_factory=Selection)
     batches: int | None = None
