@@ -41,7 +41,7 @@ def compiled_to(monkeypatch):
 
 def test_a_batch_size_at_which_int8_runs_in_float_is_told_and_not_timed(int8, compiled_to):
     compiled_to(qconv2d_pointwise=1, addmm=1)
-    fitting, remarks = ready({"eager": torch.sum, "int8": int8}, INPUTS)
+    fitting, remarks = ready({"eager": torch.sum, "int8": int8}, INPUTS, {})
     assert set(fitting) == {"eager"}
     assert remarks[0].startswith("Batch 4: 1 of 1 linear operators still run in float although they were quantized")
     assert remarks[0].endswith("It is not timed as int8.")
@@ -49,7 +49,7 @@ def test_a_batch_size_at_which_int8_runs_in_float_is_told_and_not_timed(int8, co
 
 def test_a_batch_size_at_which_int8_is_proven_is_timed_and_told(int8, compiled_to):
     compiled_to(qconv2d_pointwise=1, qlinear_pointwise=1)
-    fitting, remarks = ready({"eager": torch.sum, "int8": int8}, INPUTS)
+    fitting, remarks = ready({"eager": torch.sum, "int8": int8}, INPUTS, {})
     assert set(fitting) == {"eager", "int8"}
     assert remarks == ["Batch 4: int8 runs 1 conv, 1 linear in int8 and none in float."]
 

@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from runner.cli.main import main
-from runner.compression.files.formats import chosen, kind_of
+from runner.compression.files.formats import chosen
+from runner.compression.program_kinds import kind_of
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
 from runner.job.context import Context
+from runner.job.formats import known_formats
 from runner.stages.compress import trains_first
 from runner.tracking.result import RunResult
 
@@ -218,10 +220,12 @@ def test_a_back_end_of_another_machine_is_tested_and_saved_here(mixed, tmp_path,
 )
 def test_formats_are_chosen_by_what_they_can_hold(recipes, kind, onnx):
     assert kind_of(recipes) == kind
-    assert ("onnx" in chosen("auto", "inductor", kind)) is onnx
+    assert ("onnx" in chosen(known_formats(), "auto", "inductor", kind)) is onnx
     if not onnx:
-        with pytest.raises(RunnerError, match="onnx cannot hold static and dynamic int8 programs; these can: program"):
-            chosen(["onnx"], "inductor", kind)
+        with pytest.raises(
+            RunnerError, match="onnx cannot hold static and dynamic int8 programs; these can: aot, exec"
+        ):
+            chosen(known_formats(), ["onnx"], "inductor", kind)
 
 
 def test_a_calibration_batch_of_another_shape_is_told(mixed, tmp_path, monkeypatch, capsys):

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, overrides, resolvers, rules, schema, small_models
+from runner.config import catalog, methods, overrides, resolvers, rules, schema
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -214,11 +214,7 @@ def check(composed: Composed, known: Known) -> list[str]:
         *unknown,
         *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}),
         *rules.check_stages(config),
-        *rules.check_quantization(config),
-        *small_models.check_order(config),
-        *small_models.check_factorization(config),
-        *small_models.check_distillation(config),
-        *rules.check_pruning(config),
+        *methods.check_methods(config, composed.chosen),
         *told,
     ]
     misfits = [

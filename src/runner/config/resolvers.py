@@ -1,6 +1,6 @@
 """The interpolations that configurations may use beside OmegaConf's own: `${run_directory:}`, `${csv_features:…}`, …"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -32,6 +32,7 @@ def register() -> None:
     table: dict[str, Callable[..., Any]] = {
         "run_directory": _directory.get,
         "stages": stages,
+        "every_choice": every_choice,
         "remaining": remaining,
         "folder_classes": count_classes_in_folder,
         "csv_features": remembered(count_features),
@@ -45,6 +46,21 @@ def stages(*compression: Sequence[str]) -> list[str]:
     """All stages of a run, given those that each kind of compression adds."""
     added = [stage for each in compression for stage in each]
     return ["fit", "test", *added, *(["export", "benchmark"] if added else [])]
+
+
+def every_choice(group: str, sources: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the content of every file of a group by its name, the first found of each: ours, then the user's.
+
+    Args:
+        group: a group whose files stand for themselves (`export/format`).
+        sources: Hydra's `runtime.config_sources`.
+    """
+    found: dict[str, Any] = {}
+    for source in sources:
+        if source["schema"] == "file":
+            for path in sorted((Path(source["path"]) / group).glob("[!_]*.yaml")):
+                found.setdefault(path.stem, OmegaConf.to_container(OmegaConf.load(path)))
+    return found
 
 
 def remaining(macs: float | None, ratio: float) -> float:

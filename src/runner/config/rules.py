@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.compression.quantization.backends import support
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, AdaRound, Config, Run, show
-from runner.errors import RunnerError, did_you_mean
+from runner.config.schema import SECTIONS, Config, RunSection
+from runner.constraints import show
+from runner.errors import did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
 ALLOWED_TARGETS = (
@@ -52,7 +52,7 @@ def check_sections(config: Config) -> Iterator[str]:
 
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
     """Top-level keys that nothing reads; an experiment file can bring them in unnoticed."""
-    known = {*Run.__dataclass_fields__, *SECTIONS, *catalog} - {""}
+    known = {*RunSection.__dataclass_fields__, *SECTIONS, *catalog} - {""}
     names = ", ".join(sorted(known))
     for key in config:
         if key not in known:
@@ -150,102 +150,11 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         yield f"task=regression data={name}: this data has no numbers to predict; use task=classification."
 
 
-def check_quantization(config: Config) -> Iterator[str]:
-    """The back end is installed and can do the recipe; stages that need a recipe have one."""
-    quantization = config["quantization"]
-    kind = quantization["kind"]
-    if kind == "none":
-        if "compress" in (config["stages"] or []):
-            yield "The stage compress needs a recipe: add quantization=ptq_static (see: runner list quantization)."
-        return
-    if config["data"].get("kind") == "graphs":
-        yield (
-            "quantization: what is compressed takes one tensor, and batches of graphs are several, of sizes that "
-            "differ from batch to batch: networks over whole graphs stay in float (quantization=none). Networks over "
-            "the nodes of one graph can be quantized: static, dynamic or qat."
-        )
-    if kind == "qat" and config["data"].get("kind") == "graph" and not sees_all(config):
-        yield "quantization=qat fine-tunes a network that is bound to its whole graph: use data/sampling=full with it."
-    if config["compile"]:
-        yield "compile=true trains a compiled network, which cannot be captured again: leave it out with quantization."
-    if quantization.get("activation") == "int8" and (quantization["bits"] != 8 or quantization["group_size"]):
-        yield (
-            f"quantization.activation=int8 multiplies whole rows in integers: it needs bits=8 and group_size=null, not "
-            f"bits={quantization['bits']} and group_size={show(quantization['group_size'])}."
-        )
-    if "backend" not in quantization:
-        return
-    try:
-        support.check(quantization["backend"]["name"], kind)
-        support.check_mixture(kind, quantization["per_layer"] or {})
-    except RunnerError as error:
-        yield f"quantization: {error}"
-    yield from check_corrections(kind, quantization.get("corrections"))
-
-
-def check_corrections(kind: str, corrections: Any) -> Iterator[str]:
-    """The corrections mean something under the recipe, and AdaRound knows its settings."""
-    if not isinstance(corrections, dict):
-        return
-    chosen = [name for name in support.CORRECTIONS["static"] if corrections.get(name) not in (None, False)]
-    try:
-        support.check_corrections(kind, chosen)
-    except RunnerError as error:
-        yield f"quantization.{error}"
-    settings = corrections.get("adaround")
-    for key in settings if isinstance(settings, dict) else ():
-        if key not in (known := AdaRound.__dataclass_fields__):
-            yield (
-                f"quantization.corrections.adaround.{key}: there is no such key.{did_you_mean(str(key), known)} "
-                f"Known: {', '.join(known)}."
-            )
-
-
-def check_pruning(config: Config) -> Iterator[str]:
-    """Pruning suits the data and what happens around it; the stage prune has a recipe, and comes before compress."""
-    pruning, stages = config["pruning"], config["stages"] or []
-    kind = pruning["kind"]
-    if kind == "none":
-        if "prune" in stages:
-            yield "The stage prune needs a recipe: add pruning=channel (see: runner list pruning)."
-        return
-    if "prune" in stages and "compress" in stages[: stages.index("prune")]:
-        yield "stages: compress comes before prune, and a quantized program cannot be pruned; put prune first."
-    if config["compile"]:
-        yield "compile=true trains a compiled network, which cannot be pruned: leave it out with pruning."
-    if config["data"].get("kind") == "graphs":
-        yield (
-            "pruning: its rounds are measured on networks of one tensor, and batches of graphs are several: networks "
-            "over whole graphs stay dense (pruning=none)."
-        )
-    elif kind == "channel" and config["data"].get("kind") == "graph":
-        yield (
-            "pruning=channel: Torch-Pruning traces networks of one tensor, and networks over graphs take several; use "
-            "pruning=magnitude."
-        )
-    if kind != "channel" and pruning["importance"] == "bn_scale":
-        yield (
-            f"pruning.importance=bn_scale: batch norm scales whole channels, and pruning={kind} takes single weights: "
-            "use it with pruning=channel, or l1, l2 or taylor."
-        )
-    if kind == "semi_structured" and pruning["keep"] >= pruning["group"]:
-        yield (
-            f"pruning.keep={pruning['keep']}: must be below pruning.group={pruning['group']}; sparse tensor cores "
-            "take 2 of 4."
-        )
-    epoch, epochs = pruning.get("rewind_epoch"), config["trainer"].get("max_epochs")
-    if epoch is not None and isinstance(epochs, int) and epoch > epochs:
-        yield f"pruning.rewind_epoch={epoch}: training has trainer.max_epochs={epochs} epochs; go back to one of them."
-
-
-def sees_all(config: Config) -> bool:
-    """Whether every training batch sees the whole graph."""
-    sampling = config["data"].get("sampling") or {}
-    return str(sampling.get("_target_", "")).endswith(".FullGraph")
-
-
 def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:
-    """Every `_target_` lies in an allowed package."""
+    """Every `_target_` lies in an allowed package; of the known file formats those that the run is told to write."""
+    if where == "export":
+        named = config.get("formats") if isinstance(config.get("formats"), list) else []
+        config = {name: node for name, node in (config.get("known") or {}).items() if name in named}
     if isinstance(config, dict):
         target = config.get("_target_")
         if target is not None and not is_allowed(str(target), plugins):

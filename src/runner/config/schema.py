@@ -1,9 +1,12 @@
 """What a composed configuration must satisfy, section by section: types and ranges as dataclasses."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
-from runner.config.constraints import Rule, above, at_least, complain, one_of, share, show
+from runner.compression.factorization.settings import FactorizationFineTune
+from runner.compression.pruning.settings import PruningFineTune, PruningRounds
+from runner.compression.quantization.settings import Calibration, RoundedFineTune
+from runner.constraints import Rule, above, at_least, mistakes, one_of, share
 
 Config = dict[str, Any]
 
@@ -18,7 +21,7 @@ PRECISIONS = (
 
 
 @dataclass
-class Run:
+class RunSection:
     """Run-level keys."""
 
     seed: Annotated[int, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32)]
@@ -31,17 +34,17 @@ class Run:
 
 
 @dataclass
-class CrossValidation:
+class CrossValidationSection:
     folds: Annotated[int, Rule("0 (off) or at least 2", lambda value: value == 0 or value >= 2)]
 
 
 @dataclass
-class Runner:
+class RunnerSection:
     plugins: list[str]
 
 
 @dataclass
-class Data:
+class DataSection:
     root: str | None
     batch_size: Annotated[int, at_least(1)]
     num_workers: Annotated[int, at_least(0)]
@@ -57,14 +60,14 @@ class Data:
 
 
 @dataclass
-class Optimizer:
+class OptimizerSection:
     lr: Annotated[float, above(0)]
     weight_decay: Annotated[float, at_least(0)]
     momentum: Annotated[float, share(one=False)]
 
 
 @dataclass
-class Trainer:
+class TrainerSection:
     max_epochs: Annotated[int, at_least(1)]
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu")]
     devices: int | str | list[int]
@@ -76,7 +79,7 @@ class Trainer:
 
 
 @dataclass
-class Task:
+class TaskSection:
     name: str
     monitor: str
     monitor_mode: Annotated[str, one_of("min", "max")]
@@ -84,99 +87,25 @@ class Task:
 
 
 @dataclass
-class Quantization:
-    kind: Annotated[str, one_of("none", "static", "dynamic", "qat", "weight", "format", "sharing")]
+class MethodSection:
+    """What every method has; the rest is judged by the settings beside its recipes."""
+
+    kind: str
+
+
+@dataclass
+class QuantizationSection(MethodSection):
     skip: list[str]
     max_drop: Annotated[float, at_least(0)]
-    bits: Annotated[int, Rule("2, 4 or 8", lambda value: value in (2, 4, 8))]
-    group_size: Annotated[int, at_least(1)] | None
-    activation: Annotated[str, one_of("float32", "bfloat16", "int8")]
-    rounding: Annotated[str, one_of("nearest", "mse", "gptq")]
-    clusters: Annotated[int, Rule("from 2 to 256", lambda value: 2 <= value <= 256)]
-    dtype: Annotated[str, one_of("bfloat16", "float16")]
 
 
 @dataclass
-class Calibration:
-    batches: Annotated[int, at_least(1)]
-    batch_size: Annotated[int, at_least(1)]
-    seed: Annotated[int, at_least(0)]
-
-
-@dataclass
-class Corrections:
-    equalize: bool
-    smooth: Annotated[float, share(one=True)] | None
-    adaround: bool | dict
-    bias_correction: bool
-
-
-@dataclass
-class AdaRound:
-    iterations: Annotated[int, at_least(1)]
-    batch_size: Annotated[int, at_least(1)]
-    lr: Annotated[float, above(0)]
-    regularization: Annotated[float, at_least(0)]
-
-
-@dataclass
-class FineTune:
-    epochs: Annotated[int, at_least(1)]
-    lr: Annotated[float, above(0)]
-    observers_after: Annotated[int, at_least(0)] | None
-    batch_norm_after: Annotated[int, at_least(0)] | None
-
-
-@dataclass
-class Factorization:
-    rank: Annotated[float, above(0)]
-    energy: Annotated[float, Rule("above 0 and up to 1", lambda value: 0 < value <= 1)] | None
-    multiplier: Annotated[int, at_least(1)]
-    least_channels: Annotated[int, at_least(1)]
-    skip: list[str]
-
-
-@dataclass
-class FactorizationFineTune:
-    epochs: Annotated[int, at_least(0)]
-    lr: Annotated[float, above(0)]
-
-
-@dataclass
-class Distillation:
+class DistillationSection(MethodSection):
     teacher: str | None
-    share: Annotated[float, share(one=True)]
-    temperature: Annotated[float, above(0)]
-    weight: Annotated[float, at_least(0)]
 
 
 @dataclass
-class Pruning:
-    kind: Annotated[str, one_of("none", "magnitude", "semi_structured", "channel", "lottery")]
-    ratio: Annotated[float, share(one=False)] | None
-    macs: Annotated[float, share(one=False)] | None
-    importance: Annotated[str, one_of("l1", "l2", "bn_scale", "taylor")]
-    scope: Annotated[str, one_of("global", "layer")]
-    schedule: Annotated[str, one_of("one_shot", "iterative", "cubic")]
-    rounds: Annotated[int, at_least(1)]
-    multiple_of: Annotated[int, at_least(1)]
-    skip: list[str]
-    keep: Annotated[int, at_least(1)]
-    group: Annotated[int, at_least(2)]
-    rewind_epoch: Annotated[int, at_least(0)]
-    importance_batches: Annotated[int, at_least(1)]
-
-
-@dataclass
-class PruningFineTune:
-    epochs: Annotated[int, at_least(0)]
-    last_epochs: Annotated[int, at_least(0)] | None
-    lr: Annotated[float, above(0)]
-    schedule: bool
-
-
-@dataclass
-class Benchmark:
+class BenchmarkSection:
     batch_sizes: Annotated[
         list[int], Rule("at least one, each at least 1", lambda value: bool(value) and all(each >= 1 for each in value))
     ]
@@ -186,7 +115,7 @@ class Benchmark:
 
 
 @dataclass
-class Sweep:
+class SweepSection:
     grid: list[str]
     recipes: list[str]
     train_once: bool
@@ -198,13 +127,13 @@ class Sweep:
 
 
 @dataclass
-class Goal:
+class GoalSection:
     max_drop: Annotated[float, at_least(0)]
     minimise: Annotated[str, one_of("size", "latency")]
 
 
 @dataclass
-class Search:
+class SearchSection:
     trials: Annotated[int, at_least(1)]
     sampler: Annotated[str, one_of("tpe", "random", "gp", "cmaes")]
     startup_trials: Annotated[int, at_least(0)]
@@ -213,57 +142,51 @@ class Search:
 
 
 @dataclass
-class Launcher:
+class LauncherSection:
     jobs: Annotated[int, at_least(1)]
 
 
 @dataclass
-class Expected:
+class ExpectedSection:
     metric: str | None
     value: float | None
     tolerance: Annotated[float, at_least(0)] | None
     mode: Annotated[str, one_of("min", "max")]
 
 
-SECTIONS: dict[str, type] = {
-    "": Run,
-    "cross_validation": CrossValidation,
-    "runner": Runner,
-    "data": Data,
-    "optimizer": Optimizer,
-    "quantization": Quantization,
-    "quantization.calibration": Calibration,
-    "quantization.corrections": Corrections,
-    "quantization.corrections.adaround": AdaRound,
-    "quantization.fine_tune": FineTune,
-    "factorization": Factorization,
-    "factorization.fine_tune": FactorizationFineTune,
-    "distillation": Distillation,
-    "pruning": Pruning,
-    "pruning.fine_tune": PruningFineTune,
-    "benchmark": Benchmark,
-    "trainer": Trainer,
-    "task": Task,
-    "expected": Expected,
-    "compression.goal": Goal,
-    "sweep": Sweep,
-    "sweep.search": Search,
-    "launcher": Launcher,
+# A section is judged by the annotations of all its classes.
+SECTIONS: dict[str, tuple[type, ...]] = {
+    "": (RunSection,),
+    "cross_validation": (CrossValidationSection,),
+    "runner": (RunnerSection,),
+    "data": (DataSection,),
+    "optimizer": (OptimizerSection,),
+    "quantization": (QuantizationSection,),
+    "quantization.calibration": (Calibration,),
+    "quantization.fine_tune": (RoundedFineTune,),
+    "factorization": (MethodSection,),
+    "factorization.fine_tune": (FactorizationFineTune,),
+    "distillation": (DistillationSection,),
+    "pruning": (MethodSection, PruningRounds),
+    "pruning.fine_tune": (PruningFineTune,),
+    "benchmark": (BenchmarkSection,),
+    "trainer": (TrainerSection,),
+    "task": (TaskSection,),
+    "expected": (ExpectedSection,),
+    "compression.goal": (GoalSection,),
+    "sweep": (SweepSection,),
+    "sweep.search": (SearchSection,),
+    "launcher": (LauncherSection,),
 }
 
 
 def check_types(config: Config) -> list[str]:
     """One message for every present key whose value has the wrong type or is out of range."""
     messages = []
-    for section, schema in SECTIONS.items():
+    for section, schemas in SECTIONS.items():
         values: Any = config
         for part in filter(None, section.split(".")):
             values = values.get(part) if isinstance(values, dict) else None
-        if not isinstance(values, dict):
-            continue
-        hints = get_type_hints(schema, include_extras=True)
-        for field, hint in hints.items():
-            if field in values and (complaint := complain(hint, values[field])):
-                key = f"{section}.{field}" if section else field
-                messages.append(f"{key}={show(values[field])}: must be {complaint}.")
+        if isinstance(values, dict):
+            messages += [message for schema in schemas for message in mistakes(schema, values, section)]
     return messages

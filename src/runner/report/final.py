@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from runner.compression import methods
 from runner.report.runs import Run
 
 PREFIX = "final/"
 # What a network can have been through, the last first.
-PHASES = ("compressed", "factorized", "pruned")
+PHASES = tuple(reversed(methods.PHASES))
 
 
 def with_final(runs: Sequence[Run]) -> list[Run]:

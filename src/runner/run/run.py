@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from runner.compression.methods import METHODS
 from runner.config import resolvers
 from runner.data.fingerprint import fingerprint
 from runner.errors import RunnerError
@@ -28,9 +29,9 @@ from runner.tracking.run_directory import RunDirectory
 from runner.tracking.run_log import run_log
 from runner.tracking.signals import Signals, handled
 
-# Stages that put another network into the task, and the phase under whose name that is kept. A resumed run needs the
+# Stages that put another network into the task, with the checkpoint that keeps it, if any. A resumed run needs the
 # network again: from its checkpoint, or made once more.
-CHANGING = {"prune": checkpoints.PRUNED, "factorize": checkpoints.FACTORIZED, "compress": None}
+CHANGING = {method.stage: method.checkpoint for method in METHODS if method.stage}
 
 
 def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> RunResult:
@@ -110,7 +111,7 @@ def preflight(context: Context, networks: Networks, stages: list[str]) -> None:
 def resumed(context: Context, networks: Networks, stage: str) -> StageResult | None:
     """Return what a stage made before an interruption, where it was kept; None where it has to be done."""
     phase = CHANGING.get(stage)
-    if not context.resumed or phase is None:
+    if not context.resumed or not phase:
         return None
     found = take_up(context, networks, phase)
     return None if found is None else StageResult(networks=found)

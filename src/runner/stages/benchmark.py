@@ -1,6 +1,7 @@
 """Benchmark: what compression gained, against honest baselines, on the same inputs call after call in turn."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from runner.compression.files.formats import FORMATS, run_in_batches
+from runner.compression.files.file_format import FileFormat
+from runner.compression.files.formats import run_in_batches
 from runner.compression.files.program import save_program
 from runner.compression.meta import without_values
 from runner.compression.quantization.program.lower import CompiledProgram
@@ -18,6 +20,7 @@ from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.files import write_json
 from runner.job.context import Context
+from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
 from runner.measure.cpu import has_bfloat16
 from runner.measure.error import sqnr
@@ -29,10 +32,8 @@ from runner.tracking.result import Artifact
 
 Programs = dict[str, Callable[[Tensor], Any]]
 AGREEMENT_SAMPLES = 512
-# The file that stage prune writes of a network with many zeros.
-SPARSE = "sparse"
-# Exported files with a runtime of their own; a torch.export file runs as the int8 program itself does.
-TIMED = ("aot", "onnx", "openvino", "executorch")
+# Formats whose files older records tell by their names alone.
+NAMED_BEFORE = ("program", "packed", "aot", "executorch", "openvino", "onnx", "sparse")
 
 
 def benchmark(context: Context, networks: Networks) -> StageResult:
@@ -43,13 +44,14 @@ def benchmark(context: Context, networks: Networks) -> StageResult:
     programs = collect(context, networks)
     artifacts = save_baselines(context, networks)
     sizes = sizes_on_disk(networks, {**context.results.artifacts, **artifacts})
-    agreement = agree(context, networks, programs)
+    only = {name: form.batch for name, form in exported(context, networks).items()}
+    agreement = agree(context, programs, only)
     rows: dict[int, dict[str, Latency]] = {}
     memory: Memory = {}
     sentences: list[str] = []
     for batch in suitable(context, settings.batch_sizes):
         inputs = some(context, batch)
-        fitting, remarks = ready(programs, inputs)
+        fitting, remarks = ready(programs, inputs, only)
         with torch.no_grad():
             rows[batch] = time_interleaved(fitting, inputs, runs=settings.runs, seconds=settings.seconds)
             memory[batch] = {name: working_memory(partial(run, inputs)) for name, run in fitting.items()}
@@ -90,13 +92,25 @@ def collect(context: Context, networks: Networks) -> Programs:
         programs[networks.quantized.title] = networks.quantized.compiled
     if isinstance(networks.quantized, WeightOnlyNetwork):  # compiled, its weights are unfolded once and stay so
         programs[f"{networks.quantized.title}_eager"] = networks.quantized.network
-    kinds = named(networks)
-    for name, artifact in context.results.artifacts.items():
-        kind, _, format_name = name.rpartition("_")
-        if kind in kinds and format_name in TIMED:
+    for name, form in exported(context, networks).items():
+        if form.timed:
             build = partial(without_values, networks.floating)
-            programs[name] = FORMATS[format_name].load(context.record.path / artifact.path, build)
+            programs[name] = form.load(context.record.path / context.results.artifacts[name].path, build)
     return programs
+
+
+def exported(context: Context, networks: Networks) -> dict[str, FileFormat]:
+    """Return the formats of the files of this run's networks, by the names of the artifacts."""
+    known, names = known_formats(context.config), named(networks)
+    files = {name: made_of(name, artifact) for name, artifact in context.results.artifacts.items()}
+    return {name: known[form] for name, (network, form) in files.items() if network in names and form in known}
+
+
+def made_of(name: str, artifact: Artifact) -> tuple[str, str]:
+    """Return a file's network and format, empty for others; of older records, which lack them, by its name."""
+    network, _, form = name.rpartition("_")
+    by_name = (network, form) if form in NAMED_BEFORE else ("", "")
+    return (artifact.network, artifact.format) if artifact.format else by_name
 
 
 def named(networks: Networks) -> list[str]:
@@ -110,18 +124,18 @@ def why(networks: Networks) -> str:
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
-def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
+def ready(programs: Programs, inputs: Tensor, only: Mapping[str, int | None]) -> tuple[Programs, list[str]]:
     """The programs that run at this batch size, compiled for it, and what is to be said about that.
 
     Compiling for another batch size may match other kernels than compress proved: int8 that runs in float is not timed
-    under that name.
+    under that name. `only` has the one batch size of programs that take no other.
     """
     fitting: Programs = {}
     remarks: list[str] = []
     batch = len(inputs)
     for name, each in programs.items():
         if not isinstance(each, CompiledProgram):
-            fitting |= {name: each} if fits(name, batch) else {}
+            fitting |= {name: each} if only.get(name) in (None, batch) else {}
             continue
         each.compile_for(inputs)
         try:
@@ -142,12 +156,6 @@ def prove(program: CompiledProgram, batch: int) -> str:
     assert isinstance(program.network, GraphModule)
     kernels = prove_integers(program.kernels[batch], program.network, f"Batch {batch}")
     return f"int8 runs {described(kernels.integer)} in int8 and {described(kernels.floating)} in float."
-
-
-def fits(name: str, batch: int) -> bool:
-    """Whether a program can be run at this batch size; ahead-of-time packages have one only."""
-    file = FORMATS.get(name.rpartition("_")[2])
-    return file is None or file.batch in (None, batch)
 
 
 def suitable(context: Context, sizes: list[int]) -> list[int]:
@@ -174,8 +182,9 @@ def save_baselines(context: Context, networks: Networks) -> dict[str, Artifact]:
 
 def sizes_on_disk(networks: Networks, artifacts: Mapping[str, Artifact]) -> dict[str, int]:
     """Return the bytes of the run's files that hold a network."""
-    names = {f"{network}_{kind}" for network in named(networks) for kind in (*FORMATS, SPARSE)}
-    return {name: each.bytes for name, each in artifacts.items() if name in names}
+    names = named(networks)
+    files = {name: (each.bytes, *made_of(name, each)) for name, each in artifacts.items()}
+    return {name: size for name, (size, network, form) in files.items() if form and network in names}
 
 
 def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
@@ -195,14 +204,14 @@ def save_float(context: Context, name: str, network: nn.Module) -> dict[str, Art
     if path.is_file():
         return {}
     save_program(network, context.datamodule.example(2).cpu(), path, {"recipe": "none"})
-    return {f"{name}_program": context.artifact(path)}
+    return {f"{name}_program": replace(context.artifact(path), network=name, format="program")}
 
 
-def agree(context: Context, networks: Networks, programs: Programs) -> dict[str, tuple[float, float]]:
+def agree(context: Context, programs: Programs, only: Mapping[str, int | None]) -> dict[str, tuple[float, float]]:
     """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
     inputs = some(context, min(AGREEMENT_SAMPLES, max(2, len(context.datamodule.splits["test"]))))
     size = context.config.data.batch_size
-    answers = {name: run_in_batches(name.rpartition("_")[2], run, inputs, size) for name, run in programs.items()}
+    answers = {name: run_in_batches(only.get(name), run, inputs, size) for name, run in programs.items()}
     wanted = answers["eager"]
     return {
         name: (equal_share(wanted, got), min(sqnr(wanted, got), 200.0))

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from runner.compression.network import CompressedNetwork
 from runner.data.calibration import calibration_batches
-from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
 from runner.stages.parts.corrections import record_corrections
@@ -17,6 +16,7 @@ from runner.stages.parts.fine_tune import Tuning
 from runner.stages.parts.mixed_precision import mix
 from runner.stages.parts.qat import FOLDER
 from runner.stages.parts.qat import fine_tune as fine_tune_rounded
+from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
 
 Compressed = TypeVar("Compressed", bound=CompressedNetwork)
@@ -29,7 +29,7 @@ def compress(context: Context, networks: Networks) -> StageResult:
         RunnerError: the network cannot be captured or quantized, or would run in float.
     """
     config, settings, datamodule = context.config, context.config.quantization, context.datamodule
-    recipe = build(settings, "recipe")
+    recipe = quantization_recipe(settings)
     datamodule.fix_shape()
     networks, task = networks.with_baseline(), networks.task
     calibration = list(calibration_batches(datamodule, **settings.calibration))
@@ -75,7 +75,7 @@ def preflight(context: Context, networks: Networks) -> None:
             captured or holds nothing to quantize, or a teacher that cannot teach.
     """
     config, datamodule = context.config, context.datamodule
-    recipe = build(config.quantization, "recipe")
+    recipe = quantization_recipe(config.quantization)
     network = networks.task.standalone()
     recipe.check(network)
     check_teacher(context, networks)

@@ -7,16 +7,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from runner.compression.files.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
+from runner.compression.files.file_format import FileFormat
+from runner.compression.files.formats import chosen, run_in_batches
 from runner.compression.meta import without_values
+from runner.compression.program_kinds import FLOAT
 from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
-from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.job.context import Context
+from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
 from runner.measure.error import sqnr
+from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
 from runner.tracking.result import Artifact
 
@@ -39,12 +42,13 @@ def export(context: Context, networks: Networks) -> StageResult:
     name = quantized.title if quantized is not None else networks.smaller_phase or "float"
     metrics: dict[str, float] = {}
     artifacts: dict[str, Artifact] = {}
-    for each in chosen(context.config.export.formats, lowering(networks), kind(context, networks)):
-        path = context.artifacts / f"{name}{FORMATS[each].suffix}"
-        FORMATS[each].save(network, quantized, example, path)
-        agreement = check(networks, each, path, example)
-        size = sum(file.stat().st_size for file in FORMATS[each].files(path))
-        artifacts[f"{name}_{each}"] = replace(context.artifact(path), bytes=size)
+    known = known_formats(context.config)
+    for each in chosen(known, context.config.export.formats, lowering(networks), kind(context, networks)):
+        path = context.artifacts / f"{name}{known[each].suffix}"
+        known[each].save(network, quantized, example, path)
+        agreement = check(networks, known[each], path, example)
+        size = sum(file.stat().st_size for file in known[each].files(path))
+        artifacts[f"{name}_{each}"] = replace(context.artifact(path), bytes=size, network=name, format=each)
         metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {size:,} bytes, {agreement:.0f} dB against the program")
     return StageResult(metrics, artifacts)
@@ -52,15 +56,12 @@ def export(context: Context, networks: Networks) -> StageResult:
 
 def preflight(context: Context, networks: Networks) -> None:
     """Raise RunnerError for a format that cannot be had, or cannot hold what this run will have made by then."""
-    config, stages = context.config, list(context.config.stages)
-    settings = config.quantization
+    config, stages, known = context.config, list(context.config.stages), known_formats(context.config)
     if "compress" not in stages[: stages.index("export")]:
-        chosen(config.export.formats)
-    elif "backend" in settings:
-        program = kind_of({settings.kind, *(settings.per_layer or {}).values()})
-        chosen(config.export.formats, back_end(settings.backend.name).lowering, program)
-    else:
-        chosen(config.export.formats, kind=WEIGHTS)
+        chosen(known, config.export.formats)
+        return
+    recipe = quantization_recipe(config.quantization)
+    chosen(known, config.export.formats, recipe.lowering, recipe.program_kind)
 
 
 def lowering(networks: Networks) -> str | None:
@@ -72,16 +73,14 @@ def lowering(networks: Networks) -> str | None:
 
 
 def kind(context: Context, networks: Networks) -> str:
-    """What kind of program this run exports; see `formats.KINDS`."""
-    settings = context.config.quantization
-    if isinstance(networks.quantized, WeightOnlyNetwork):
-        return WEIGHTS
-    if not isinstance(networks.quantized, QuantizedNetwork):
+    """Return what kind of program this run exports; see `program_kinds`."""
+    if networks.quantized is None:
         return FLOAT
-    return kind_of({settings.kind, *(settings.per_layer or {}).values()})
+    made: str = quantization_recipe(context.config.quantization).program_kind
+    return made
 
 
-def check(networks: Networks, name: str, path: Path, example: Tensor) -> float:
+def check(networks: Networks, form: FileFormat, path: Path, example: Tensor) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
@@ -91,8 +90,8 @@ def check(networks: Networks, name: str, path: Path, example: Tensor) -> float:
     program = networks.quantized.program if networks.quantized is not None else network
     with torch.no_grad():
         wanted = program(example)
-        loaded = FORMATS[name].load(path, partial(without_values, network))
-        got = run_in_batches(name, loaded, example, len(example))
+        loaded = form.load(path, partial(without_values, network))
+        got = run_in_batches(form.batch, loaded, example, len(example))
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if networks.quantized is not None and networks.quantized.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(networks, example, wanted, got):

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.table import Table
 
+from runner.compression.methods import GROUPS
 from runner.files import write_json
 from runner.report.final import PHASES
 from runner.sweep.execution import Execution
 from runner.sweep.jobs import SweepJob
-from runner.sweep.plan import METHODS
 from runner.sweep.record import DONE, SKIPPED, Sweep
 from runner.tracking import layout
 from runner.tracking.console import console, shortest
@@ -80,7 +80,7 @@ def try_in_turn(goal: dict[str, Any], record: Sweep, runner: Execution, recipes:
 
 def promised(job: SweepJob, minimise: str) -> float:
     """The share of bytes or time that the methods of a job promise to leave: what their files declare, multiplied."""
-    sections = [job.composed.config[group] for group in METHODS] if job.composed is not None else []
+    sections = [job.composed.config[group] for group in GROUPS] if job.composed is not None else []
     return math.prod(float((each.get("expected_ratio") or {}).get(minimise, 1.0)) for each in sections)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.compression import methods
 from runner.config import overrides
 from runner.config.compose import raise_all
 from runner.config.overrides import Override
@@ -23,10 +24,6 @@ INSTEAD = {
     "hydra.sweeper": "the keys of sweep.search",
     "hydra.sweep.subdir": "hydra.sweep.dir; the runs in it are numbered",
 }
-
-
-# Groups whose choices make a trained network small.
-METHODS = ("pruning", "factorization", "distillation", "quantization")
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,7 @@ def expand(
     if not (sweep["train_once"] or sweep["recipes"]):
         return combined(planner, [*own, *grid])
     # Whoever names methods compares these, in place of the preset's, and none of them needs a training of its own.
-    named = [each for each in own if each.sweeps and each.key in METHODS]
+    named = [each for each in own if each.sweeps and each.key in methods.GROUPS]
     shared = product(named, planner) if named else list(recipes)
     if grid:
         shared = [[*one, *other] for one in shared or [[]] for other in product(grid, planner)]

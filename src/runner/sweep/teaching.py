@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+from runner.compression.distillation.settings import SWEEP
+from runner.compression.methods import GROUPS, is_chosen
 from runner.config import overrides
 from runner.config.compose import raise_all
 from runner.config.overrides import Override
-from runner.config.small_models import SWEEP
 from runner.sweep.jobs import TEACHER, Planner, SweepJob, product
 
 # What only students have: a teacher is trained like any network, by itself and with the run's own seed.
-STUDENTS_ONLY = ("distillation", "pruning", "factorization", "quantization", "seed")
+STUDENTS_ONLY = (*GROUPS, "seed")
 
 
 def taught(planner: Planner, whole: Sequence[Override], texts: Sequence[str]) -> list[SweepJob]:
@@ -46,7 +47,7 @@ def wants_teacher(job: SweepJob) -> bool:
     if job.composed is None:
         return False
     settings = job.composed.config.distillation
-    return settings.kind != "none" and settings.teacher is None
+    return is_chosen(settings) and settings.teacher is None
 
 
 def teachers_own(combination: Sequence[Override], given: Sequence[Override]) -> list[Override]:

@@ -9,16 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from runner.compression.methods import CHECKPOINTS, FACTORIZATION, FOLDERS, PRUNING, QUANTIZATION
 from runner.errors import RunnerError
 from runner.files import write_bytes
 from runner.tracking import layout
 
 BEST, LAST = "best", "last"
-# What later stages made of the trained network, the last of them first.
-PRUNED, FACTORIZED = "pruned", "factorized"
-MADE = (FACTORIZED, PRUNED)
-# Below checkpoints/: those of the fine-tuning under rounding.
-FINE_TUNED = "qat"
+# Below checkpoints/: what later stages made of the trained network, and their own trainings.
+PRUNED, FACTORIZED, FINE_TUNED = PRUNING.folder, FACTORIZATION.folder, QUANTIZATION.folder
 # A task's weights that only its distillation loss has; see `tasks.base.Task`.
 # The second name is what older checkpoints call them.
 DISTILLATION = ("distillation_loss.", "guide.")
@@ -42,7 +40,7 @@ def find(checkpoint: str | Path) -> Path:
 
 def kept(directory: Path) -> Path | None:
     """The float network that a run ended with: factorized, else pruned, else as trained; None where none was kept."""
-    return first(directory, *MADE, BEST, LAST)
+    return first(directory, *reversed(CHECKPOINTS), BEST, LAST)
 
 
 def trained(directory: Path) -> Path | None:
@@ -59,9 +57,9 @@ def first(directory: Path, *names: str) -> Path | None:
 
 def forget_after(directory: Path) -> None:
     """Removes what was made of weights that a new training replaces."""
-    for name in MADE:
+    for name in CHECKPOINTS:
         (directory / layout.CHECKPOINTS / f"{name}.ckpt").unlink(missing_ok=True)
-    for name in (*MADE, FINE_TUNED):
+    for name in FOLDERS:
         shutil.rmtree(directory / layout.CHECKPOINTS / name, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from runner.compression import methods
 from runner.tracking import layout
 from runner.tracking.result import RunResult
 
@@ -17,11 +18,8 @@ if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts t
     console.width = PIPE_WIDTH
 
 # Metrics that stages show in tables of their own; result.json holds them all.
-DETAILS = ("benchmark/", "export/", "compressed/kernels/", "qat/", "pruning/", "pruned/round")
-SHOWN = (
-    *("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer"),
-    *("pruning", "factorization", "distillation", "quantization", "mode"),
-)
+DETAILS = ("benchmark/", "export/", *methods.DETAILS)
+SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", *methods.GROUPS, "mode")
 
 
 def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Path) -> None:
@@ -63,7 +61,7 @@ def show_result(result: RunResult) -> None:
 
 def by_stage(name: str) -> tuple[int, str]:
     """Sorts metrics by stage: training, validation, test, then the rest."""
-    stages = ("train/", "val/", "cross_validation/", "test/", "pruned/", "factorized/", "compressed/")
+    stages = ("train/", "val/", "cross_validation/", "test/", *(f"{phase}/" for phase in methods.PHASES))
     position = next((index for index, stage in enumerate(stages) if name.startswith(stage)), len(stages))
     return position, name
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from runner.compression.methods import DECLARATIONS, GROUPS
 from runner.tracking.renamed import as_first_named
 
 # Settings of the machine, of the record, and what was expected beforehand. The same experiment on another machine keeps
@@ -16,12 +17,9 @@ MACHINE_SETTINGS = (
     "compile",
     "channels_last",
     "expected",
-    "pruning.leaves",
-    "pruning.expected_ratio",
-    "factorization.leaves",
-    "factorization.expected_ratio",
-    "quantization.leaves",
-    "quantization.expected_ratio",
+    *(f"{group}.{key}" for group in GROUPS for key in DECLARATIONS),
+    "export.known",
+    "quantization.backend._target_",
     "data.root",
     "data.num_workers",
     "data.memory_limit_gb",

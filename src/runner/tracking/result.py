@@ -11,10 +11,19 @@ from runner.files import write_json
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a run left behind: its path relative to the run directory, and its size in bytes."""
+    """A file that a run left behind.
+
+    Attributes:
+        path: relative to the run directory.
+        bytes: its size.
+        network: what the network is called that it holds (`float`, `pruned`, `int8`); empty for other files.
+        format: the name of its file format.
+    """
 
     path: str
     bytes: int
+    network: str = ""
+    format: str = ""
 
 
 @dataclass(frozen=True)

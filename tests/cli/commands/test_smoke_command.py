@@ -5,8 +5,9 @@ import os
 
 import yaml
 
-from runner.cli.commands.smoke import METHODS, combinations
+from runner.cli.commands.smoke import combinations
 from runner.cli.main import main
+from runner.compression.methods import GROUPS
 from runner.config.catalog import own_config_directory
 from runner.sweep.jobs import Planner
 
@@ -19,7 +20,7 @@ def test_every_legal_pair_and_every_way_to_compress_is_a_combination():
     pairs = {tuple(line[:2]) for line in lines}
     assert {("model=resnet", "data=digits"), ("model=linear", "data=line")} <= pairs
     assert ("model=resnet", "data=line") not in pairs
-    for group in METHODS:
+    for group in GROUPS:
         choices = {text for line in lines for text in line if text.startswith(f"{group}=")}
         assert choices == {f"{group}={name}" for name in planner.known[group] if name != "none"}
 

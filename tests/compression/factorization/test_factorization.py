@@ -223,7 +223,7 @@ def test_a_rank_that_saves_nowhere_is_refused_with_the_reasons(dense, pictures):
 @pytest.mark.parametrize(
     ("recipe", "settings", "message"),
     [
-        (LowRank, {"rank": 0}, "factorization.rank=0: must be a share"),
+        (LowRank, {"rank": 0}, "factorization.rank=0: must be above 0"),
         (LowRank, {"rank": 2.5}, "factorization.rank=2.5: must be a share"),
         (LowRank, {"energy": 1.2}, "factorization.energy=1.2: must be above 0"),
         (Depthwise, {"multiplier": 0}, "factorization.multiplier=0"),

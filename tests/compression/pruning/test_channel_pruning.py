@@ -281,7 +281,7 @@ def test_words_that_mean_nothing_are_refused():
         ({"ratio": -0.5}, "pruning.ratio=-0.5: must be at least 0"),
         ({"ratio": None}, "needs pruning.ratio or pruning.macs"),
         ({"scope": "local"}, "scope=local: must be one of global, layer"),
-        ({"importance": "l3"}, "importance=l3: must be one of l1, l2, taylor, bn_scale"),
+        ({"importance": "l3"}, "importance=l3: must be one of l1, l2, bn_scale, taylor"),
     ]:
         with pytest.raises(RunnerError, match=message):
             ChannelPruning(**wrong)

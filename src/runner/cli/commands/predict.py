@@ -65,8 +65,9 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     with plugins(list(config.runner.plugins)), torch.inference_mode():
         datamodule, task = restore(config, record.path)
         if not paths:
-            return own_rows(datamodule, task, exported)
-        answer = exported_network(exported, task) if exported is not None else batches(task)
+            program = exported_network(exported, task, config) if exported is not None else None
+            return own_rows(datamodule, task, program)
+        answer = exported_network(exported, task, config) if exported is not None else batches(task)
         if exported is not None:
             datamodule.fix_shape()
         for path in paths:
@@ -77,7 +78,7 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     return rows
 
 
-def own_rows(datamodule: Any, task: Any, exported: Path | None) -> list[dict[str, Any]]:
+def own_rows(datamodule: Any, task: Any, program: Callable[[Any], Any] | None) -> list[dict[str, Any]]:
     """One row for every sample that a run on a graph has an answer for without being given anything.
 
     Raises:
@@ -88,8 +89,8 @@ def own_rows(datamodule: Any, task: Any, exported: Path | None) -> list[dict[str
         raise RunnerError("Nothing to predict: name the files to predict for after the run directory.")
     datamodule.setup()
     numbers = chosen()
-    if exported is not None:
-        task.network = stand_in(exported_network(exported, task))
+    if program is not None:
+        task.network = stand_in(program)
     samples = datamodule.splits["train"]
     outputs, targets = task(samples.rows[numbers]), samples.row_targets[numbers]
     rows = zip(numbers.tolist(), task.rows(outputs, targets), strict=True)
@@ -118,19 +119,21 @@ def batches(task: Any) -> Callable[[Any], Any]:
     return answer
 
 
-def exported_network(path: Path, task: Any) -> Callable[[Any], Any]:
+def exported_network(path: Path, task: Any, config: Any) -> Callable[[Any], Any]:
     """An exported file over any number of inputs; raises RunnerError where it cannot be run here.
 
-    `task` is the run's: files that hold weights alone take its network's structure.
+    `task` is the run's: files that hold weights alone take its network's structure; `config` lists the formats.
     """
-    from runner.compression.files.formats import FORMATS, format_of, run_in_batches
+    from runner.compression.files.formats import format_of, run_in_batches
     from runner.compression.meta import without_values
+    from runner.job.formats import known_formats
 
-    name = format_of(path)
-    if FORMATS[name].missing:
-        raise RunnerError(f"{path}: running it needs {', '.join(FORMATS[name].missing)}: {FORMATS[name].install}")
-    program = FORMATS[name].load(path, lambda: without_values(task.standalone()))
-    return lambda inputs: run_in_batches(name, program, inputs, BATCH)
+    known = known_formats(config)
+    form = known[format_of(known, path)]
+    if form.missing:
+        raise RunnerError(f"{path}: running it needs {', '.join(form.missing)}: {form.install}")
+    program = form.load(path, lambda: without_values(task.standalone()))
+    return lambda inputs: run_in_batches(form.batch, program, inputs, BATCH)
 
 
 def show(rows: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.table import Table
 
+from runner.compression.methods import GROUPS, METHODS
 from runner.config import overrides
 from runner.data.offline import offline
 from runner.errors import EXIT_USER_ERROR, RunnerError
@@ -29,13 +30,6 @@ EXAMPLE = """example:
   python -m runner smoke --config-dir my_conf model=my_net"""
 SMOKE = ("mode=smoke", "trainer=cpu", "logger=csv")
 COMPRESSED = ("model=cnn", "data=digits", "benchmark.batch_sizes=[1]", "export.formats=[program]")
-# The groups whose every choice is tried once, and what a choice needs beside itself.
-METHODS: dict[str, tuple[str, ...]] = {
-    "quantization": (),
-    "pruning": (),
-    "factorization": (),
-    "distillation": ("pruning=channel", "distillation.teacher=self"),
-}
 RAN, FAILED, REFUSED = "ran", "failed", "refused"
 EXIT_FAILED = 1
 
@@ -65,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     return EXIT_FAILED if any(outcome(entry) == FAILED for entry in entries) else os.EX_OK
 
 
-VARYING = ("model", "data", *METHODS)
+VARYING = ("model", "data", *GROUPS)
 
 
 def combinations(planner: Planner, texts: Sequence[str]) -> Iterator[list[str]]:
@@ -88,10 +82,10 @@ def combinations(planner: Planner, texts: Sequence[str]) -> Iterator[list[str]]:
             if takes is None or kind is None or kind in takes:
                 yield [f"model={model}", f"data={data}", *SMOKE, *rest]
     if not named:
-        for group, needs in METHODS.items():
-            for choice in planner.known[group]:
+        for method in METHODS:
+            for choice in planner.known[method.group]:
                 if choice != "none":
-                    yield [*COMPRESSED, *needs, f"{group}={choice}", *SMOKE, *rest]
+                    yield [*COMPRESSED, *method.beside, f"{method.group}={choice}", *SMOKE, *rest]
 
 
 def declared(planner: Planner, group: str, name: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from runner.compression.distillation.layers import Tap, recorded
 from runner.compression.distillation.logits import LogitsLoss
 from runner.compression.distillation.pairs import Pair, choose, size
+from runner.compression.distillation.settings import HintLossSettings
 from runner.compression.network import ModelCall, call_model
-from runner.errors import RunnerError
 
 
 class HintLoss(LogitsLoss):
@@ -45,8 +45,7 @@ class HintLoss(LogitsLoss):
         outputs: str = "classes",
     ) -> None:
         super().__init__(teacher, student, example, call=call, share=share, temperature=temperature, outputs=outputs)
-        if weight < 0:
-            raise RunnerError(f"distillation.weight={weight}: must be at least 0.")
+        HintLossSettings(share, temperature, outputs, None if layers is None else dict(layers), weight)
         self.weight = weight
         chosen = choose(student, self.teacher, example, call, layers, self.kind)
         self.pairs = self.preferred(chosen) if layers is None else chosen

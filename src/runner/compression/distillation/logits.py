@@ -7,8 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from runner.compression.distillation.loss import DistillationLoss
+from runner.compression.distillation.settings import LogitsLossSettings
 from runner.compression.network import ModelCall, call_model
-from runner.errors import RunnerError, did_you_mean
 
 # A token without a class, as torch's cross-entropy has it.
 NO_CLASS = -100
@@ -48,10 +48,7 @@ class LogitsLoss(DistillationLoss):
 
     Args:
         teacher, student, example, call: see `DistillationLoss`.
-        share: of the soft loss, from 0 (labels alone) to 1 (teacher alone).
-        temperature: above 0. The higher, the more the teacher tells about the classes it finds unlikely.
-        outputs: what they are, and with it the soft loss: `classes` (logits of classes in the last dimension), `binary`
-            (one logit) or `values` (numbers: the squared error, without a temperature). See `LOSSES`.
+        share, temperature, outputs: see `LogitsLossSettings`, and for `outputs` `LOSSES`.
 
     Raises:
         RunnerError: settings out of range, or a teacher that does not suit the student.
@@ -69,13 +66,7 @@ class LogitsLoss(DistillationLoss):
         outputs: str = "classes",
     ) -> None:
         super().__init__(teacher, student, example, call=call)
-        if not 0 <= share <= 1:
-            raise RunnerError(f"distillation.share={share}: must be from 0 (labels alone) to 1 (teacher alone).")
-        if temperature <= 0:
-            raise RunnerError(f"distillation.temperature={temperature}: must be above 0.")
-        if outputs not in LOSSES:
-            known = ", ".join(LOSSES)
-            raise RunnerError(f"distillation.outputs={outputs}: must be one of {known}.{did_you_mean(outputs, LOSSES)}")
+        LogitsLossSettings(share, temperature, outputs)
         self.share, self.temperature, self.outputs = share, temperature, outputs
 
     def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:

@@ -11,35 +11,22 @@ from torch import Tensor, nn
 
 from runner.compression.factorization.factorized import Row, size_of
 from runner.compression.factorization.recipe import Cut, FactorizationRecipe
+from runner.compression.factorization.settings import DepthwiseSettings
 from runner.compression.modules import alike, geometry, laid_out_like, replaced
-from runner.errors import RunnerError
 
 
 @dataclass(frozen=True)
-class Depthwise(FactorizationRecipe):
+class Depthwise(DepthwiseSettings, FactorizationRecipe):
     """Depthwise-separable convolutions (Howard et al., 2017: MobileNets) in place of `nn.Conv2d` layers with groups=1.
 
     The kernels (out, k · k) of one input channel are approximated by `multiplier` kernels that all outputs share, each
     output with factors of its own: the truncated singular value decomposition of every channel, which is the nearest
     there is. The error of a single kernel a channel is large all the same; train it further, best with a teacher.
-
-    Attributes:
-        multiplier: kernels for each input channel, at least 1.
-        least_channels: convolutions over fewer input channels stay: they would be left with hardly any kernel.
-        skip: layers that stay, by name (globs) or type.
     """
 
-    multiplier: int = 1
-    least_channels: int = 4
-    skip: Sequence[str] = ()
     kind = "depthwise"
     kinds = (nn.Conv2d,)
     advice = "Separable are convolutions larger than 1×1 without groups; factorization=low_rank does others."
-
-    def __post_init__(self) -> None:
-        """Raises RunnerError for a multiplier below 1."""
-        if self.multiplier < 1:
-            raise RunnerError(f"factorization.multiplier={self.multiplier}: must be a whole number, at least 1.")
 
     def cut(self, layer: nn.Conv2d) -> Cut | str:
         """See FactorizationRecipe.cut."""

@@ -11,37 +11,21 @@ from torch import Tensor, nn
 
 from runner.compression.factorization.factorized import Row, size_of
 from runner.compression.factorization.recipe import Cut, FactorizationRecipe
+from runner.compression.factorization.settings import LowRankSettings
 from runner.compression.modules import alike, geometry, laid_out_like, replaced
-from runner.errors import RunnerError
 
 
 @dataclass(frozen=True)
-class LowRank(FactorizationRecipe):
+class LowRank(LowRankSettings, FactorizationRecipe):
     """Truncated singular value decomposition of `nn.Linear` and `nn.Conv2d` (groups=1) layers.
 
     Weights W (out, in · kernel) = U S Vᵀ become √S Vᵀ, then U √S, which of all pairs through so few channels are
     nearest to W in the Frobenius norm (Eckart and Young, 1936); for convolutions see Zhang et al. (2015), section 3.1.
-
-    Attributes:
-        rank: channels between the two: a share of each layer's full rank where below 1, else a number.
-        energy: in place of `rank` where it is given: the share of the sum of squared singular values that each layer
-            keeps, above 0 and up to 1, by the smallest rank that does.
-        skip: layers that stay, by name (globs) or type.
     """
 
-    rank: float = 0.5
-    energy: float | None = None
-    skip: Sequence[str] = ()
     kind = "low_rank"
     kinds = (nn.Linear, nn.Conv2d)
     advice = "Lower factorization.rank (or energy), or leave the stage factorize out."
-
-    def __post_init__(self) -> None:
-        """Raises RunnerError for a rank or an energy out of range."""
-        if self.rank <= 0 or (self.rank > 1 and self.rank != int(self.rank)):
-            raise RunnerError(f"factorization.rank={self.rank}: must be a share between 0 and 1, or a whole number.")
-        if self.energy is not None and not 0 < self.energy <= 1:
-            raise RunnerError(f"factorization.energy={self.energy}: must be above 0 and up to 1.")
 
     @property
     def depends_on_weights(self) -> bool:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from runner.compression.pruning.channels import Removed, width_attributes
 from runner.compression.pruning.groups import ChannelGroup, union
+from runner.compression.pruning.settings import GLOBAL
 from runner.errors import RunnerError
 from runner.measure.operations import EVERYTHING, multiply_accumulates, multiply_accumulates_by_layer
 
-GLOBAL, LAYER = SCOPES = ("global", "layer")
 Share = Callable[[Removed], float]
 # Sums of shares in another order.
 ROUNDING = 1e-9

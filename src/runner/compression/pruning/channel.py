@@ -7,8 +7,6 @@ from torch import nn
 
 from runner.compression.modules import matches, unknown
 from runner.compression.pruning.budget import (
-    GLOBAL,
-    SCOPES,
     Share,
     channel_share,
     fewest,
@@ -17,48 +15,22 @@ from runner.compression.pruning.budget import (
 )
 from runner.compression.pruning.channels import OUT, cut, settings
 from runner.compression.pruning.groups import ChannelGroup, find_groups
-from runner.compression.pruning.importance import L1, OF_CHANNELS, channel_scores, check_importance
+from runner.compression.pruning.importance import channel_scores
 from runner.compression.pruning.proof import prove
 from runner.compression.pruning.recipe import Pruned, PruningContext, PruningRecipe
-from runner.compression.pruning.schedules import check_share
+from runner.compression.pruning.settings import ChannelPruningSettings
 from runner.errors import RunnerError, join_errors
 
 
 @dataclass(frozen=True)
-class ChannelPruning(PruningRecipe):
+class ChannelPruning(ChannelPruningSettings, PruningRecipe):
     """Takes out the least important channels, however layers share them (Fang et al., DepGraph, CVPR 2023).
 
     The output layer keeps its answers, and every layer one channel at least. What goes is proved on the example: the
     narrow network answers as the wide one that ignores those channels.
-
-    Attributes:
-        ratio: the share of the channels that goes.
-        macs: the share of the multiply-accumulates that goes, in place of `ratio`.
-        importance: `l1`, `l2`, `bn_scale` or `taylor`; see `importance.channel_scores`.
-        scope: `global` ranks all channels against each other, `layer` takes the same share of every group.
-        multiple_of: every layer keeps a multiple of this many channels, where it may be pruned: kernels for 8 or 16
-            channels at a time are slow with numbers in between.
-        skip: layers that keep all they make, by name (globs) or type.
     """
 
-    ratio: float | None = 0.5
-    macs: float | None = None
-    importance: str = L1
-    scope: str = GLOBAL
-    multiple_of: int = 1
-    skip: Sequence[str] = ()
     kind = "channel"
-
-    def __post_init__(self) -> None:
-        """Raises RunnerError for a target outside [0, 1), or words that mean nothing."""
-        if self.ratio is None and self.macs is None:
-            raise RunnerError("pruning=channel needs pruning.ratio or pruning.macs, the share that goes.")
-        check_share(self.key, self.target)
-        check_importance(self.importance, OF_CHANNELS)
-        if self.scope not in SCOPES:
-            raise RunnerError(f"pruning.scope={self.scope}: must be one of {', '.join(SCOPES)}.")
-        if self.multiple_of < 1:
-            raise RunnerError(f"pruning.multiple_of={self.multiple_of}: must be at least 1.")
 
     @property
     def key(self) -> str:

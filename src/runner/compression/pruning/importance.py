@@ -11,22 +11,8 @@ from torch.nn.modules.conv import _ConvNd
 from runner.compression.pruning.channels import IN, OUT, is_depthwise
 from runner.compression.pruning.groups import ChannelGroup, Member
 from runner.compression.pruning.recipe import PruningContext
-from runner.errors import RunnerError, did_you_mean
-
-L1, L2, TAYLOR, BN_SCALE = "l1", "l2", "taylor", "bn_scale"
-OF_WEIGHTS, OF_CHANNELS = (L1, L2, TAYLOR), (L1, L2, TAYLOR, BN_SCALE)
-
-
-def check_importance(name: str, known: tuple[str, ...]) -> None:
-    """Raises RunnerError where there is no such importance, or it says nothing about single weights."""
-    if name in known:
-        return
-    if name == BN_SCALE:
-        raise RunnerError(
-            "pruning.importance=bn_scale: batch norm scales whole channels, not single weights: use it with "
-            "pruning=channel, or l1, l2 or taylor here."
-        )
-    raise RunnerError(f"pruning.importance={name}: must be one of {', '.join(known)}.{did_you_mean(name, known)}")
+from runner.compression.pruning.settings import BN_SCALE, L1, TAYLOR
+from runner.errors import RunnerError
 
 
 def weight_scores(network: nn.Module, names: list[str], importance: str, context: PruningContext) -> dict[str, Tensor]:
@@ -39,7 +25,6 @@ def weight_scores(network: nn.Module, names: list[str], importance: str, context
         RunnerError: an importance that is not for weights, or gradients are needed and there is nothing to have them
             of.
     """
-    check_importance(importance, OF_WEIGHTS)
     parameters = dict(network.named_parameters())
     if importance != TAYLOR:
         return {name: parameters[name].detach().abs() for name in names}
@@ -64,7 +49,6 @@ def channel_scores(
     Raises:
         RunnerError: no such importance; no batch norm anywhere; no gradients to be had.
     """
-    check_importance(importance, OF_CHANNELS)
     if importance == TAYLOR:
         return list(_taylor(network, groups, context))
     if importance == BN_SCALE:

@@ -1,17 +1,16 @@
 """Magnitude pruning: the least important weights set to zero, one by one; shapes, and dense programs, stay."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from runner.compression.pruning import zeros
-from runner.compression.pruning.budget import GLOBAL, SCOPES
-from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
+from runner.compression.pruning.importance import weight_scores
 from runner.compression.pruning.recipe import Pruned, PruningContext, PruningRecipe
-from runner.compression.pruning.schedules import check_share
+from runner.compression.pruning.settings import GLOBAL, MagnitudePruningSettings
 from runner.compression.pruning.weights import prunable, with_zeros
 from runner.errors import RunnerError
 
@@ -20,30 +19,15 @@ COLLAPSED = 0.01
 
 
 @dataclass(frozen=True)
-class MagnitudePruning(PruningRecipe):
+class MagnitudePruning(MagnitudePruningSettings, PruningRecipe):
     """Sets the smallest weights to zero (Han et al., NeurIPS 2015).
 
     Biases and normalization stay. The step `zeros` makes later trainings keep the zeros (`pruning.zeros.KeptZeros`).
 
-    Attributes:
-        ratio: the share of the weights that is zero in the end.
-        importance: `l1` and `l2` (the same for single weights), or `taylor`.
-        scope: `global` ranks the weights of all layers together, `layer` takes the same share of each.
-        skip: modules left as they are, by name (globs) or type.
+    See `MagnitudePruningSettings` for the settings.
     """
 
-    ratio: float = 0.8
-    importance: str = L1
-    scope: str = GLOBAL
-    skip: Sequence[str] = ()
     kind = "magnitude"
-
-    def __post_init__(self) -> None:
-        """Raises RunnerError for a ratio outside [0, 1), or words that mean nothing."""
-        check_share("ratio", self.ratio)
-        check_importance(self.importance, OF_WEIGHTS)
-        if self.scope not in SCOPES:
-            raise RunnerError(f"pruning.scope={self.scope}: must be one of {', '.join(SCOPES)}.")
 
     @property
     def target(self) -> float:

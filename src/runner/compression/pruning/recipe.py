@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from runner.compression.pruning.settings import TAYLOR
+
 Loss = Callable[[nn.Module, Any], Tensor]
 
 
@@ -53,6 +55,11 @@ class PruningRecipe(ABC):
     @abstractmethod
     def target(self) -> float:
         """What `apply` is given as the amount of the last round."""
+
+    @property
+    def needs_batches(self) -> bool:
+        """Whether it looks at training batches and their loss; others are given none."""
+        return getattr(self, "importance", None) == TAYLOR
 
     @abstractmethod
     def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:

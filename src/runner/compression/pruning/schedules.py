@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from runner.errors import RunnerError, did_you_mean
+from runner.compression.pruning.settings import PruningRounds
+from runner.constraints import mistakes
+from runner.errors import join_errors
 
 
 def one_shot(target: float, rounds: int) -> list[float]:
@@ -33,20 +35,7 @@ def amounts(schedule: str, target: float, rounds: int) -> list[float]:
     Raises:
         RunnerError: no such schedule, no rounds, or a target outside [0, 1).
     """
-    if schedule not in SCHEDULES:
-        raise RunnerError(
-            f"pruning.schedule={schedule}: must be one of {', '.join(SCHEDULES)}.{did_you_mean(schedule, SCHEDULES)}"
-        )
-    if rounds < 1:
-        raise RunnerError(f"pruning.rounds={rounds}: must be at least 1.")
-    check_share("target", target)
+    values = {"schedule": schedule, "rounds": rounds, "target": target}
+    if wrong := mistakes(PruningRounds, values, "pruning"):
+        raise join_errors(wrong)
     return [*SCHEDULES[schedule](target, rounds)[:-1], target]
-
-
-def check_share(name: str, value: float) -> None:
-    """Raises RunnerError unless a share to remove is at least 0 and below 1."""
-    if not 0 <= value < 1:  # NaN, too
-        raise RunnerError(
-            f"pruning.{name}={value:g}: must be at least 0 and below 1; it is the share that goes, and something must "
-            "stay. Half of it all is 0.5."
-        )

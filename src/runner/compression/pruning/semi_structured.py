@@ -1,6 +1,5 @@
 """Semi-structured pruning: two of every four weights along the inputs are zero, as sparse tensor cores take them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,40 +8,22 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from runner.compression.pruning import zeros
-from runner.compression.pruning.importance import L1, OF_WEIGHTS, check_importance, weight_scores
+from runner.compression.pruning.importance import weight_scores
 from runner.compression.pruning.recipe import Pruned, PruningContext, PruningRecipe
+from runner.compression.pruning.settings import SemiStructuredPruningSettings
 from runner.compression.pruning.weights import prunable, with_zeros
-from runner.errors import RunnerError
 
 
 @dataclass(frozen=True)
-class SemiStructuredPruning(PruningRecipe):
+class SemiStructuredPruning(SemiStructuredPruningSettings, PruningRecipe):
     """Keeps the `keep` most important of every `group` weights in a row along the inputs (Mishra et al., 2021).
 
     A convolution's weights are in a row along its input channels, at each position of the kernel: the order in which
     sparse tensor cores multiply channels-last images. Where the inputs do not divide by `group`, the last of a row is
     filled up with zeros, as the kernels fill it, so that fewer than the target are pruned there.
-
-    Attributes:
-        keep, group: how many of how many stay.
-        importance: `l1`, `l2` or `taylor`.
-        skip: modules left as they are, by name (globs) or type.
     """
 
-    keep: int = 2
-    group: int = 4
-    importance: str = L1
-    skip: Sequence[str] = ()
     kind = "semi_structured"
-
-    def __post_init__(self) -> None:
-        """Raises RunnerError where nothing would be kept, or nothing pruned."""
-        check_importance(self.importance, OF_WEIGHTS)
-        if not 1 <= self.keep < self.group:
-            raise RunnerError(
-                f"pruning.keep={self.keep} pruning.group={self.group}: of each group at least one weight must stay and "
-                "one go. Sparse tensor cores take pruning.keep=2 pruning.group=4."
-            )
 
     @property
     def target(self) -> float:

@@ -13,10 +13,11 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
 from runner.compression.network import Evaluate, Step
+from runner.compression.program_kinds import kind_of
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
-from runner.compression.quantization.backends.support import check_corrections
+from runner.compression.quantization.backends.support import BackEnd, back_end, check_corrections
 from runner.compression.quantization.corrections.corrections import Corrections, correct
 from runner.compression.quantization.graph.capture import capture
 from runner.compression.quantization.program.calibrate import calibrate, check_batch
@@ -34,12 +35,22 @@ class Recipe(ABC):
     """One way to quantize. `batches` limits how much of the calibration data is used (None: all); `corrections` of
     ranges and rounding are made on the way."""
 
-    back_end: str = "x86_inductor"
+    back_end: str | BackEnd = "x86_inductor"
     numerics: Numerics = field(default_factory=Numerics)
     selection: Selection = field(default_factory=Selection)
     batches: int | None = None
     corrections: Corrections = field(default_factory=Corrections)
     kind = ""
+
+    @property
+    def program_kind(self) -> str:
+        """What file formats have to hold; see `program_kinds`."""
+        return kind_of({self.kind, *self.selection.per_layer.values()})
+
+    @property
+    def lowering(self) -> str | None:
+        """Who runs its programs."""
+        return back_end(self.back_end).lowering
 
     def __post_init__(self) -> None:
         check_corrections(self.kind, self.corrections.names)

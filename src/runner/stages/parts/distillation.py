@@ -7,7 +7,8 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
 from runner.compression.distillation.loss import DistillationLoss
-from runner.config.small_models import SELF
+from runner.compression.distillation.settings import SELF
+from runner.compression.methods import is_chosen
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
@@ -50,7 +51,7 @@ def teacher_of(context: Context, networks: Networks) -> nn.Module | None:
     A teacher that is the run's own float network exists once something is made of it: the first training has none.
     """
     settings = context.config.distillation
-    if settings.kind == "none":
+    if not is_chosen(settings):
         return None
     if settings.teacher == SELF:
         return networks.trained
@@ -66,7 +67,7 @@ def check_teacher(context: Context, networks: Networks) -> None:
     Raises:
         RunnerError: see `distilled`.
     """
-    if context.config.distillation.kind == "none":
+    if not is_chosen(context.config.distillation):
         return
     teacher = teacher_of(context, networks)
     # The network teaches itself once it is trained; its layers are known by now.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from runner.compression.pruning.importance import TAYLOR
-from runner.compression.pruning.recipe import PruningContext
+from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.data.module import Batch
+from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
 from runner.stages.parts.early_weights import early_network
@@ -17,7 +17,8 @@ from runner.tasks.base import Task
 def pruning_context(context: Context, networks: Networks) -> PruningContext:
     """Return the context for pruning the run's network, as it is now, from here on."""
     task = networks.task
-    batches = list(training_batches(context)) if context.config.pruning.importance == TAYLOR else []
+    recipe: PruningRecipe = build(context.config.pruning, "recipe")
+    batches = list(training_batches(context)) if recipe.needs_batches else []
     return PruningContext(
         dense=copy.deepcopy(task.network).cpu().eval(),
         example=example(context),

@@ -1,6 +1,6 @@
 """The record of pruning: a table and a figure over the rounds, metrics, and what a sparse file would take."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -109,4 +109,6 @@ def sparse(context: Context, made: Round) -> tuple[dict[str, float], Artifact]:
     path = context.artifacts / "pruned_sparse.zip"
     size, whole = save_sparse(state, path), dense_bytes(state)
     console.print(verdict(1 - made.measured.nonzero_share, whole, size), soft_wrap=True)
-    return {"pruning/sparse_bytes": float(size), "pruning/dense_bytes": float(whole)}, context.artifact(path)
+    return {"pruning/sparse_bytes": float(size), "pruning/dense_bytes": float(whole)}, replace(
+        context.artifact(path), network="pruned", format="sparse"
+    )

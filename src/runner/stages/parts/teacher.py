@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from runner.config.small_models import SWEEP
+from runner.compression.distillation.settings import SWEEP
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.assemble import restore

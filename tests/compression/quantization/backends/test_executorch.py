@@ -44,7 +44,7 @@ def quantize(recipe: str, network: nn.Module) -> QuantizedNetwork:
 def test_the_file_answers_like_the_program(recipe: str, network: nn.Module, tmp_path: Path) -> None:
     quantized = quantize(recipe, network)
     save_executorch(quantized.program, INPUTS[:1], tmp_path / "int8.pte")
-    got = run_in_batches("executorch", load_executorch(tmp_path / "int8.pte"), INPUTS, 6)
+    got = run_in_batches(1, load_executorch(tmp_path / "int8.pte"), INPUTS, 6)
     assert sqnr(quantized(INPUTS), got) > 40
 
 

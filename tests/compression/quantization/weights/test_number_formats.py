@@ -68,7 +68,7 @@ def test_weights_that_vanish_are_told(mixed) -> None:
 
 
 def test_other_formats_are_refused() -> None:
-    with pytest.raises(RunnerError, match="dtype=float8: one of bfloat16, float16"):
+    with pytest.raises(RunnerError, match="dtype=float8: must be one of bfloat16, float16"):
         FormatRecipe("float8")
 
 

@@ -97,7 +97,7 @@ def test_the_file_takes_fewer_bits_a_weight_than_an_index(tmp_path) -> None:
 
 def test_numbers_of_clusters_beyond_a_byte_are_refused(mixed) -> None:
     for clusters in (1, 257):
-        with pytest.raises(RunnerError, match=f"clusters={clusters}: 2 to 256"):
+        with pytest.raises(RunnerError, match=f"clusters={clusters}: must be from 2 to 256"):
             SharedWeightsRecipe(clusters)
     with pytest.raises(RunnerError, match="quantized already"):
         SharedWeightsRecipe().apply(SharedWeightsRecipe().apply(mixed))

@@ -17,7 +17,7 @@ from runner.compression.quantization.backends.custom_linear import LinearQuantiz
 from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
 from runner.compression.quantization.backends.openvino import ConsiderateOpenVINO
 from runner.compression.quantization.backends.selection import recipe_of
-from runner.compression.quantization.backends.support import back_end, check
+from runner.compression.quantization.backends.support import BackEnd, back_end, check
 from runner.compression.quantization.backends.xnnpack import ClampingXNNPACK
 from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS, layer, modules
 from runner.errors import RunnerError
@@ -93,7 +93,7 @@ def annotated(node: Node) -> bool:
     return note is not None and bool(note.input_qspec_map)
 
 
-def build(name: str, recipe: str, numerics: Numerics, chosen: dict[str, str]) -> SelectiveQuantizer:
+def build(name: str | BackEnd, recipe: str, numerics: Numerics, chosen: dict[str, str]) -> SelectiveQuantizer:
     """The quantizer of back end `name` for the layers and recipes in `chosen` (from Selection.resolve).
 
     RunnerError: package missing, recipe or numerics the back end cannot do.
@@ -114,7 +114,8 @@ def build(name: str, recipe: str, numerics: Numerics, chosen: dict[str, str]) ->
             f"The back end {name} brings its own observers, which are {own[0]} for activations and {own[1]} for "
             "weights; leave quantization.numerics.activation_observer and .weight_observer as they are."
         )
-    return SelectiveQuantizer([_FACTORIES[name](numerics, one) for one in recipes], chosen, row.operators)
+    make = _FACTORIES[name] if isinstance(name, str) else name.part
+    return SelectiveQuantizer([make(numerics, one) for one in recipes], chosen, row.operators)
 
 
 def _inductor(kind: str) -> Callable[[Numerics, str], Part]:

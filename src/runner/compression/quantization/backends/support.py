@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 from runner.errors import RunnerError, did_you_mean, join_errors
 
@@ -22,7 +23,8 @@ class BackEnd:
     `recipes` it supports; `modules` that must be importable; `install` is the command that brings them;
     `activation_schemes` and `weight_granularities` it accepts; `observers` is False where the quantizer
     chooses its own; `lowering` names who runs the result; `operators` are the ATen operators it turns to
-    integers.
+    integers. A back end of somebody else's is a subclass with `part` and a `name`, which the `_target_` of a file
+    below `conf/quantization/backend` names.
     """
 
     recipes: tuple[str, ...]
@@ -34,6 +36,14 @@ class BackEnd:
     observers: bool = True
     operators: tuple[str, ...] = ("conv1d", "conv2d", "linear")
     machines: tuple[str, ...] = ()
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def part(self, numerics: Any, recipe: str) -> Any:
+        """Return its quantizer for the layers of one recipe, as a `quantizers.Part`; ours lie in `quantizers`."""
+        raise NotImplementedError(f"{type(self).__name__} is a back end without `part`.")
 
 
 BACK_ENDS: dict[str, BackEnd] = {
@@ -61,15 +71,17 @@ BACK_ENDS: dict[str, BackEnd] = {
 }
 
 
-def back_end(name: str) -> BackEnd:
+def back_end(name: str | BackEnd) -> BackEnd:
     """The table's row for `name`; RunnerError with the nearest names when there is none."""
+    if isinstance(name, BackEnd):
+        return name
     if name not in BACK_ENDS:
         known = ", ".join(BACK_ENDS)
         raise RunnerError(f"No quantization back end {name!r}.{did_you_mean(name, BACK_ENDS)} There are: {known}.")
     return BACK_ENDS[name]
 
 
-def check(name: str, recipe: str) -> None:
+def check(name: str | BackEnd, recipe: str) -> None:
     """Refuse, before any training, a back end that lacks its packages or cannot do `recipe`.
 
     All that is wrong is said at once: RunnerError with the recipes that work and the command that installs.

@@ -8,31 +8,12 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
+from runner.compression.quantization.corrections.settings import AdaRound
 from runner.compression.quantization.graph.interpreter import Reading
-from runner.errors import RunnerError
 
 _ZETA, _GAMMA = 1.1, -0.1  # the sigmoid is stretched to this interval and clipped to [0, 1]
 _FIRST_BETA, _LAST_BETA = 20.0, 2.0
 _WARM_UP = 0.2  # share of the iterations without regulariser
-
-
-@dataclass(frozen=True)
-class AdaRound:
-    """Settings: `iterations` of Adam for each layer on `batch_size` samples each; `lr` of the rounding variables.
-
-    `regularization` weighs the push towards 0 and 1. The reconstruction error stands against it in shares of what
-    nearest rounding has, times the number of weights: so one value fits layers of any size and scale, and the few
-    iterations (the paper takes 10,000) suffice.
-    """
-
-    iterations: int = 500
-    batch_size: int = 32
-    lr: float = 0.1
-    regularization: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.iterations < 1 or self.batch_size < 1:
-            raise RunnerError("quantization.corrections.adaround: iterations and batch_size must be at least 1.")
 
 
 @dataclass(frozen=True)

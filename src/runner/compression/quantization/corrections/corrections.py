@@ -11,15 +11,16 @@ from torch.fx import GraphModule
 from torch.utils._pytree import tree_leaves
 
 from runner.compression.network import Evaluate, Step
-from runner.compression.quantization.corrections.adaround import AdaRound, learn_rounding
+from runner.compression.quantization.corrections.adaround import learn_rounding
 from runner.compression.quantization.corrections.bias import correct_biases
 from runner.compression.quantization.corrections.equalize import equalize, without_pairs
 from runner.compression.quantization.corrections.fold import fold_norms
 from runner.compression.quantization.corrections.pairs import find_pairs
+from runner.compression.quantization.corrections.settings import CorrectionsSettings
 from runner.compression.quantization.corrections.smooth import find_smoothable, smooth, without_norms
 from runner.compression.quantization.corrections.weights import give_biases
 from runner.compression.quantization.graph.interpreter import RoundedNetwork
-from runner.errors import RunnerError, join_errors
+from runner.errors import join_errors
 from runner.measure.error import sqnr
 
 Prepare = Callable[[GraphModule], GraphModule]
@@ -27,39 +28,8 @@ FLOAT_SIDE = ("equalize", "smooth")  # change the float network, not what it com
 
 
 @dataclass(frozen=True)
-class Corrections:
-    """Which corrections are made, in this order; none by default.
-
-    `equalize`: cross-layer equalization; `smooth`: SmoothQuant's alpha, from 0 (all to the activations) to 1 (all to
-    the weights), None for off; `adaround`: learned rounding, True or its settings; `bias_correction`.
-    """
-
-    equalize: bool = False
-    smooth: float | None = None
-    adaround: bool | dict[str, Any] | AdaRound = False
-    bias_correction: bool = False
-
-    def __post_init__(self) -> None:
-        if self.smooth is not None and not 0 <= self.smooth <= 1:
-            raise RunnerError(f"quantization.corrections.smooth={self.smooth}: must be from 0 to 1, e.g. 0.5, or null.")
-
-    @property
-    def rounding(self) -> AdaRound | None:
-        """The settings of AdaRound where it is on."""
-        if isinstance(self.adaround, bool):
-            return AdaRound() if self.adaround else None
-        return self.adaround if isinstance(self.adaround, AdaRound) else AdaRound(**self.adaround)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Those that are made, in their order."""
-        made = {
-            "equalize": self.equalize,
-            "smooth": self.smooth is not None,
-            "adaround": self.rounding is not None,
-            "bias_correction": self.bias_correction,
-        }
-        return tuple(name for name, on in made.items() if on)
+class Corrections(CorrectionsSettings):
+    """Which corrections are made, in this order; none by default."""
 
     def check(self, captured: GraphModule) -> None:
         """RunnerError where a correction that was asked for finds nothing to do in the network `captured`, which is

@@ -16,7 +16,7 @@ from torch._inductor import decomposition
 from torch.fx import Graph, GraphModule
 from torch.utils import _pytree as pytree
 
-from runner.compression.quantization.backends.support import back_end
+from runner.compression.quantization.backends.support import BackEnd, back_end
 from runner.errors import RunnerError
 
 
@@ -124,7 +124,7 @@ def products_of(program: nn.Module) -> AbstractContextManager[None]:
     return whole_products() if isinstance(program, GraphModule) else nullcontext()
 
 
-def lower(converted: nn.Module, name: str) -> CompiledProgram:
+def lower(converted: nn.Module, name: str | BackEnd) -> CompiledProgram:
     """The converted program of back end `name`, compiled for this machine; RunnerError where that can't
     be."""
     reason = obstacle(name)
@@ -133,7 +133,7 @@ def lower(converted: nn.Module, name: str) -> CompiledProgram:
     return CompiledProgram(converted)
 
 
-def obstacle(name: str) -> str | None:
+def obstacle(name: str | BackEnd) -> str | None:
     """Why programs of back end `name` cannot be compiled on this machine; None where they can."""
     row = back_end(name)
     if row.lowering != "inductor":

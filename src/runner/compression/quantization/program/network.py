@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from runner.compression.network import CompressedNetwork, Step
+from runner.compression.quantization.backends.support import BackEnd
 from runner.compression.quantization.program.lower import lower, obstacle
 from runner.compression.quantization.program.verify import Kernels, Reach, described, prove
 
@@ -30,7 +31,7 @@ class QuantizedNetwork(CompressedNetwork):
         example: Tensor,
         reach: Reach,
         recipe: str,
-        back_end: str,
+        back_end: str | BackEnd,
         learned: Mapping[str, Tensor] | None = None,
         corrections: tuple[Step, ...] = (),
     ) -> None:
@@ -65,7 +66,7 @@ class QuantizedNetwork(CompressedNetwork):
     @property
     def details(self) -> dict[str, Any]:
         """The recipe and the back end."""
-        return {"recipe": self.recipe, "back_end": self.back_end}
+        return {"recipe": self.recipe, "back_end": str(self.back_end)}
 
     @property
     def prepared(self) -> GraphModule:

@@ -8,7 +8,7 @@ from torch.fx import GraphModule
 
 from runner.compression.quantization.backends.quantizers import DYNAMIC
 from runner.compression.quantization.backends.selection import FLOAT, recipe_of
-from runner.compression.quantization.backends.support import back_end
+from runner.compression.quantization.backends.support import BackEnd, back_end
 from runner.compression.quantization.graph.operators import Operator, operators, quantized_operators
 from runner.compression.quantization.program.lower import CompiledProgram
 from runner.errors import RunnerError
@@ -59,7 +59,7 @@ class Reach:
     layers: tuple[str, ...]
 
 
-def expect(captured: GraphModule, name: str, chosen: dict[str, str]) -> list[Operator]:
+def expect(captured: GraphModule, name: str | BackEnd, chosen: dict[str, str]) -> list[Operator]:
     """The operators of `captured` that back end `name` must reach under the resolved recipes `chosen`.
 
     RunnerError when there are none: the network would come out as it went in.
@@ -137,7 +137,7 @@ def _by_type(names: Counter[str], table: dict[str, str]) -> dict[str, int]:
     return dict(found)
 
 
-def _nothing(found: list[Operator], name: str, chosen: dict[str, str]) -> str:
+def _nothing(found: list[Operator], name: str | BackEnd, chosen: dict[str, str]) -> str:
     kinds = ", ".join(sorted({operator.kind for operator in found})) or "no convolution or matrix product at all"
     recipes = {*chosen.values()} - {FLOAT}
     serves = {operator.kind for operator in found} & {*back_end(name).operators}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, nn
 
 from runner.compression.network import refuse_quantized
+from runner.compression.program_kinds import WEIGHTS
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 
 
@@ -13,6 +14,8 @@ class WeightRecipe(ABC):
     """Weights in fewer bits, without training: nothing is captured, and one look at the network says if it can be."""
 
     kind = ""
+    program_kind = WEIGHTS
+    lowering: str | None = None
 
     @abstractmethod
     def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:

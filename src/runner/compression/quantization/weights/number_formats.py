@@ -14,10 +14,9 @@ from runner.compression.meta import Build, assign, built_on_meta, own_tensors, u
 from runner.compression.quantization.weights.base import WeightRecipe
 from runner.compression.quantization.weights.casting import Casting
 from runner.compression.quantization.weights.network import WeightOnlyNetwork, bytes_of
+from runner.compression.quantization.weights.settings import TITLES, FormatRecipeSettings
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
-
-TITLES = {"bfloat16": "bf16", "float16": "fp16"}
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,10 @@ def described(each: NumberFormat) -> str:
 
 
 @dataclass(frozen=True)
-class FormatRecipe(WeightRecipe):
+class FormatRecipe(FormatRecipeSettings, WeightRecipe):
     """The whole network in `dtype`, bfloat16 or float16: half the bytes, no calibration, float32 in and out."""
 
-    dtype: str = "bfloat16"
     kind = "format"
-
-    def __post_init__(self) -> None:
-        if self.dtype not in TITLES:
-            raise RunnerError(f"dtype={self.dtype}: one of {', '.join(TITLES)}.")
 
     def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
         """The network in `dtype`; `network` stays as it was. One of `batches` shows whether it overflows.

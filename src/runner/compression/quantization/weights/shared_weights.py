@@ -10,27 +10,16 @@ from runner.compression.quantization.weights.base import WeightRecipe
 from runner.compression.quantization.weights.layers import coded
 from runner.compression.quantization.weights.network import WeightOnlyNetwork, bytes_of
 from runner.compression.quantization.weights.replace import independent, replaceable, sharing_weights
+from runner.compression.quantization.weights.settings import SharedWeightsRecipeSettings
 from runner.compression.quantization.weights.shared import SharedWeight
 from runner.compression.quantization.weights.weight_only import left_in_float, refuse_infinite
-from runner.errors import RunnerError
 
 
 @dataclass(frozen=True)
-class SharedWeightsRecipe(WeightRecipe):
-    """Linear and Conv2d weights of each layer share `clusters` values (Han et al., 2016, section 3).
+class SharedWeightsRecipe(SharedWeightsRecipeSettings, WeightRecipe):
+    """Linear and Conv2d weights of each layer share `clusters` values (Han et al., 2016, section 3)."""
 
-    Attributes:
-        clusters: 2 to 256. The file takes at most log2(clusters) bits a weight and, as weights crowd around zero, less.
-        skip: layers left in float, by name (globs) or type.
-    """
-
-    clusters: int = 16
-    skip: tuple[str, ...] = ()
     kind = "sharing"
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.clusters <= 256:
-            raise RunnerError(f"clusters={self.clusters}: 2 to 256 values for each layer.")
 
     def check(self, network: nn.Module) -> None:
         """Raises RunnerError for a network that is quantized already, has no such layer to skip, or none left."""

@@ -17,50 +17,19 @@ from runner.compression.quantization.weights.gptq import round_by_hessian
 from runner.compression.quantization.weights.hessian import calls, hessian
 from runner.compression.quantization.weights.layers import Dense, coded
 from runner.compression.quantization.weights.network import WeightOnlyNetwork, bytes_of
-from runner.compression.quantization.weights.packing import check_width
 from runner.compression.quantization.weights.replace import independent, replaceable, sharing_weights
+from runner.compression.quantization.weights.settings import WeightOnlyRecipeSettings
 from runner.compression.quantization.weights.stored import PackedWeight, grid_of, layout_of
-from runner.errors import RunnerError, did_you_mean
+from runner.errors import RunnerError
 
-ACTIVATIONS = ("float32", "bfloat16", "int8")
 RANGES: dict[str, Ranges] = {"nearest": full_range, "mse": least_error_range}
-ROUNDINGS = (*RANGES, "gptq")
 
 
 @dataclass(frozen=True)
-class WeightOnlyRecipe(WeightRecipe):
-    """Linear and Conv2d weights in few bits; activations stay float, or become int8 in linear layers.
+class WeightOnlyRecipe(WeightOnlyRecipeSettings, WeightRecipe):
+    """Linear and Conv2d weights in few bits; activations stay float, or become int8 in linear layers."""
 
-    Attributes:
-        bits: 2, 4 or 8.
-        group_size: weights of a row that share a scale, along the flattened inputs; None for a whole row.
-        activation: what products are computed in. float32 (W8A32), bfloat16 (W8A16), int8 (W8A8: linear layers only,
-            scales per token).
-        rounding: nearest; mse (to the nearest, in the range with the least squared error); gptq (layer by layer, errors
-            made up for in the weights that follow; wants calibration data).
-        skip: layers left in float, by name (globs) or type.
-        batches: how much of the calibration data gptq uses at most (None: all).
-    """
-
-    bits: int = 8
-    group_size: int | None = None
-    activation: str = "float32"
-    rounding: str = "nearest"
-    skip: tuple[str, ...] = ()
-    batches: int | None = None
     kind = "weight"
-
-    def __post_init__(self) -> None:
-        check_width(self.bits)
-        layout_of(self.group_size)
-        for key, value, known in (("activation", self.activation, ACTIVATIONS), ("rounding", self.rounding, ROUNDINGS)):
-            if value not in known:
-                raise RunnerError(f"{key}={value}: one of {', '.join(known)}.{did_you_mean(str(value), known)}")
-        if self.activation == "int8" and (self.bits != 8 or self.group_size is not None):
-            raise RunnerError(
-                f"activation=int8 multiplies int8 rows as a whole: it needs bits=8 and group_size=null, "
-                f"not bits={self.bits} and group_size={self.group_size}."
-            )
 
     @property
     def title(self) -> str:
