@@ -23,6 +23,7 @@ FLOORS = [
     ["tasks", "report"],
     ["models", "data", "compression", "config", "build", "tracking", "command_line", "columns"],
     ["measure"],
+    ["nested"],
     ["errors"],
 ]
 HEIGHT = {name: len(FLOORS) - floor for floor, names in enumerate(FLOORS) for name in names}

@@ -14,7 +14,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
-from torch import Tensor, nn
+from torch import nn
 
 from runner.callbacks.checkpoint import BestAndLast
 from runner.callbacks.interruption import StopOnRequest, StopOnSignal
@@ -26,6 +26,7 @@ from runner.compression.pruning.zeros import kept_by
 from runner.data.module import DataModule
 from runner.job.assemble import build_task
 from runner.job.build import build
+from runner.nested import Nested
 from runner.tasks.base import Task
 from runner.tracking import checkpoints
 from runner.tracking.result import Artifact
@@ -81,7 +82,7 @@ class Job:
     dense_network: nn.Module | None = None
     float_network: nn.Module | None = None
     compressed: "CompressedNetwork | None" = None
-    calibration: list[Tensor] = field(default_factory=list)
+    calibration: list[Nested] = field(default_factory=list)
 
     def trainer(
         self,
@@ -156,13 +157,12 @@ class Job:
     def monitored(self, network: nn.Module) -> float:
         """The task's monitored metric of any network on the validation data (training data where there is none)."""
         samples = self.datamodule.splits["val" if len(self.datamodule.splits["val"]) else "train"]
-        parts = samples.indices.split(self.config.data.batch_size)
-        batches = ((self.datamodule.transform(samples.rows[part]), samples.row_targets[part]) for part in parts)
+        batches = self.datamodule.batches(samples, self.config.data.batch_size)
         return self.task.measure(network, batches)[self.config.task.monitor]
 
     def remember_dense(self) -> None:
         """Keeps the network as it is now as the baseline, unless an earlier stage did."""
-        self.dense_network = self.dense_network or self.task.standalone()
+        self.dense_network = self.dense_network if self.dense_network is not None else self.task.standalone()
 
     def replace_network(self, network: nn.Module, structure: Sequence[dict[str, Any]], phase: str) -> None:
         """Goes on with a smaller float network.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from runner import nested
 from runner.compression.files.formats import FORMATS, run_in_batches
 from runner.compression.files.program import save_program
 from runner.compression.meta import without_values
@@ -23,9 +24,10 @@ from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
+from runner.nested import Nested
 from runner.stages.parts.benchmark_report import Findings, Memory, show
 
-Programs = dict[str, Callable[[Tensor], Any]]
+Programs = dict[str, Callable[[Nested], Any]]
 AGREEMENT_SAMPLES = 512
 # The file that stage prune writes of a network with many zeros.
 SPARSE = "sparse"
@@ -85,14 +87,17 @@ def collect(job: Job) -> Programs:
     for name, artifact in job.artifacts.items():
         kind, _, format_name = name.rpartition("_")
         if kind in kinds and format_name in TIMED:
-            build = partial(without_values, job.float_network or network)
+            build = partial(without_values, job.float_network if job.float_network is not None else network)
             programs[name] = FORMATS[format_name].load(job.record.path / artifact.path, build)
     return programs
 
 
 def baseline(job: Job) -> nn.Module:
     """The float network before anything made it smaller."""
-    return job.dense_network or job.float_network or job.task.standalone()
+    for each in (job.dense_network, job.float_network):
+        if each is not None:  # an empty nn.Sequential is false
+            return each
+    return job.task.standalone()
 
 
 def named(job: Job) -> list[str]:
@@ -106,7 +111,7 @@ def why(job: Job) -> str:
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
-def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
+def ready(programs: Programs, inputs: Nested) -> tuple[Programs, list[str]]:
     """The programs that run at this batch size, compiled for it, and what is to be said about that.
 
     Compiling for another batch size may match other kernels than compress proved: int8 that runs in float is not timed
@@ -114,7 +119,7 @@ def ready(programs: Programs, inputs: Tensor) -> tuple[Programs, list[str]]:
     """
     fitting: Programs = {}
     remarks: list[str] = []
-    batch = len(inputs)
+    batch = nested.samples(inputs)
     for name, each in programs.items():
         if not isinstance(each, CompiledProgram):
             fitting |= {name: each} if fits(name, batch) else {}
@@ -148,16 +153,14 @@ def fits(name: str, batch: int) -> bool:
 
 def suitable(job: Job, sizes: list[int]) -> list[int]:
     """The batch sizes that this data's networks are shown; where none of them is, the largest there is."""
-    most = job.datamodule.most_at_once
-    return sizes if most is None else [each for each in sizes if each <= most] or [most]
+    at_most = job.datamodule.at_most
+    return [each for each in sizes if at_most(each) == each] or [at_most(min(sizes))]
 
 
-def some(job: Job, count: int) -> Tensor:
+def some(job: Job, count: int) -> Nested:
     """`count` transformed test inputs, repeated where there are fewer; no more than are shown at once."""
-    count = min(count, job.datamodule.most_at_once or count)
-    inputs = job.datamodule.example(count).cpu()
-    times = -(-count // len(inputs))
-    return inputs.repeat(times, *[1] * (inputs.dim() - 1))[:count].contiguous()
+    count = job.datamodule.at_most(count)
+    return nested.repeat(nested.to(job.datamodule.example(count), "cpu"), count)
 
 
 def sizes_on_disk(job: Job) -> dict[str, int]:
@@ -184,7 +187,7 @@ def keep_program(job: Job, name: str, network: nn.Module) -> None:
     """Saves a float network as a program, unless export did."""
     path = job.record.path / "artifacts" / f"{name}.pt2"
     if not path.is_file():
-        save_program(network, job.datamodule.example(2).cpu(), path, {"recipe": "none"})
+        save_program(network, nested.to(job.datamodule.example(2), "cpu"), path, {"recipe": "none"})
         job.keep(f"{name}_program", path)
 
 
@@ -201,8 +204,13 @@ def agree(job: Job, programs: Programs) -> dict[str, tuple[float, float]]:
     }
 
 
-def equal_share(wanted: Tensor, got: Tensor) -> float:
-    """Share of samples with the same class; for one output, the same sign."""
+def equal_share(wanted: Nested, got: Nested) -> float:
+    """Share of samples with the same class; for one output, the same sign. Of several tensors their mean."""
+    shares = [_equal_share(one, two) for one, two in nested.pairs(wanted, got)]
+    return sum(shares) / len(shares)
+
+
+def _equal_share(wanted: Tensor, got: Tensor) -> float:
     if wanted.shape[-1] == 1:
         return float((wanted.sign() == got.sign()).float().mean())
     return float((wanted.argmax(-1) == got.argmax(-1)).float().mean())

@@ -3,17 +3,18 @@
 from functools import partial
 from typing import TypeVar
 
-from torch import Tensor
-
-from runner.compression.files.formats import WEIGHTS, chosen, kind_of
+from runner import nested
+from runner.compression.files.formats import WEIGHTS, chosen, is_structured, kind_of
 from runner.compression.network import CompressedNetwork
 from runner.compression.quantization.backends.support import back_end
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.job.build import build
 from runner.job.job import Job
+from runner.nested import Nested
 from runner.stages.parts.corrections import note_corrections
 from runner.stages.parts.mixed_precision import mix
+from runner.stages.parts.pruning_context import example
 from runner.stages.parts.qat import fine_tune
 from runner.tracking.console import console
 
@@ -36,7 +37,7 @@ def compress(job: Job) -> None:
     job.remember_dense()
     job.float_network = job.task.standalone()
     calibration = list(calibration_batches(job.datamodule, **settings.calibration))
-    ready = partial(lowered, inputs=calibration[0][: job.config.data.batch_size])
+    ready = partial(lowered, inputs=nested.head(calibration[0], job.config.data.batch_size))
     if "max_drop" in settings:
         compressed = mix(job, recipe, job.float_network, calibration, ready)
     else:
@@ -51,7 +52,7 @@ def compress(job: Job) -> None:
     console.print(line, soft_wrap=True)
 
 
-def lowered(compressed: Compressed, inputs: Tensor) -> Compressed:
+def lowered(compressed: Compressed, inputs: Nested) -> Compressed:
     """Compiled for the batch size of `inputs`, where programs of its kind are compiled here."""
     if compressed.can_lower:
         compressed.lower(inputs)
@@ -73,12 +74,13 @@ def preflight(job: Job) -> None:
     network = job.task.standalone()
     recipe.check(network)
     if trains_first(job):
-        recipe.preflight(network, job.datamodule.example(job.datamodule.most_at_once or 2).cpu())
+        recipe.preflight(network, example(job))
+    structured = partial(is_structured, network, example(job))
     if "export" in job.config.stages and "backend" in settings:
         kind = kind_of({settings.kind, *(settings.per_layer or {}).values()})
-        chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind)
+        chosen(job.config.export.formats, back_end(settings.backend.name).lowering, kind, structured)
     elif "export" in job.config.stages:
-        chosen(job.config.export.formats, kind=WEIGHTS)
+        chosen(job.config.export.formats, kind=WEIGHTS, structured=structured)
 
 
 def trains_first(job: Job) -> bool:

@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from runner.compression.files.formats import FLOAT, FORMATS, WEIGHTS, chosen, kind_of, run_in_batches
+from runner import nested
+from runner.compression.files.formats import FLOAT, FORMATS, WEIGHTS, chosen, is_structured, kind_of, run_in_batches
 from runner.compression.meta import without_values
 from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
@@ -16,6 +17,7 @@ from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.job.job import Job
 from runner.measure.error import sqnr
+from runner.nested import Nested
 from runner.tracking.console import console
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
@@ -32,10 +34,11 @@ def export(job: Job) -> None:
         RunnerError: a format that cannot be had, or a file that answers differently.
     """
     job.datamodule.fix_shape()
-    example = job.datamodule.example(2).cpu()
-    network = job.float_network or job.task.standalone()
+    example = nested.to(job.datamodule.example(2), "cpu")
+    network = job.float_network if job.float_network is not None else job.task.standalone()
+    formats = chosen(job.config.export.formats, lowering(job), kind(job), partial(is_structured, network, example))
     name = job.compressed.title if job.compressed is not None else job.smaller or "float"
-    for each in chosen(job.config.export.formats, lowering(job), kind(job)):
+    for each in formats:
         path = job.record.path / "artifacts" / f"{name}{FORMATS[each].suffix}"
         FORMATS[each].save(network, job.compressed, example, path)
         agreement = check(job, network, each, path, example)
@@ -64,7 +67,7 @@ def kind(job: Job) -> str:
     return kind_of({settings.kind, *(settings.per_layer or {}).values()})
 
 
-def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) -> float:
+def check(job: Job, network: nn.Module, name: str, path: Path, example: Nested) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
@@ -74,7 +77,7 @@ def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) 
     with torch.no_grad():
         wanted = program(example)
         loaded = FORMATS[name].load(path, partial(without_values, network))
-        got = run_in_batches(name, loaded, example, len(example))
+        got = run_in_batches(name, loaded, example, nested.samples(example))
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if job.compressed is not None and job.compressed.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(job, example, wanted, got):
@@ -82,7 +85,7 @@ def check(job: Job, network: nn.Module, name: str, path: Path, example: Tensor) 
     return agreement
 
 
-def as_close_to_float(job: Job, example: Tensor, wanted: Tensor, got: Tensor) -> bool:
+def as_close_to_float(job: Job, example: Nested, wanted: Nested, got: Nested) -> bool:
     """Whether what a file answers is about as near to the float network as what the int8 program answers."""
     if job.float_network is None:
         return False

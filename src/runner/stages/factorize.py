@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
+from runner import nested
 from runner.compression.factorization.factorized import Row
 from runner.errors import RunnerError
 from runner.files import write_csv
@@ -32,7 +33,7 @@ def factorize(job: Job) -> None:
     settings = job.config.factorization
     recipe = build(settings, "recipe")
     dense = copy.deepcopy(job.task.network).cpu().eval()
-    factorized = recipe.apply(dense, job.datamodule.example(2).to("cpu"), call=job.task.call)
+    factorized = recipe.apply(dense, nested.to(job.datamodule.example(2), "cpu"), call=job.task.call)
     structure = [*job.task.structure, *factorized.steps]
     job.replace_network(factorized.network, structure, FACTORIZED)
     record(job, factorized.rows)

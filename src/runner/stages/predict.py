@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from runner import nested
 from runner.errors import RunnerError
 from runner.files import write_csv
 from runner.job.job import Job
@@ -21,9 +22,9 @@ def predict(job: Job) -> None:
     job.task.eval()
     rows: list[dict[str, Any]] = []
     with torch.inference_mode():
-        for part in samples.indices.split(job.config.data.batch_size):
-            outputs = job.task(job.datamodule.transform(samples.rows[part]).to(job.task.device))
-            rows += job.task.rows(outputs.cpu(), samples.row_targets[part])
+        for inputs, targets in job.datamodule.batches(samples, job.config.data.batch_size):
+            outputs = job.task(nested.to(inputs, job.task.device))
+            rows += job.task.rows(nested.to(outputs, "cpu"), targets)
     path = job.record.path / "artifacts" / "predictions.csv"
     if job.record.primary:
         names = [job.datamodule.identify(number) for number in samples.indices.tolist()]

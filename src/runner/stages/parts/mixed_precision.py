@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.quantization.mixed import DropNotReachedError, Mixture, Ready, Trial, quantize_mixed
 from runner.compression.quantization.program.network import QuantizedNetwork
@@ -11,6 +11,7 @@ from runner.compression.quantization.recipes import Recipe
 from runner.errors import RunnerError
 from runner.files import write_json
 from runner.job.job import Job
+from runner.nested import Nested
 from runner.tracking import checkpoints
 from runner.tracking.console import console
 
@@ -18,7 +19,7 @@ PREFIX = "compressed/mixed"
 ARTIFACT = "mixed_precision"
 
 
-def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Tensor], ready: Ready) -> QuantizedNetwork:
+def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Nested], ready: Ready) -> QuantizedNetwork:
     """The program, as `ready` hands it back; what was tried for it is recorded and said.
 
     Raises:

@@ -3,12 +3,14 @@
 import copy
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 
+from runner import nested
 from runner.compression.pruning.importance import TAYLOR
 from runner.compression.pruning.recipe import PruningContext
 from runner.data.module import Batch
 from runner.job.job import Job
+from runner.nested import Nested
 from runner.stages.parts.early_weights import early_network
 
 
@@ -24,17 +26,16 @@ def pruning_context(job: Job) -> PruningContext:
     )
 
 
-def example(job: Job) -> Tensor:
+def example(job: Job) -> Nested:
     """Two inputs as the network takes them, or one of data that is shown one by one."""
-    return job.datamodule.example(job.datamodule.most_at_once or 2).cpu()
+    return nested.to(job.datamodule.example(2), "cpu")
 
 
 def training_batches(job: Job) -> Iterator[Batch]:
     """Batches evenly spaced over the training data, not augmented: transformed inputs, and targets."""
     size = job.config.data.batch_size
     samples = job.datamodule.splits["train"].spread(size * job.config.pruning.importance_batches)
-    for part in samples.indices.split(size):
-        yield job.datamodule.transform(samples.rows[part]), samples.row_targets[part]
+    return job.datamodule.batches(samples, size)
 
 
 def standalone(job: Job, network: nn.Module) -> nn.Module:

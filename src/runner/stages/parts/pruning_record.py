@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from runner import nested
 from runner.compression.files.sparse import dense_bytes, save_sparse, verdict
 from runner.compression.pruning.zeros import kept_by
 from runner.figures.plots import pruning_rounds, render
@@ -39,7 +40,7 @@ def record(job: Job, rounds: list[Made]) -> None:
 def timed(job: Job, rounds: list[Made]) -> tuple[int, list[float]]:
     """The largest batch size of the benchmark that there are inputs for; each network's median milliseconds, eager."""
     settings = job.config.benchmark
-    inputs = job.datamodule.example(min(max(settings.batch_sizes), job.datamodule.most_at_once or 2**31)).cpu()
+    inputs = nested.to(job.datamodule.example(max(settings.batch_sizes)), "cpu")
     programs = {str(made.measured.round): standalone(job, made.network) for made in rounds}
     with torch.no_grad():
         found = time_interleaved(programs, inputs, runs=settings.runs, seconds=settings.seconds)

@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from runner import nested
 from runner.compression.meta import Build, assign, built_on_meta, own_tensors, unfilled
 from runner.compression.quantization.weights.base import WeightRecipe
 from runner.compression.quantization.weights.casting import Casting
 from runner.compression.quantization.weights.network import WeightOnlyNetwork, bytes_of
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
+from runner.nested import Nested
 
 TITLES = {"bfloat16": "bf16", "float16": "fp16"}
 
@@ -78,7 +80,7 @@ class FormatRecipe(WeightRecipe):
         if self.dtype not in TITLES:
             raise RunnerError(f"dtype={self.dtype}: one of {', '.join(TITLES)}.")
 
-    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
+    def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
         """The network in `dtype`; `network` stays as it was. One of `batches` shows whether it overflows.
 
         Raises:
@@ -92,8 +94,7 @@ class FormatRecipe(WeightRecipe):
             cast, self.kind, TITLES[self.dtype], remarks, bytes_of(network), {"dtype": self.dtype}
         )
         for batch in islice(batches, 1):
-            if isinstance(cast(batch), Tensor):
-                remarks.append(self._lost(compare(network.eval(), small, batch)))
+            remarks.append(self._lost(compare(network.eval(), small, batch)))
         return small
 
     def _lost(self, error: FormatError) -> str:
@@ -130,10 +131,11 @@ def vanished(network: nn.Module, dtype: torch.dtype) -> list[str]:
 
 
 @torch.no_grad()
-def compare(network: nn.Module, other: WeightOnlyNetwork, inputs: Tensor) -> FormatError:
+def compare(network: nn.Module, other: WeightOnlyNetwork, inputs: Nested) -> FormatError:
     """What `other` lost against `network`, the float32 network it came from, on `inputs` (N, …)."""
     wanted, got = network(inputs), other(inputs)
-    return FormatError(float((wanted - got).abs().max()), sqnr(wanted, got), other.bytes, bytes_of(network))
+    largest = max(float((one.float() - two.float()).abs().max()) for one, two in nested.pairs(wanted, got))
+    return FormatError(largest, sqnr(wanted, got), other.bytes, bytes_of(network))
 
 
 def build_in(dtype: torch.dtype, build: Build, state: Mapping[str, Tensor] | Path) -> nn.Module:
