@@ -177,8 +177,8 @@ def chosen(
     if names == "auto":
         others = {"aot": "inductor", "executorch": "executorch"}
         fitting = [name for name in FORMATS if others.get(name) in (None, lowering or "inductor")]
-        able = [name for name in fitting if kind in FORMATS[name].kinds and not FORMATS[name].missing]
-        return [name for name in able if FORMATS[name].structured or not structured()]
+        holding = [name for name in fitting if kind in FORMATS[name].kinds and not FORMATS[name].missing]
+        return [name for name in holding if FORMATS[name].structured or not structured()]
     for name in names:
         if name not in FORMATS:
             raise RunnerError(

@@ -68,7 +68,7 @@ def save_onnx(program: nn.Module, example: Nested, path: Path) -> Path:
     return path
 
 
-def named(signature: dict[str, Any]) -> dict[str, list[str]]:
+def named(signature: dict[str, Any]) -> dict[str, Any]:
     """Return names for the tensors of a file, such as inputs_left; torch's own where there is one of each."""
     values = {key: nested.restore(each, itertools.repeat(0)) for key, each in signature.items()}
     if not any(isinstance(each, (tuple, list, dict)) for each in values.values()):
