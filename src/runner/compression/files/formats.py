@@ -70,7 +70,7 @@ def _save_program(network: nn.Module, compressed: CompressedNetwork | None, exam
 
 
 def _save_aot(network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
-    kernels = package.save_aot(compressed.program if compressed else network, example[:1], path)
+    kernels = package.save_aot(compressed.program if compressed else network, nested.head(example, 1), path)
     if isinstance(compressed, QuantizedNetwork):
         prove_integers(kernels, compressed.program, path.name)
     return kernels
@@ -83,7 +83,7 @@ def _save_onnx(network: nn.Module, compressed: CompressedNetwork | None, example
 
 
 def _save_executorch(network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
-    return package.save_executorch(compressed.program if compressed else network, example[:1], path)
+    return package.save_executorch(compressed.program if compressed else network, nested.head(example, 1), path)
 
 
 def _save_openvino(network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
