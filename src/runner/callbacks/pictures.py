@@ -10,7 +10,9 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from runner import nested
 from runner.figures.plots import image_grid, render
+from runner.nested import Nested
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 
@@ -31,7 +33,7 @@ class Pictures(Callback):
 
     def __init__(self) -> None:
         self._inputs: list[Any] = []
-        self._targets: list[Tensor] = []
+        self._targets: list[Nested] = []
         self._predictions: list[dict[str, Tensor]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,10 +81,10 @@ class Pictures(Callback):
         """Draws the test."""
         self._draw(trainer, pl_module, "test")
 
-    def _keep(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Tensor, batch: Batch) -> None:
+    def _keep(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Nested, batch: Batch) -> None:
         if not boards(trainer) or not isinstance(task, Task):
             return
-        if sum(map(len, self._inputs)) < SAMPLES:
+        if sum(map(nested.samples, self._inputs)) < SAMPLES:
             self._inputs.append(batch[0])
         self._targets.append(batch[1])
         predictions = task.predictions(outputs)
@@ -93,7 +95,7 @@ class Pictures(Callback):
             return
         names = self._predictions[0]
         predictions = {name: joined([each[name] for each in self._predictions]).cpu() for name in names}
-        inputs, targets = together(self._inputs), joined(self._targets).cpu()
+        inputs, targets = together(self._inputs), nested.to(nested.join(self._targets, joined), "cpu")
         training = task.training
         task.eval()
         with torch.no_grad():
@@ -108,7 +110,7 @@ class Pictures(Callback):
 
 def together(inputs: list[Any]) -> Any:
     """Inputs of several batches on the CPU: tensors in one, float32; of anything else the first batch's."""
-    return joined(inputs).float().cpu() if isinstance(inputs[0], Tensor) else inputs[0].cpu()
+    return joined(inputs).float().cpu() if nested.is_single(inputs[0]) else nested.to(inputs[0], "cpu")
 
 
 def joined(batches: list[Tensor]) -> Tensor:
@@ -143,7 +145,7 @@ def graph(trainer: pl.Trainer, task: Task) -> None:
         training = task.training
         task.eval()
         try:
-            board.experiment.add_graph(task.network, data.example(1).to(task.device))  # type: ignore[union-attr]
+            board.experiment.add_graph(task.network, (nested.to(data.example(1), task.device),))  # type: ignore[union-attr]
         except Exception as error:  # tracing fails in as many ways as there are networks
             log.info("No graph of this network: %s", str(error).splitlines()[0])
         finally:
@@ -153,7 +155,7 @@ def graph(trainer: pl.Trainer, task: Task) -> None:
 def outputs(
     trainer: pl.Trainer,
     inputs: Any,
-    targets: Tensor,
+    targets: Nested,
     predictions: dict[str, Tensor],
     class_names: tuple[str, ...] | None = None,
 ) -> EvaluationOutputs:

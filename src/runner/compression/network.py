@@ -5,21 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule
 
 from runner.errors import RunnerError
+from runner.nested import Nested
 
-ModelCall = Callable[[nn.Module, Any], Tensor]
+ModelCall = Callable[[nn.Module, Any], Nested]
 Evaluate = Callable[[nn.Module], float]
 # Modules of these packages stand in quantized networks only.
 OWN = "runner.compression.quantization."
 
 
-def call_model(network: nn.Module, inputs: Any) -> Tensor:
+def call_model(network: nn.Module, inputs: Nested) -> Nested:
     """The outputs of a network that takes its inputs as they are."""
-    outputs: Tensor = network(inputs)
-    return outputs
+    return network(inputs)
 
 
 def is_quantized(network: nn.Module) -> bool:
@@ -96,7 +96,7 @@ class CompressedNetwork(nn.Module, ABC):
         return True
 
     @abstractmethod
-    def lower(self, inputs: Tensor | None = None) -> "CompressedNetwork":
+    def lower(self, inputs: Nested | None = None) -> "CompressedNetwork":
         """Compiles it for the batch size of `inputs` (N, …); raises RunnerError where it would not run as promised."""
 
     @abstractmethod

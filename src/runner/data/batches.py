@@ -9,13 +9,44 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
+from runner import nested
+from runner.errors import RunnerError
+from runner.nested import Nested
+
 
 class Rows(Protocol):
     """What a batch is cut from: a tensor, or anything that yields rows for a tensor of indices."""
 
-    def __getitem__(self, index: Tensor, /) -> Tensor: ...
+    def __getitem__(self, index: Tensor, /) -> Nested: ...
 
     def __len__(self) -> int: ...
+
+
+class NestedRows:
+    """Rows of several tensors in memory, in a tuple, list or dict: a batch has the same structure.
+
+    Raises:
+        RunnerError: tensors of unequally many rows.
+    """
+
+    def __init__(self, value: Nested) -> None:
+        lengths = dict(zip(nested.names(value, "rows"), map(len, nested.leaves(value)), strict=True))
+        if len(set(lengths.values())) != 1:
+            counted = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise RunnerError(f"Inputs and targets must have a row for every sample in each tensor, not {counted}.")
+        self.value = value
+
+    def __getitem__(self, index: Tensor, /) -> Nested:
+        return nested.rows(self.value, index)
+
+    def __len__(self) -> int:
+        return nested.samples(self.value)
+
+
+def as_rows(value: Rows | Nested) -> Rows:
+    """Return what batches can be cut from: `value` itself, unless it is a tuple, list or dict of tensors."""
+    rows: Rows = NestedRows(value) if isinstance(value, (tuple, list, dict)) else value
+    return rows
 
 
 class EpochOrder:
@@ -87,7 +118,7 @@ class BatchLoader:
         lone = isinstance(self.sampler, EpochOrder) and self.batch_size > 1 and share % self.batch_size == 1
         return batches - 1 if lone and batches > 1 else batches
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Nested, Nested]]:
         # A generator on purpose: Lightning calls iter() before it sets the epoch, next() after.
         epoch, start = self.epoch, 0
         if self._resume_from is not None and self._resume_from[0] == epoch:
@@ -126,7 +157,7 @@ class BatchLoader:
             order = torch.cat([order, order.repeat(math.ceil(padding / len(order)))[:padding]])
         return order[self.rank :: self.world_size]
 
-    def _cut(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _cut(self, chunks: Sequence[Tensor]) -> Iterator[tuple[Nested, Nested]]:
         if self.num_workers == 0:
             return ((self.inputs[chunk], self.targets[chunk]) for chunk in chunks)
         # One item of the dataset is a whole batch, so the workers keep the order and nothing is collated.
@@ -139,11 +170,11 @@ class BatchLoader:
         return iter(loader)
 
 
-class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
+class _WholeBatches(Dataset[tuple[Nested, Nested]]):
     """For worker processes: indexed by a tensor of rows, yields the batch."""
 
     def __init__(self, inputs: Rows, targets: Rows) -> None:
         self.inputs, self.targets = inputs, targets
 
-    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, rows: Tensor) -> tuple[Nested, Nested]:
         return self.inputs[rows], self.targets[rows]

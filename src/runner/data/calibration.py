@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
-from runner.data.module import DataModule
+from runner.data.module import DataModule, Samples
 from runner.data.split import set_aside
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 
-def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, seed: int) -> Iterator[Nested]:
     """Transformed, unaugmented inputs (batch_size, …) of training samples; classes in their proportions.
 
     Raises:
         RunnerError: fewer than one batch is asked for, or there is no training data.
     """
     samples = datamodule.splits["train"]
-    if datamodule.most_at_once == 1 and batches > 0:
+    if datamodule.at_most(2) == 1 and batches > 0:
         yield datamodule.example(1)
         return
     if batches < 1 or batch_size < 1 or not len(samples):
@@ -31,5 +31,5 @@ def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, s
     if count < len(samples):
         _, chosen = set_aside(samples.indices, count, seed=seed, labels=labels)
     order = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(seed))
-    for part in chosen[order].split(batch_size):
-        yield datamodule.transform(samples.rows[part])
+    for inputs, _ in datamodule.batches(Samples(samples.rows, samples.row_targets, chosen[order]), batch_size):
+        yield inputs

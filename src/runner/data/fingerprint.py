@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 
-from torch import Tensor
-
+from runner import nested
+from runner.data.batches import NestedRows
 from runner.data.module import Samples
 
 
@@ -18,7 +18,8 @@ def fingerprint(splits: Mapping[str, Samples]) -> str:
     for name, samples in sorted(splits.items()):
         digest.update(name.encode())
         for values in (samples.indices, samples.row_targets, samples.rows):
-            if isinstance(values, Tensor) and id(values) not in hashed:
-                hashed.add(id(values))
-                digest.update(values.contiguous().numpy().data)
+            for each in nested.tensors(values.value if isinstance(values, NestedRows) else values):
+                if id(each) not in hashed:
+                    hashed.add(id(each))
+                    digest.update(each.contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,8 +1,8 @@
 """DataModule: what every dataset has in common — splits in memory, ready batches, one transform per batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,11 +10,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from runner.data.batches import BatchLoader, Rows
+from runner import nested
+from runner.data.batches import BatchLoader, NestedRows, Rows, as_rows
 from runner.data.split import fold, set_aside, size_of
 from runner.errors import RunnerError
+from runner.nested import Nested
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Nested, Nested]
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Source:
     """A dataset as it was read: raw inputs (n, …), targets (n, …), and the rows its makers set aside, if any.
 
     Targets are int64 (n,) for classes, float32 (n,) of 0 and 1 for binary, float32 (n, num_targets) for
-    regression. `val` and `test` are int64 row numbers. `class_names` are given exactly where the targets are
+    regression. Inputs and targets may be tuples or dicts of tensors: several inputs of a network, padded boxes
+    float32 (n, most, 5) of class and corners, class -1 being padding, or masks uint8 (n, height, width), 255 being
+    ignored. `val` and `test` are int64 row numbers. `class_names` are given exactly where the targets are
     classes; they make splits stratified.
     """
 
-    inputs: Rows
-    targets: Tensor
+    inputs: Rows | Nested
+    targets: Rows | Nested
     val: Tensor | None = None
     test: Tensor | None = None
     class_names: tuple[str, ...] | None = None
@@ -38,16 +42,16 @@ class Samples:
     """The rows `indices` int64 (n,) of a dataset; `inputs` and `targets` copy them out when asked."""
 
     rows: Rows
-    row_targets: Tensor
+    row_targets: Rows
     indices: Tensor
 
     @property
-    def inputs(self) -> Tensor:
+    def inputs(self) -> Nested:
         """Raw inputs (n, …), before the transform."""
         return self.rows[self.indices]
 
     @property
-    def targets(self) -> Tensor:
+    def targets(self) -> Nested:
         """Targets (n, …)."""
         return self.row_targets[self.indices]
 
@@ -101,19 +105,20 @@ class DataModule(pl.LightningDataModule, ABC):
         """Read the whole dataset; raises RunnerError where it is neither there nor to be had."""
 
     @abstractmethod
-    def transform(self, inputs: Tensor) -> Tensor:
+    def transform(self, inputs: Nested) -> Nested:
         """Raw inputs (n, …) to what the network takes, float32; without augmentation."""
 
     @abstractmethod
-    def read(self, paths: list[Path]) -> Tensor:
+    def read(self, paths: list[Path]) -> Nested:
         """The user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
 
     def fix_shape(self) -> None:
         """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""
 
-    def names_of(self, path: Path, inputs: Tensor) -> list[str]:
+    def names_of(self, path: Path, inputs: Nested) -> list[str]:
         """What to call the raw inputs (n, …) that `read` made of one file."""
-        return [str(path)] if len(inputs) == 1 else [f"{path}:{number}" for number in range(1, len(inputs) + 1)]
+        count = nested.samples(inputs)
+        return [str(path)] if count == 1 else [f"{path}:{number}" for number in range(1, count + 1)]
 
     def training_batch(self, batch: Batch) -> Batch:
         """What a training batch becomes on the device; a subclass adds augmentation here."""
@@ -127,6 +132,7 @@ class DataModule(pl.LightningDataModule, ABC):
         if self.splits:
             return
         source = self.load()
+        source = replace(source, inputs=as_rows(source.inputs), targets=as_rows(source.targets))
         self.class_names = source.class_names
         self.splits = self.divide(source)
         self.fit_transform(self.splits["train"])
@@ -191,10 +197,25 @@ class DataModule(pl.LightningDataModule, ABC):
             return self.training_batch(batch)
         return self.transform(batch[0]), batch[1]
 
-    def example(self, count: int = 2) -> Tensor:
-        """Transformed inputs (count, …) of test samples (of training samples where there is no test)."""
+    def at_most(self, count: int) -> int:
+        """Return `count`, or as many samples as a compressed network is ever shown at once, if that is fewer."""
+        return count if self.most_at_once is None else min(count, self.most_at_once)
+
+    def example(self, count: int = 2) -> Nested:
+        """Transformed inputs (count, …) of test samples (of training samples where there is no test).
+
+        There are fewer where the split is smaller, or where no network is shown so many at once.
+        """
         split = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
-        return self.transform(split.spread(count).inputs)
+        return self.transform(split.spread(self.at_most(count)).inputs)
+
+    def batches(self, samples: Samples, size: int) -> Iterator[Batch]:
+        """Yield `samples` in their order, `size` at a time, as the network takes them, with their targets.
+
+        Nothing is augmented.
+        """
+        for part in samples.indices.split(size):
+            yield self.transform(samples.rows[part]), samples.row_targets[part]
 
     def identify(self, row: int) -> dict[str, Any]:
         """What a row of this dataset is known by, for tables of predictions; nothing where rows have no name."""
@@ -228,7 +249,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     def _loader(self, split: str, *, shuffle: bool = False) -> BatchLoader:
         samples, trainer = self.splits[split], self.trainer
-        in_memory = isinstance(samples.rows, Tensor)
+        in_memory = isinstance(samples.rows, (Tensor, NestedRows))
         return BatchLoader(
             samples.rows,
             samples.row_targets,

@@ -73,8 +73,7 @@ class Context:
     def monitored(self, task: Task, network: nn.Module) -> float:
         """Return the task's monitored metric of any network on validation data (training data where there is none)."""
         samples = self.datamodule.splits["val" if len(self.datamodule.splits["val"]) else "train"]
-        parts = samples.indices.split(self.config.data.batch_size)
-        batches = ((self.datamodule.transform(samples.rows[part]), samples.row_targets[part]) for part in parts)
+        batches = self.datamodule.batches(samples, self.config.data.batch_size)
         return task.measure(network, batches)[self.config.task.monitor]
 
 

@@ -2,14 +2,26 @@
 
 from torch import Tensor
 
+from runner import nested
+from runner.nested import Nested
+
 
 def mse(reference: Tensor, noisy: Tensor) -> float:
     """Mean squared error; 0 for empty tensors."""
     return float((reference.detach() - noisy.detach()).square().mean()) if reference.numel() else 0.0
 
 
-def sqnr(reference: Tensor, noisy: Tensor) -> float:
-    """Signal to quantization noise ratio of `noisy` against `reference`, in dB (inf when equal)."""
+def sqnr(reference: Nested, noisy: Nested) -> float:
+    """Signal to quantization noise ratio of `noisy` against `reference`, in dB (inf when equal).
+
+    Of several tensors the lowest: an output of small numbers counts as much as one of large ones.
+    """
+    if not nested.is_single(reference):
+        return min(_sqnr(one.float(), two.float()) for one, two in nested.pairs(reference, noisy))
+    return _sqnr(reference, noisy)
+
+
+def _sqnr(reference: Tensor, noisy: Tensor) -> float:
     return decibels(reference, (reference - noisy).square().mean())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from runner.nested import Nested
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Latency:
 
 
 def time_interleaved(
-    programs: Mapping[str, Callable[[Tensor], Any]],
-    inputs: Tensor,
+    programs: Mapping[str, Callable[[Nested], Any]],
+    inputs: Nested,
     runs: int = 30,
     warmup: int = 3,
     seconds: float = 30.0,

@@ -11,6 +11,8 @@ from torch.backends import mha, mkldnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from runner import nested
+
 EVERYTHING = ""
 
 
@@ -42,7 +44,7 @@ def multiply_accumulates_by_layer(network: nn.Module, inputs: Any) -> dict[str, 
     for name, operators in counter.get_flop_counts().items():
         if name.startswith(f"{root}."):
             found[name.removeprefix(f"{root}.")] = sum(operators.values())
-    return {name: count // 2 // len(inputs) for name, count in found.items()}
+    return {name: count // 2 // nested.samples(inputs) for name, count in found.items()}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
+from runner import nested
 from runner.compression.files.file_format import FileFormat
 from runner.compression.files.formats import run_in_batches
 from runner.compression.files.program import save_program
@@ -27,10 +28,11 @@ from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
+from runner.nested import Nested
 from runner.stages.parts.benchmark_report import Findings, Memory, show
 from runner.tracking.result import Artifact
 
-Programs = dict[str, Callable[[Tensor], Any]]
+Programs = dict[str, Callable[[Nested], Any]]
 AGREEMENT_SAMPLES = 512
 # Formats whose files older records tell by their names alone.
 NAMED_BEFORE = ("program", "packed", "aot", "executorch", "openvino", "onnx", "sparse")
@@ -124,7 +126,7 @@ def why(networks: Networks) -> str:
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
-def ready(programs: Programs, inputs: Tensor, only: Mapping[str, int | None]) -> tuple[Programs, list[str]]:
+def ready(programs: Programs, inputs: Nested, only: Mapping[str, int | None]) -> tuple[Programs, list[str]]:
     """The programs that run at this batch size, compiled for it, and what is to be said about that.
 
     Compiling for another batch size may match other kernels than compress proved: int8 that runs in float is not timed
@@ -132,7 +134,7 @@ def ready(programs: Programs, inputs: Tensor, only: Mapping[str, int | None]) ->
     """
     fitting: Programs = {}
     remarks: list[str] = []
-    batch = len(inputs)
+    batch = nested.samples(inputs)
     for name, each in programs.items():
         if not isinstance(each, CompiledProgram):
             fitting |= {name: each} if only.get(name) in (None, batch) else {}
@@ -160,16 +162,14 @@ def prove(program: CompiledProgram, batch: int) -> str:
 
 def suitable(context: Context, sizes: list[int]) -> list[int]:
     """The batch sizes that this data's networks are shown; where none of them is, the largest there is."""
-    most = context.datamodule.most_at_once
-    return sizes if most is None else [each for each in sizes if each <= most] or [most]
+    at_most = context.datamodule.at_most
+    return [each for each in sizes if at_most(each) == each] or [at_most(min(sizes))]
 
 
-def some(context: Context, count: int) -> Tensor:
-    """`count` transformed test inputs, repeated where there are fewer; no more than are shown at once."""
-    count = min(count, context.datamodule.most_at_once or count)
-    inputs = context.datamodule.example(count).cpu()
-    times = -(-count // len(inputs))
-    return inputs.repeat(times, *[1] * (inputs.dim() - 1))[:count].contiguous()
+def some(context: Context, count: int) -> Nested:
+    """Return `count` transformed test inputs, repeated where there are fewer; no more than are shown at once."""
+    count = context.datamodule.at_most(count)
+    return nested.repeat(nested.to(context.datamodule.example(count), "cpu"), count)
 
 
 def save_baselines(context: Context, networks: Networks) -> dict[str, Artifact]:
@@ -203,7 +203,7 @@ def save_float(context: Context, name: str, network: nn.Module) -> dict[str, Art
     path = context.artifacts / f"{name}.pt2"
     if path.is_file():
         return {}
-    save_program(network, context.datamodule.example(2).cpu(), path, {"recipe": "none"})
+    save_program(network, nested.to(context.datamodule.example(2), "cpu"), path, {"recipe": "none"})
     return {f"{name}_program": replace(context.artifact(path), network=name, format="program")}
 
 
@@ -220,8 +220,13 @@ def agree(context: Context, programs: Programs, only: Mapping[str, int | None]) 
     }
 
 
-def equal_share(wanted: Tensor, got: Tensor) -> float:
-    """Share of samples with the same class; for one output, the same sign."""
+def equal_share(wanted: Nested, got: Nested) -> float:
+    """Share of samples with the same class; for one output, the same sign. Of several tensors their mean."""
+    shares = [_equal_share(one, two) for one, two in nested.pairs(wanted, got)]
+    return sum(shares) / len(shares)
+
+
+def _equal_share(wanted: Tensor, got: Tensor) -> float:
     if wanted.shape[-1] == 1:
         return float((wanted.sign() == got.sign()).float().mean())
     return float((wanted.argmax(-1) == got.argmax(-1)).float().mean())

@@ -4,16 +4,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from torch import Tensor
-
+from runner import nested
 from runner.compression.network import CompressedNetwork
 from runner.data.calibration import calibration_batches
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.nested import Nested
 from runner.stages.parts.corrections import record_corrections
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import Tuning
 from runner.stages.parts.mixed_precision import mix
+from runner.stages.parts.pruning_context import example
 from runner.stages.parts.qat import FOLDER
 from runner.stages.parts.qat import fine_tune as fine_tune_rounded
 from runner.stages.parts.quantization_recipe import quantization_recipe
@@ -33,7 +34,7 @@ def compress(context: Context, networks: Networks) -> StageResult:
     datamodule.fix_shape()
     networks, task = networks.with_baseline(), networks.task
     calibration = list(calibration_batches(datamodule, **settings.calibration))
-    ready = partial(lowered, inputs=calibration[0][: config.data.batch_size])
+    ready = partial(lowered, inputs=nested.head(calibration[0], config.data.batch_size))
     result, tunings = StageResult(), list[Tuning]()
 
     def fine_tune(network: object) -> None:
@@ -57,7 +58,7 @@ def compress(context: Context, networks: Networks) -> StageResult:
     return StageResult(metrics, result.artifacts, replace(networks, quantized=compressed, steps=steps))
 
 
-def lowered(compressed: Compressed, inputs: Tensor) -> Compressed:
+def lowered(compressed: Compressed, inputs: Nested) -> Compressed:
     """Return it compiled for the batch size of `inputs`, where programs of its kind are compiled here."""
     if compressed.can_lower:
         compressed.lower(inputs)
@@ -74,13 +75,13 @@ def preflight(context: Context, networks: Networks) -> None:
         RunnerError: a network without integer kernels, a layer to skip that it does not have, a network that cannot be
             captured or holds nothing to quantize, or a teacher that cannot teach.
     """
-    config, datamodule = context.config, context.datamodule
+    config = context.config
     recipe = quantization_recipe(config.quantization)
     network = networks.task.standalone()
     recipe.check(network)
     check_teacher(context, networks)
     if context.dry_run or trains_first(context, networks):
-        recipe.preflight(network, datamodule.example(datamodule.most_at_once or 2).cpu())
+        recipe.preflight(network, example(context))
 
 
 def trains_first(context: Context, networks: Networks) -> bool:

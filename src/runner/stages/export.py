@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from runner import nested
 from runner.compression.files.file_format import FileFormat
-from runner.compression.files.formats import chosen, run_in_batches
+from runner.compression.files.formats import chosen, is_structured, run_in_batches
 from runner.compression.meta import without_values
 from runner.compression.program_kinds import FLOAT
 from runner.compression.quantization.backends.support import back_end
@@ -19,6 +19,8 @@ from runner.job.context import Context
 from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
 from runner.measure.error import sqnr
+from runner.nested import Nested
+from runner.stages.parts.pruning_context import example as example_inputs
 from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
 from runner.tracking.result import Artifact
@@ -37,13 +39,13 @@ def export(context: Context, networks: Networks) -> StageResult:
         RunnerError: a format that cannot be had, or a file that answers differently.
     """
     context.datamodule.fix_shape()
-    example = context.datamodule.example(2).cpu()
+    example = nested.to(context.datamodule.example(2), "cpu")
     network, quantized = networks.floating, networks.quantized
     name = quantized.title if quantized is not None else networks.smaller_phase or "float"
     metrics: dict[str, float] = {}
     artifacts: dict[str, Artifact] = {}
-    known = known_formats(context.config)
-    for each in chosen(known, context.config.export.formats, lowering(networks), kind(context, networks)):
+    known, structured = known_formats(context.config), partial(is_structured, network, example)
+    for each in chosen(known, context.config.export.formats, lowering(networks), kind(context, networks), structured):
         path = context.artifacts / f"{name}{known[each].suffix}"
         known[each].save(network, quantized, example, path)
         agreement = check(networks, known[each], path, example)
@@ -57,11 +59,12 @@ def export(context: Context, networks: Networks) -> StageResult:
 def preflight(context: Context, networks: Networks) -> None:
     """Raise RunnerError for a format that cannot be had, or cannot hold what this run will have made by then."""
     config, stages, known = context.config, list(context.config.stages), known_formats(context.config)
+    structured = partial(is_structured, networks.task.standalone(), example_inputs(context))
     if "compress" not in stages[: stages.index("export")]:
-        chosen(known, config.export.formats)
+        chosen(known, config.export.formats, structured=structured)
         return
     recipe = quantization_recipe(config.quantization)
-    chosen(known, config.export.formats, recipe.lowering, recipe.program_kind)
+    chosen(known, config.export.formats, recipe.lowering, recipe.program_kind, structured)
 
 
 def lowering(networks: Networks) -> str | None:
@@ -80,7 +83,7 @@ def kind(context: Context, networks: Networks) -> str:
     return made
 
 
-def check(networks: Networks, form: FileFormat, path: Path, example: Tensor) -> float:
+def check(networks: Networks, form: FileFormat, path: Path, example: Nested) -> float:
     """Agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
@@ -91,7 +94,7 @@ def check(networks: Networks, form: FileFormat, path: Path, example: Tensor) -> 
     with torch.no_grad():
         wanted = program(example)
         loaded = form.load(path, partial(without_values, network))
-        got = run_in_batches(form.batch, loaded, example, len(example))
+        got = run_in_batches(form.batch, loaded, example, nested.samples(example))
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if networks.quantized is not None and networks.quantized.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(networks, example, wanted, got):
@@ -99,7 +102,7 @@ def check(networks: Networks, form: FileFormat, path: Path, example: Tensor) -> 
     return agreement
 
 
-def as_close_to_float(networks: Networks, example: Tensor, wanted: Tensor, got: Tensor) -> bool:
+def as_close_to_float(networks: Networks, example: Nested, wanted: Nested, got: Nested) -> bool:
     """Whether what a file answers is about as near to the float network as what the int8 program answers."""
     if networks.floating is None:
         return False

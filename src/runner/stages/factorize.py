@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from rich.table import Table
 
+from runner import nested
 from runner.compression.factorization.factorized import Row
 from runner.files import write_csv
 from runner.job.build import build
@@ -30,7 +31,7 @@ def factorize(context: Context, networks: Networks) -> StageResult:
     settings = context.config.factorization
     recipe = build(settings, "recipe")
     dense = copy.deepcopy(task.network).cpu().eval()
-    factorized = recipe.apply(dense, context.datamodule.example(2).to("cpu"), call=task.call)
+    factorized = recipe.apply(dense, nested.to(context.datamodule.example(2), "cpu"), call=task.call)
     structure = [*task.structure, *factorized.steps]
     networks = networks.made_smaller(factorized.network, structure, FACTORIZED)
     metrics, artifacts = record(context, networks, factorized.rows)
@@ -54,7 +55,7 @@ def preflight(context: Context, networks: Networks) -> None:
     """
     recipe = build(context.config.factorization, "recipe")
     network = copy.deepcopy(networks.task.network).cpu().eval()
-    recipe.preflight(network, context.datamodule.example(2).to("cpu"), call=networks.task.call)
+    recipe.preflight(network, nested.to(context.datamodule.example(2), "cpu"), call=networks.task.call)
     check_teacher(context, networks)
 
 

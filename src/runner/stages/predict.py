@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from runner import nested
 from runner.errors import RunnerError
 from runner.files import write_csv
 from runner.job.context import Context
@@ -16,9 +17,9 @@ def predict(context: Context, networks: Networks) -> StageResult:
     samples = datamodule.splits["test"]
     rows: list[dict[str, Any]] = []
     with torch.inference_mode():
-        for part in samples.indices.split(context.config.data.batch_size):
-            outputs = task(datamodule.transform(samples.rows[part]).to(task.device))
-            rows += task.rows(outputs.cpu(), samples.row_targets[part])
+        for inputs, targets in datamodule.batches(samples, context.config.data.batch_size):
+            outputs = task(nested.to(inputs, task.device))
+            rows += task.rows(nested.to(outputs, "cpu"), targets)
     if not context.record.primary:
         return StageResult()
     path = context.artifacts / "predictions.csv"

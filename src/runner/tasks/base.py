@@ -12,14 +12,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
+from runner import nested
 from runner.data.module import DataModule
+from runner.nested import Nested
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.optimization import Optimization
 from runner.tasks.trainable import freeze, frozen_norms
 from runner.tasks.training_log import TrainingLog
 
-Batch = tuple[Tensor, Tensor]
+# Outputs and targets of a task are what its own docstring says: tensors, or tuples or dicts of them.
+Batch = tuple[Nested, Nested]
 
 
 class Task(pl.LightningModule, ABC):
@@ -63,10 +66,10 @@ class Task(pl.LightningModule, ABC):
         self.testing = Evaluation("test", self.make_metrics(), self.metric_inputs)
 
     @abstractmethod
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, outputs: Nested, targets: Nested) -> Tensor:
         """The mean loss of a batch, 0-d."""
 
-    def training_loss(self, inputs: Any, outputs: Tensor, targets: Tensor) -> Tensor:
+    def training_loss(self, inputs: Any, outputs: Nested, targets: Nested) -> Tensor:
         """What a training step minimises, 0-d: the loss, unless inputs or network have something to add."""
         return self.loss(outputs, targets)
 
@@ -75,18 +78,18 @@ class Task(pl.LightningModule, ABC):
         """Fresh metrics by name."""
 
     @abstractmethod
-    def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
+    def metric_inputs(self, outputs: Nested, targets: Nested) -> Batch:
         """Outputs and targets of any number of samples as the metrics take them."""
 
     @abstractmethod
-    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+    def predictions(self, outputs: Nested) -> dict[str, Tensor]:
         """Network outputs in the user's terms: tensors whose first dimension is the sample."""
 
     @abstractmethod
-    def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
+    def rows(self, outputs: Nested, targets: Nested | None = None) -> list[dict[str, Any]]:
         """One row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
 
-    def hits(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
+    def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """The number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
 
@@ -98,7 +101,7 @@ class Task(pl.LightningModule, ABC):
         """Takes over what the data knows; called once, after the data was set up."""
         self.class_names = datamodule.class_names
 
-    def call(self, network: nn.Module, inputs: Any) -> Tensor:
+    def call(self, network: nn.Module, inputs: Any) -> Nested:
         """The outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""
         return network(inputs)
 
@@ -106,7 +109,7 @@ class Task(pl.LightningModule, ABC):
         """A copy of the network on the CPU as it is compressed: in evaluation mode, with one tensor as its input."""
         return copy.deepcopy(self.network).cpu().eval()
 
-    def forward(self, inputs: Any) -> Tensor:
+    def forward(self, inputs: Any) -> Nested:
         """The network's outputs."""
         return self.call(self.network, inputs)
 
@@ -129,7 +132,7 @@ class Task(pl.LightningModule, ABC):
         """The loss of one batch in evaluation mode."""
         training, device = self.training, self.device
         self.eval()
-        loss = self.loss(self(batch[0].to(device)), batch[1].to(device))
+        loss = self.loss(self(nested.to(batch[0], device)), nested.to(batch[1], device))
         self.train(training)
         return float(loss)
 
@@ -153,7 +156,7 @@ class Task(pl.LightningModule, ABC):
         loss = self.training_loss(inputs, outputs, targets)
         if self.distillation_loss is not None:
             loss = self.distillation_loss(inputs, outputs, targets, loss)
-        self.training_log.note(self, batch_idx, loss.detach(), outputs.detach(), targets)
+        self.training_log.note(self, batch_idx, loss.detach(), nested.map_tensors(Tensor.detach, outputs), targets)
         return loss
 
     def on_train_epoch_end(self) -> None:

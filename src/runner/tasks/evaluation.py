@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
+from runner import nested
+from runner.nested import Nested
 from runner.tasks.record import Record
 
 # Outputs wait for so many batches before the metrics look at them together.
@@ -23,20 +24,20 @@ class Evaluation(nn.Module):
         self,
         stage: str,
         metrics: Mapping[str, Metric],
-        prepare: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        prepare: Callable[[Nested, Nested], tuple[Nested, Nested]],
     ) -> None:
         super().__init__()
         self.stage, self.prepare = stage, prepare
         self.metrics = MetricCollection(dict(metrics), prefix=f"{stage}/")
         self.record = Record()
-        self.waiting: list[tuple[Tensor, Tensor]] = []
+        self.waiting: list[tuple[Nested, Nested]] = []
 
     @property
     def names(self) -> list[str]:
         """The names of the metrics, without the stage."""
         return [str(name) for name in self.metrics.keys(keep_base=True)]
 
-    def add(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+    def add(self, loss: Tensor, outputs: Nested, targets: Nested) -> None:
         """A batch: its mean loss, the network's outputs and the targets."""
         self.record.add(0, loss, outputs, targets)
         self.waiting.append((outputs, targets))
@@ -48,7 +49,7 @@ class Evaluation(nn.Module):
         if self.waiting:
             # Prepared one by one: outputs for each token differ in length from batch to batch.
             outputs, targets = zip(*(self.prepare(*batch) for batch in self.waiting), strict=True)
-            self.metrics.update(torch.cat(outputs), torch.cat(targets))
+            self.metrics.update(nested.concatenate(outputs), nested.concatenate(targets))
         self.waiting = []
 
     def results(self) -> dict[str, float]:

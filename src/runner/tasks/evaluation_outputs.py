@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from runner.nested import Nested
+
 
 @dataclass(frozen=True)
 class EvaluationOutputs:
@@ -13,7 +15,7 @@ class EvaluationOutputs:
 
     Attributes:
         inputs: network inputs (n, …) of the first samples; only as many as pictures need.
-        targets: targets (N, …) of all samples.
+        targets: targets (N, …) of all samples: a tensor, or a tuple or dict of tensors.
         predictions: what `Task.predictions` gave for all samples, tensors (N, …).
         mean, std: normalisation per column or channel; empty where the inputs are as the user knows them.
         class_names: names by class index, where the data has them.
@@ -21,7 +23,7 @@ class EvaluationOutputs:
     """
 
     inputs: Tensor
-    targets: Tensor
+    targets: Nested
     predictions: dict[str, Tensor]
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()

@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from runner import nested
+from runner.nested import Nested
+
 # Outputs and targets of many samples to the number of right answers among them, 0-d; None where nothing is right.
-Hits = Callable[[Tensor, Tensor], Tensor | None]
+Hits = Callable[[Nested, Nested], Tensor | None]
 
 
 @dataclass
@@ -46,11 +49,11 @@ class Record:
         self.epoch, self.window = Sums(), Sums()
         self.last_finite: tuple[int, float] | None = None
         self.steps: list[tuple[int, int, Tensor]] = []
-        self.answers: list[tuple[Tensor, Tensor]] = []
+        self.answers: list[tuple[Nested, Nested]] = []
 
-    def add(self, step: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+    def add(self, step: int, loss: Tensor, outputs: Nested, targets: Nested) -> None:
         """A batch: its mean loss, 0-d, outputs (N, …), both detached, and targets (N, …)."""
-        self.steps.append((step, len(targets), loss))
+        self.steps.append((step, nested.samples(targets), loss))
         if self.count_hits is not None:
             self.answers.append((outputs, targets))
 
@@ -96,11 +99,13 @@ class Record:
         answers, self.answers = self.answers, []
         if self.count_hits is None or not answers:
             return
-        by_shape: dict[tuple[torch.Size, ...], list[tuple[Tensor, Tensor]]] = {}
+        by_shape: dict[tuple[torch.Size, ...], list[tuple[Nested, Nested]]] = {}
         for outputs, targets in answers:  # class indices and mixed shares may alternate
-            by_shape.setdefault((outputs.shape[1:], targets.shape[1:]), []).append((outputs, targets))
+            by_shape.setdefault(tuple(each.shape[1:] for each in nested.tensors((outputs, targets))), []).append(
+                (outputs, targets)
+            )
         for alike in by_shape.values():
-            outputs, targets = (torch.cat(parts) for parts in zip(*alike, strict=True))
+            outputs, targets = (nested.concatenate(parts) for parts in zip(*alike, strict=True))
             hits = self.count_hits(outputs, targets)
             if hits is not None:
                 for sums in (self.epoch, self.window):

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from runner.nested import Nested
 from runner.tasks.divergence import DivergedError
 from runner.tasks.record import Hits, Record
 
@@ -27,7 +28,7 @@ class TrainingLog:
         self._batch: tuple[int, int] | None = None
         self._logged_step = 0
 
-    def note(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+    def note(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Nested, targets: Nested) -> None:
         """Batch `index` of the epoch: its loss and outputs, both detached, and its targets."""
         trainer = module.trainer
         step, batch = trainer.global_step + 1, (trainer.current_epoch, index)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
+from runner import nested
 from runner.compression.network import ModelCall
 from runner.errors import RunnerError, did_you_mean
 
@@ -45,7 +46,7 @@ Features = dict[str, Tensor]
 def run(network: nn.Module, inputs: Any, call: ModelCall, names: Iterable[str] = ()) -> tuple[Tensor, Features]:
     """What `recorded` gives for a copy of `network` in evaluation mode; of the network itself nothing changes."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]), recorded(copied := probe(network), names) as given:
-        outputs = call(copied, inputs.to(device_of(network)))
+        outputs = call(copied, nested.to(inputs, device_of(network)))
     return outputs, given
 
 

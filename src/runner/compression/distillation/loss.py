@@ -61,6 +61,11 @@ def follow(network: nn.Module, device: torch.device) -> None:
 def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, call: ModelCall) -> None:
     """Raises RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
     wanted, _ = run(student, example, call)
+    if not isinstance(wanted, Tensor):
+        raise RunnerError(
+            f"Distillation compares one tensor of outputs with the teacher's; {type(student).__name__} answers with a "
+            f"{type(wanted).__name__}, of which it cannot know what is to be compared: distillation=none."
+        )
     try:
         given, _ = run(teacher, example, call)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:

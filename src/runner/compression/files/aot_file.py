@@ -3,13 +3,15 @@
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
+from runner import nested
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.runtimes import load_aot, save_aot
 from runner.compression.network import CompressedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import prove_integers
+from runner.nested import Nested
 
 
 class AOTFile(FileFormat):
@@ -20,9 +22,9 @@ class AOTFile(FileFormat):
     lowering: ClassVar = "inductor"
     timed: ClassVar = True
 
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save; proves that an int8 program runs in integers."""
-        kernels = save_aot(program_of(network, compressed), example[:1], path)
+        kernels = save_aot(program_of(network, compressed), nested.head(example, 1), path)
         if isinstance(compressed, QuantizedNetwork):
             prove_integers(kernels, compressed.program, path.name)
         return kernels

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
+from runner import nested
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.runtimes import load_executorch, save_executorch
 from runner.compression.network import CompressedNetwork
+from runner.nested import Nested
 
 
 class ExecuTorchFile(FileFormat):
@@ -19,10 +21,11 @@ class ExecuTorchFile(FileFormat):
     batch: ClassVar = 1
     lowering: ClassVar = "executorch"
     timed: ClassVar = True
+    structured: ClassVar = False
 
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save."""
-        return save_executorch(program_of(network, compressed), example[:1], path)
+        return save_executorch(program_of(network, compressed), nested.head(example, 1), path)
 
     def load(self, path: Path, build: Build) -> Program:
         """See FileFormat.load."""

@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import KINDS
+from runner.nested import Nested
 
-Program = Callable[[Tensor], Any]
+Program = Callable[[Nested], Any]
 Build = Callable[[], nn.Module]
 
 
@@ -25,6 +26,7 @@ class FileFormat(ABC):
         batch: the one batch size its programs take; None for any.
         lowering: the back ends' runtime whose int8 programs it is written for; None for those of any.
         timed: whether it has a runtime of its own, so that a benchmark has something to time.
+        structured: whether it can hold several inputs and outputs, in tuples and dicts.
         beside: endings of further files that belong to one, in place of `suffix`.
     """
 
@@ -35,10 +37,11 @@ class FileFormat(ABC):
     batch: ClassVar[int | None] = None
     lowering: ClassVar[str | None] = None
     timed: ClassVar[bool] = False
+    structured: ClassVar[bool] = True
     beside: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """Write `compressed`, or the float `network` where there is none, to `path`; `example` is a batch (N, …)."""
 
     @abstractmethod

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.runtimes import load_onnx, save_onnx, save_onnx_dynamic
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import DYNAMIC, FLOAT, STATIC
+from runner.nested import Nested
 
 
 class ONNXFile(FileFormat):
@@ -20,7 +21,7 @@ class ONNXFile(FileFormat):
     kinds: ClassVar = (FLOAT, STATIC, DYNAMIC)
     timed: ClassVar = True
 
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save."""
         if compressed is not None and compressed.recipe == DYNAMIC:
             return save_onnx_dynamic(network, example, path)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.openvino import INSTALL, load_openvino, save_openvino
@@ -11,6 +11,7 @@ from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import FLOAT, STATIC
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import prove_integers
+from runner.nested import Nested
 
 
 class OpenVINOFile(FileFormat):
@@ -21,9 +22,10 @@ class OpenVINOFile(FileFormat):
     install: ClassVar = INSTALL
     kinds: ClassVar = (FLOAT, STATIC)
     timed: ClassVar = True
+    structured: ClassVar = False
     beside: ClassVar = (".bin",)
 
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save; proves that an int8 program runs in integers."""
         kernels = save_openvino(program_of(network, compressed), example, path)
         if isinstance(compressed, QuantizedNetwork):

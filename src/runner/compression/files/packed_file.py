@@ -1,15 +1,18 @@
 """Packed files: coded weights alone, for a network that is built anew."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
+from runner import nested
 from runner.compression.files.file_format import Build, FileFormat, Program
 from runner.compression.files.packed import load_packed, save_packed
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import WEIGHTS
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
+from runner.nested import Nested
 
 
 class PackedFile(FileFormat):
@@ -18,11 +21,19 @@ class PackedFile(FileFormat):
     suffix: ClassVar = ".packed"
     kinds: ClassVar = (WEIGHTS,)
 
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save."""
         assert isinstance(compressed, WeightOnlyNetwork), "`kinds` lets nothing else come here"
-        return save_packed(compressed, path, {"input_shape": [*example.shape[1:]]})
+        return save_packed(compressed, path, described(compressed.network, example))
 
     def load(self, path: Path, build: Build) -> Program:
         """See FileFormat.load."""
         return load_packed(path, build)
+
+
+def described(network: nn.Module, example: Nested) -> dict[str, Any]:
+    """Return the structures of what a network takes and gives, for the metadata of a file that holds weights alone."""
+    with torch.no_grad():
+        outputs = network(example)
+    shape = {"input_shape": [*example.shape[1:]]} if nested.is_single(example) else {}
+    return {**shape, "inputs": nested.describe(example), "outputs": nested.describe(outputs)}

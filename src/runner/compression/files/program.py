@@ -12,13 +12,16 @@ from typing import Any
 
 import torch
 import torchao
-from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch import nn
+from torch.export import ExportedProgram
 from torch.fx import GraphModule
+from torch.utils import _pytree as pytree
 
+from runner import nested
 from runner.compression.files.archive import deflated
 from runner.errors import RunnerError
 from runner.files import write_bytes
+from runner.nested import Nested
 
 METADATA = "runner.json"
 # Where a node came from: good for debugging, of no use to who loads the file.
@@ -54,13 +57,14 @@ class Artifact:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
+def export_program(program: nn.Module, example: Nested) -> ExportedProgram:
     """`program` as a torch.export program, with a dynamic batch; `example` is one batch (N, ...)."""
-    two = example[:1].expand(2, *example.shape[1:]).contiguous()
     if isinstance(program, GraphModule):  # a copy keeps what the graph uses: not the float weights it replaced
         program = GraphModule(program, copy.deepcopy(program.graph))
     with torch.no_grad():
-        exported = torch.export.export(program, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
+        exported = torch.export.export(
+            program, (nested.two_of(example),), dynamic_shapes=nested.dynamic_batch(example), strict=True
+        )
     exported.example_inputs = None
     for node in exported.graph.nodes:  # half of a small file, and paths of this machine
         for key in ORIGINS:
@@ -68,21 +72,36 @@ def export_program(program: nn.Module, example: Tensor) -> ExportedProgram:
     return exported
 
 
-def save_program(program: nn.Module, example: Tensor, path: Path, metadata: dict[str, Any] | None = None) -> Path:
+def save_program(program: nn.Module, example: Nested, path: Path, metadata: dict[str, Any] | None = None) -> Path:
     """Writes `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and
     `metadata`."""
+    exported = export_program(program, example)
     details = {
         "torch": torch.__version__,
         "torchao": torchao.__version__,
-        "input_shape": list(example.shape[1:]),
-        "input_dtype": str(example.dtype).removeprefix("torch."),
+        **shapes_of(example),
+        **interface(exported, example),
         **(metadata or {}),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     archive = io.BytesIO()
-    torch.export.save(export_program(program, example), archive, extra_files={METADATA: json.dumps(details)})
+    torch.export.save(exported, archive, extra_files={METADATA: json.dumps(details)})
     write_bytes(path, deflated(archive))
     return path
+
+
+def shapes_of(example: Nested) -> dict[str, Any]:
+    """Return what files say of a single input, a sample's shape and dtype; nothing of several, see `interface`."""
+    if not nested.is_single(example):
+        return {}
+    return {"input_shape": list(example.shape[1:]), "input_dtype": str(example.dtype).removeprefix("torch.")}
+
+
+def interface(exported: ExportedProgram, example: Nested) -> dict[str, Any]:
+    """Return the structures of inputs and outputs as `nested.describe` tells them: names, order, dtypes, shapes."""
+    values = [each.meta["val"] for each in exported.graph.output_node().args[0]]
+    outputs = pytree.tree_unflatten(values, exported.call_spec.out_spec)
+    return {"inputs": nested.describe(example), "outputs": nested.describe(outputs)}
 
 
 def load_program(path: Path) -> Artifact:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.program import load_program, save_program
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import KINDS, WEIGHTS
+from runner.nested import Nested
 
 
 class ProgramFile(FileFormat):
@@ -17,7 +18,7 @@ class ProgramFile(FileFormat):
     suffix: ClassVar = ".pt2"
     kinds: ClassVar = (*KINDS, WEIGHTS)
 
-    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Tensor, path: Path) -> object:
+    def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save."""
         details = compressed.details if compressed else {"recipe": "none"}
         return save_program(program_of(network, compressed), example, path, details)

@@ -1,6 +1,8 @@
 """Programs for other runtimes: AOTInductor packages, ONNX files with quantize nodes, ExecuTorch programs."""
 
 import copy
+import itertools
+import json
 from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -12,12 +14,17 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 from torch.fx import Graph, Node
 
-from runner.compression.files.program import export_program
+from runner import nested
+from runner.compression.files.program import export_program, interface
 from runner.compression.quantization.program.lower import kernel_names, products_of
 from runner.errors import RunnerError
+from runner.nested import Nested
+
+# What an ONNX file says of the structures of its inputs and outputs, among its metadata.
+SIGNATURE = "runner"
 
 
-def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
+def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
     """Compiles `program` ahead of time to `path` (.pt2, native code) for the batch size of `example`.
 
     Returns the kernels that came out. Freezing is set here: without it the GEMMs run in float (ao#4566). One
@@ -34,7 +41,7 @@ def save_aot(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
     return seen
 
 
-def load_aot(path: Path) -> Callable[[Tensor], Any]:
+def load_aot(path: Path) -> Callable[[Nested], Any]:
     """The compiled program at `path`. It is native code: load only files you trust. RunnerError when it can't
     be."""
     try:
@@ -43,13 +50,16 @@ def load_aot(path: Path) -> Callable[[Tensor], Any]:
         raise RunnerError(f"{path} is no AOTInductor package for this machine ({error}); export it again.") from error
 
 
-def save_onnx(program: nn.Module, example: Tensor, path: Path) -> Path:
+def save_onnx(program: nn.Module, example: Nested, path: Path) -> Path:
     """Writes a static int8 program (or a float network) as ONNX with QDQ nodes and a dynamic batch."""
     need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        exported: Any = torch.onnx.export(export_program(program, example), dynamo=True, verbose=False)
-        exported.save(path)
+        exported = export_program(program, example)
+        signature = interface(exported, example)
+        written: Any = torch.onnx.export(exported, dynamo=True, verbose=False, **named(signature))
+        written.model.metadata_props[SIGNATURE] = json.dumps(signature)
+        written.save(path)
     except Exception as error:
         raise RunnerError(
             f"This program cannot become ONNX ({str(error).splitlines()[0]}); dynamic recipes go through "
@@ -58,7 +68,18 @@ def save_onnx(program: nn.Module, example: Tensor, path: Path) -> Path:
     return path
 
 
-def save_onnx_dynamic(network: nn.Module, example: Tensor, path: Path) -> Path:
+def named(signature: dict[str, Any]) -> dict[str, Any]:
+    """Return names for the tensors of a file, such as inputs_left; torch's own where there is one of each."""
+    values = {key: nested.restore(each, itertools.repeat(0)) for key, each in signature.items()}
+    if not any(isinstance(each, (tuple, list, dict)) for each in values.values()):
+        return {}
+    return {
+        "input_names": nested.names(values["inputs"], "inputs"),
+        "output_names": nested.names(values["outputs"], "outputs"),
+    }
+
+
+def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
     """Writes the float `network` as ONNX and lets ONNX Runtime quantize its matrix products dynamically.
 
     PT2E's dynamic programs have no ONNX form: `choose_qparams` has no ONNX function.
@@ -70,14 +91,29 @@ def save_onnx_dynamic(network: nn.Module, example: Tensor, path: Path) -> Path:
     save_onnx(network.eval(), example, plain)
     try:
         quantize_dynamic(plain, path, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+        keep_signature(plain, path)
     finally:
         plain.unlink(missing_ok=True)
         plain.with_name(plain.name + ".data").unlink(missing_ok=True)
     return path
 
 
-def load_onnx(path: Path, threads: int | None = None) -> Callable[[Tensor], Tensor]:
-    """The ONNX program at `path` in ONNX Runtime on the CPU: inputs (N, ...) to its first output."""
+def keep_signature(source: Path, target: Path) -> None:
+    """Writes into the ONNX file `target` what `source` says of inputs and outputs, where it lost that."""
+    import onnx
+
+    known = {each.key: each.value for each in onnx.load(source, load_external_data=False).metadata_props}
+    model = onnx.load(target)
+    if SIGNATURE in known and SIGNATURE not in {each.key for each in model.metadata_props}:
+        model.metadata_props.add(key=SIGNATURE, value=known[SIGNATURE])
+        onnx.save(model, target)
+
+
+def load_onnx(path: Path, threads: int | None = None) -> Callable[[Nested], Nested]:
+    """The ONNX program at `path` in ONNX Runtime on the CPU; it answers in the structure of the network it is of.
+
+    A file that does not say its structure takes one tensor and gives its first output.
+    """
     need(("onnxruntime",), "running ONNX", "pip install 'runner[onnx]'")
     import onnxruntime
 
@@ -89,11 +125,22 @@ def load_onnx(path: Path, threads: int | None = None) -> Callable[[Tensor], Tens
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise RunnerError(f"{path} is no ONNX program that ONNX Runtime can run ({error}); export it again.") from error
-    name = session.get_inputs()[0].name
-    return lambda inputs: torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
+    names = [each.name for each in session.get_inputs()]
+    signature = session.get_modelmeta().custom_metadata_map.get(SIGNATURE)
+    if signature is None or not named(told := json.loads(signature)):
+        return lambda inputs: torch.from_numpy(session.run(None, {names[0]: inputs.numpy()})[0])
+
+    def run(inputs: Nested) -> Nested:
+        flat = [each.numpy() for each in nested.flatten_as(told["inputs"], inputs)]
+        # by name: an input that the network never looks at is no input of the file
+        given = dict(zip(named(told)["input_names"], flat, strict=True))
+        outputs = session.run(named(told)["output_names"], {name: given[name] for name in names})
+        return nested.restore(told["outputs"], map(torch.from_numpy, outputs))
+
+    return run
 
 
-def save_executorch(program: nn.Module, example: Tensor, path: Path) -> Path:
+def save_executorch(program: nn.Module, example: Nested, path: Path) -> Path:
     """Writes a program quantized with the xnnpack back end as an ExecuTorch .pte with XNNPACK's kernels.
 
     It takes the batch size of `example` and no other: ExecuTorch plans its memory ahead, and with a dynamic

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from runner import nested
 from runner.compression.pruning.channels import IN, Removed, cut, is_depthwise
 from runner.compression.pruning.groups import ChannelGroup, Grouping, union
+from runner.nested import Nested
 
 # Relative to the largest output: sums in another order. A channel taken for another can matter little: attention that
 # is not trained yet hardly looks at its queries. So sums are double where the network can.
@@ -46,7 +48,7 @@ def muted(network: nn.Module, removed: Removed) -> nn.Module:
     return copied
 
 
-def outputs(network: nn.Module, example: Any) -> Tensor:
+def outputs(network: nn.Module, example: Nested) -> Nested:
     """What a copy of `network` in evaluation mode answers."""
     with torch.no_grad():
         return copy.deepcopy(network).eval()(example)
@@ -55,7 +57,7 @@ def outputs(network: nn.Module, example: Any) -> Tensor:
 def _precise(network: nn.Module, example: Any) -> tuple[nn.Module, Any]:
     """A copy of network and example in double precision, or in single where the network makes numbers of its own."""
     doubled = copy.deepcopy(network).double()
-    inputs = example.double() if isinstance(example, Tensor) and example.is_floating_point() else example
+    inputs = nested.map_floats(Tensor.double, example)
     try:
         outputs(doubled, inputs)
     except (RuntimeError, TypeError):
@@ -67,13 +69,17 @@ def _holds(network: nn.Module, groups: list[ChannelGroup], example: Any) -> bool
     exact = [group for group in groups if not _normalized_across(network, group)]
     wanted = outputs(muted(network, _half(exact)), example)
     try:
-        if len(exact) < len(groups) and outputs(cut(network, _half(groups)), example).shape != wanted.shape:
+        if len(exact) < len(groups) and not nested.same_shapes(outputs(cut(network, _half(groups)), example), wanted):
             return False
         got = outputs(cut(network, _half(exact)), example)
     except (RuntimeError, ValueError):  # of a layer that the cut does not fit
         return False
+    return nested.same_shapes(got, wanted) and all(_close(one, two) for one, two in nested.pairs(wanted, got))
+
+
+def _close(wanted: Tensor, got: Tensor) -> bool:
     tolerance = TOLERANCE.get(wanted.dtype, 1e-2) * float(wanted.abs().max())
-    return got.shape == wanted.shape and float((got - wanted).abs().max()) <= tolerance
+    return float((got - wanted).abs().max()) <= tolerance
 
 
 def _half(groups: list[ChannelGroup]) -> Removed:

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from runner import nested
 from runner.compression.quantization.graph.interpreter import Reading
 from runner.compression.quantization.graph.operators import TARGETS, heavy_nodes, layer, origin
 from runner.compression.quantization.graph.simulate import learned_for, quantizer_of, rounded
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.measure.error import decibels
+from runner.nested import Nested
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class LayerReport:
     output_mse: float
 
 
-def analyse(network: QuantizedNetwork, batches: Iterable[Tensor]) -> list[LayerReport]:
+def analyse(network: QuantizedNetwork, batches: Iterable[Nested]) -> list[LayerReport]:
     """A report per quantized layer, in the order they run, over `batches` (N, ...), all of them at once in
     memory.
 
     Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off). Float graph
     and int8 program run side by side, and beside them only the activations of the layer at work are kept.
     """
-    inputs, prepared = torch.cat(list(batches)), network.prepared
+    inputs, prepared = nested.concatenate(list(batches)), network.prepared
     modules = dict(prepared.named_modules(remove_duplicate=False))
     twins = {(layer(node), index): node for index, node in _numbered(network.program)}
     pairs = {node: twins[layer(node), index] for index, node in _numbered(prepared) if (layer(node), index) in twins}
@@ -92,7 +94,7 @@ def _error(node: Node, modules: dict[str, Any], value: Tensor, learned: Mapping[
 class _Alongside:
     """The values of nodes in another graph, run just as far as they are asked for."""
 
-    def __init__(self, graph: GraphModule, nodes: Iterable[Node], inputs: Tensor) -> None:
+    def __init__(self, graph: GraphModule, nodes: Iterable[Node], inputs: Nested) -> None:
         self.coming: Iterator[tuple[Node, Tensor]] = Reading(graph).visit(nodes, inputs)
         self.waiting: dict[Node, Tensor] = {}
 

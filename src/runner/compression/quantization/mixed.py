@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import Recipe
 from runner.compression.quantization.sensitivity import Evaluate, Sensitivity, measure_sensitivity
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 Ready = Callable[[QuantizedNetwork], QuantizedNetwork]
 
@@ -86,7 +87,7 @@ def choose_float_layers(
 def quantize_mixed(
     recipe: Recipe,
     network: nn.Module,
-    calibration_batches: Iterable[Tensor],
+    calibration_batches: Iterable[Nested],
     evaluate: Evaluate,
     max_drop: float,
     higher_is_better: bool = True,

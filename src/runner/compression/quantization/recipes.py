@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
@@ -26,6 +26,7 @@ from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork, prepare_qat
 from runner.compression.quantization.program.verify import expect, reached, refuse_recurrent
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 FineTune = Callable[[FakeQuantizedNetwork], object]
 
@@ -59,7 +60,7 @@ class Recipe(ABC):
     def apply(
         self,
         network: nn.Module,
-        calibration_batches: Iterable[Tensor],
+        calibration_batches: Iterable[Nested],
         fine_tune: FineTune | None = None,
         evaluate: Evaluate | None = None,
     ) -> QuantizedNetwork:
@@ -75,7 +76,7 @@ class Recipe(ABC):
         refuse_recurrent(network)
         self.selection.resolve(network, self.kind)
 
-    def preflight(self, network: nn.Module, example: Tensor) -> None:
+    def preflight(self, network: nn.Module, example: Nested) -> None:
         """Raises what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
 
         `example` is one input batch (N, ...). Takes one capture, on a copy, and draws no random numbers.
@@ -102,7 +103,7 @@ class StaticRecipe(Recipe):
     def apply(
         self,
         network: nn.Module,
-        calibration_batches: Iterable[Tensor],
+        calibration_batches: Iterable[Nested],
         fine_tune: FineTune | None = None,
         evaluate: Evaluate | None = None,
     ) -> QuantizedNetwork:
@@ -119,7 +120,7 @@ class DynamicRecipe(Recipe):
     def apply(
         self,
         network: nn.Module,
-        calibration_batches: Iterable[Tensor],
+        calibration_batches: Iterable[Nested],
         fine_tune: FineTune | None = None,
         evaluate: Evaluate | None = None,
     ) -> QuantizedNetwork:
@@ -136,7 +137,7 @@ class QATRecipe(Recipe):
     kind = "qat"
 
     def prepare(
-        self, network: nn.Module, calibration_batches: Iterable[Tensor], evaluate: Evaluate | None = None
+        self, network: nn.Module, calibration_batches: Iterable[Nested], evaluate: Evaluate | None = None
     ) -> FakeQuantizedNetwork:
         """The fake-quantized network to fine-tune, its ranges initialised from the calibration batches.
 
@@ -155,7 +156,7 @@ class QATRecipe(Recipe):
         return prepared
 
     def _correct(
-        self, graph: GraphModule, chosen: dict[str, str], batches: list[Tensor], evaluate: Evaluate | None
+        self, graph: GraphModule, chosen: dict[str, str], batches: list[Nested], evaluate: Evaluate | None
     ) -> tuple[Step, ...]:
         """Changes `graph`; measures on the static programs that fine-tuning would begin from."""
         recipes = {name: "static" if recipe == "qat" else recipe for name, recipe in chosen.items()}
@@ -177,7 +178,7 @@ class QATRecipe(Recipe):
     def apply(
         self,
         network: nn.Module,
-        calibration_batches: Iterable[Tensor],
+        calibration_batches: Iterable[Nested],
         fine_tune: FineTune | None = None,
         evaluate: Evaluate | None = None,
     ) -> QuantizedNetwork:
@@ -193,7 +194,7 @@ def quantize_captured(
     recipe: Recipe,
     network: nn.Module,
     captured: GraphModule | None,
-    batches: list[Tensor],
+    batches: list[Nested],
     evaluate: Evaluate | None = None,
 ) -> QuantizedNetwork:
     """Post-training quantization of `network`; `captured`, a fresh capture of it that will be used up, saves
@@ -209,14 +210,14 @@ def quantize_captured(
     return QuantizedNetwork(program, corrected.prepared, example, reach, kind, name, corrected.learned, corrected.steps)
 
 
-def _calibrated(recipe: Recipe, chosen: dict[str, str], batches: list[Tensor], graph: GraphModule) -> GraphModule:
+def _calibrated(recipe: Recipe, chosen: dict[str, str], batches: list[Nested], graph: GraphModule) -> GraphModule:
     """`graph`, used up, with observers that have seen the batches."""
     prepared = prepare_pt2e(graph, build(recipe.back_end, recipe.kind, recipe.numerics, chosen))
     calibrate(prepared, batches, batches[0])
     return prepared
 
 
-def _take(batches: Iterable[Tensor], limit: int | None) -> list[Tensor]:
+def _take(batches: Iterable[Nested], limit: int | None) -> list[Nested]:
     taken = list(islice(batches, limit))
     if not taken:
         raise RunnerError(

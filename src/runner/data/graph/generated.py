@@ -51,7 +51,7 @@ class GeneratedGraphs(GraphsDataModule):
         generator = np.random.default_rng(self.generator_seed)
         targets = torch.arange(len(SHAPES)).repeat_interleave(self.graphs_a_class)
         made = [self.make(SHAPES[shape], generator) for shape in targets.tolist()]
-        return Source(lay_out(made), targets, class_names=SHAPES)  # type: ignore[arg-type]
+        return Source(lay_out(made), targets, class_names=SHAPES)
 
     def make(self, shape: str, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Features and edges, both directions of each, of one graph."""

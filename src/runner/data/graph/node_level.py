@@ -98,7 +98,7 @@ class NodeDataModule(DataModule):
         self.labelled = whole
         graph = Graph(whole.x, edge_index, edge_weight)
         warn_of_unseen_classes(whole)
-        return Source(Nodes(graph), whole.targets, whole.val, whole.test, whole.class_names)  # type: ignore[arg-type]
+        return Source(Nodes(graph), whole.targets, whole.val, whole.test, whole.class_names)
 
     def divide(self, source: Source) -> dict[str, Samples]:
         """As the dataset's makers divided it."""
@@ -151,7 +151,7 @@ class NodeDataModule(DataModule):
         size = max(len(samples), 1)
         return self._node_loader(samples.rows, samples.row_targets, samples.indices, size, shuffle=shuffle)
 
-    def _node_loader(self, rows: Any, targets: Tensor, items: Tensor, size: int, *, shuffle: bool) -> BatchLoader:
+    def _node_loader(self, rows: Any, targets: Any, items: Tensor, size: int, *, shuffle: bool) -> BatchLoader:
         trainer = self.trainer
         return NodeLoader(
             rows,

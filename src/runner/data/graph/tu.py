@@ -37,7 +37,7 @@ class TUGraphs(GraphsDataModule):
             dataset = TUDataset(str(place), name)
         content, starts = dataset._data, dataset.slices
         graphs = Graphs(content.x, content.edge_index, starts["x"].diff(), starts["edge_index"].diff())
-        return Source(graphs, content.y, class_names=self.labels)  # type: ignore[arg-type]
+        return Source(graphs, content.y, class_names=self.labels)
 
 
 class Mutag(TUGraphs):

@@ -10,6 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from runner import nested
+from runner.nested import Nested
+
+# Numbers of a box: its class and two corners.
+BOX = 5
+# The value of a mask's pixels that count for nothing.
+IGNORED = 255
+
 
 def random_matrices(
     count: int, size: tuple[int, int], *, shift: float, rotate: float, scale: float, shear: float, flip: float
@@ -49,8 +57,64 @@ def random_affine(
     matrices = random_matrices(
         len(images), (height, width), shift=shift, rotate=rotate, scale=scale, shear=shear, flip=flip
     )
-    grid = sampling_grid(matrices.to(images.device, images.dtype, non_blocking=True), height, width)
+    return move_images(images, matrices)
+
+
+def move_images(images: Tensor, matrices: Tensor) -> Tensor:
+    """Return float (N, C, H, W) moved by `matrices` (N, 2, 3); what comes in from outside is 0 (black)."""
+    grid = sampling_grid(matrices.to(images.device, images.dtype, non_blocking=True), *images.shape[2:])
     return grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def move_targets(targets: Nested, matrices: Tensor, size: tuple[int, int]) -> Nested:
+    """Return targets moved as their images (N, C, height, width) were: boxes, masks, or a tuple or dict of such.
+
+    Boxes are floats (N, most, 5), masks uint8 (N, height, width); any other tensor, such as classes, stays.
+    """
+    return nested.map_tensors(lambda each: _moved(each, matrices, size), targets)
+
+
+def _moved(target: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+    if target.is_floating_point() and target.dim() == 3 and target.shape[2] == BOX:
+        return move_boxes(target, matrices, size)
+    if target.dtype == torch.uint8 and target.dim() == 3 and target.shape[1:] == size:
+        return move_masks(target, matrices)
+    return target
+
+
+def move_masks(masks: Tensor, matrices: Tensor) -> Tensor:
+    """Return uint8 (N, H, W), each pixel the nearest one's; what comes in from outside is `IGNORED`."""
+    grid = sampling_grid(matrices.to(masks.device, torch.float32), *masks.shape[1:])
+    # outside is 0 to grid_sample: `IGNORED` becomes 0 and all other values rise by one
+    raised = (masks.to(torch.float32)[:, None] + 1) % (IGNORED + 1)
+    moved = grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
+    return ((moved + IGNORED) % (IGNORED + 1)).to(torch.uint8)
+
+
+def move_boxes(boxes: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return float (N, most, 5), each box the upright one around its four moved corners, cut at the image's edges.
+
+    A box is (class, x1, y1, x2, y2), in pixels from the image's left upper corner, whose far corner is
+    (width, height). Of a box that has left the image nothing remains but padding: class -1 and zeros.
+    """
+    height, width = size
+    forward = _inverse(matrices.to(boxes.device, boxes.dtype))
+    scale = boxes.new_tensor([width, height]) / 2
+    xs, ys = boxes[..., [1, 3, 3, 1]], boxes[..., [2, 2, 4, 4]]
+    corners = torch.stack([xs, ys], dim=-1) / scale - 1  # (N, most, 4, 2)
+    moved = torch.einsum("nij,nmcj->nmci", forward[:, :, :2], corners) + forward[:, None, None, :, 2]
+    pixels = (moved + 1) * scale
+    limit = boxes.new_tensor([width, height])
+    low, high = (each.clamp(min=0).minimum(limit) for each in (pixels.amin(2), pixels.amax(2)))
+    kept = (boxes[..., 0] >= 0) & (high > low).all(-1)
+    found = torch.cat([boxes[..., :1], low, high], dim=-1)
+    return torch.where(kept[..., None], found, boxes.new_tensor([-1.0, 0, 0, 0, 0]))
+
+
+def _inverse(matrices: Tensor) -> Tensor:
+    """(N, 2, 3): the maps from input to output positions; `matrices` lead from output to input."""
+    turn = torch.linalg.inv(matrices[:, :, :2])
+    return torch.cat([turn, -turn @ matrices[:, :, 2:]], dim=2)
 
 
 def sampling_grid(matrices: Tensor, height: int, width: int) -> Tensor:

@@ -4,15 +4,24 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from runner.data.images.affine import random_affine
+from runner import nested
+from runner.data.images.affine import move_images, move_targets, random_matrices
 from runner.data.images.colour import random_colour, random_erasing
 from runner.errors import RunnerError
+from runner.nested import Nested
+
+# Dimensions of a batch of images.
+IMAGE = 4
 
 Mix = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Augmentation(nn.Module):
     """`(images, targets)` to the same: float (N, C, H, W) from 0 to 1, and their targets.
+
+    Inputs may be a tuple or dict of tensors: all images (N, C, H, W) among them are moved by the same geometry, the
+    first decides its size. Boxes and masks among the targets move along, see `affine.move_targets`; a mask is told by
+    the size of its image, and classes and all else stay. Colour and erasing change every image on its own.
 
     Every image gets its own random parameters, drawn from torch's global generator on the CPU.
 
@@ -49,14 +58,37 @@ class Augmentation(nn.Module):
         self.erase, self.mix = erase, mix
         _check({**self.geometry, **self.colour, "erase": erase})
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Nested, targets: Nested) -> tuple[Nested, Nested]:
         """Geometry, colour, erasing, mixing, in this order; what is set to 0 costs nothing."""
         if any(self.geometry.values()):
-            images = random_affine(images, **self.geometry)
-        images = random_colour(images, **self.colour)
+            images, targets = self.move(images, targets)
+        images = on_images(lambda each: random_colour(each, **self.colour), images)
         if self.erase:
-            images = random_erasing(images, self.erase)
-        return self.mix(images, targets) if self.mix is not None else (images, targets)
+            images = on_images(lambda each: random_erasing(each, self.erase), images)
+        if self.mix is None:
+            return images, targets
+        if not (nested.is_single(images) and nested.is_single(targets)) or is_place(targets):
+            raise RunnerError(
+                "augmentation.mix is for one image with one class, not for boxes, masks or several inputs."
+            )
+        return self.mix(images, targets)
+
+    def move(self, images: Nested, targets: Nested) -> tuple[Nested, Nested]:
+        """Return both moved by one random map for each sample."""
+        first = next(each for each in nested.tensors(images) if each.dim() == IMAGE)
+        size = (first.shape[2], first.shape[3])
+        matrices = random_matrices(len(first), size, **self.geometry)
+        return on_images(lambda each: move_images(each, matrices), images), move_targets(targets, matrices, size)
+
+
+def on_images(change: Callable[[Tensor], Tensor], inputs: Nested) -> Nested:
+    """Return `inputs` with every image (N, C, H, W) among them changed."""
+    return nested.map_tensors(lambda each: change(each) if each.dim() == IMAGE else each, inputs)
+
+
+def is_place(targets: Tensor) -> bool:
+    """Return whether targets say where something is: boxes (N, most, 5) or masks (N, H, W)."""
+    return targets.dim() > 2
 
 
 def _check(values: dict[str, float]) -> None:

@@ -4,8 +4,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from torch import Tensor
-
 from runner.compression.quantization.mixed import DropNotReachedError, Mixture, Ready, Trial, quantize_mixed
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import Recipe
@@ -13,6 +11,7 @@ from runner.errors import RunnerError
 from runner.files import write_json
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.nested import Nested
 from runner.tracking import checkpoints
 from runner.tracking.console import console
 
@@ -21,7 +20,7 @@ ARTIFACT = "mixed_precision"
 
 
 def mix(
-    context: Context, networks: Networks, recipe: Recipe, batches: list[Tensor], ready: Ready
+    context: Context, networks: Networks, recipe: Recipe, batches: list[Nested], ready: Ready
 ) -> tuple[QuantizedNetwork, StageResult]:
     """Return the program, as `ready` hands it back, and the record of what was tried for it, which is also printed.
 

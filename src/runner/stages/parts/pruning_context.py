@@ -3,13 +3,15 @@
 import copy
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 
+from runner import nested
 from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.data.module import Batch
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
+from runner.nested import Nested
 from runner.stages.parts.early_weights import early_network
 from runner.tasks.base import Task
 
@@ -28,17 +30,16 @@ def pruning_context(context: Context, networks: Networks) -> PruningContext:
     )
 
 
-def example(context: Context) -> Tensor:
+def example(context: Context) -> Nested:
     """Return two inputs as the network takes them, or one of data that is shown one by one."""
-    return context.datamodule.example(context.datamodule.most_at_once or 2).cpu()
+    return nested.to(context.datamodule.example(2), "cpu")
 
 
 def training_batches(context: Context) -> Iterator[Batch]:
-    """Yield batches evenly spaced over the training data, not augmented: transformed inputs, and targets."""
+    """Return batches evenly spaced over the training data, not augmented: transformed inputs, and targets."""
     size = context.config.data.batch_size
     samples = context.datamodule.splits["train"].spread(size * context.config.pruning.importance_batches)
-    for part in samples.indices.split(size):
-        yield context.datamodule.transform(samples.rows[part]), samples.row_targets[part]
+    return context.datamodule.batches(samples, size)
 
 
 def standalone(task: Task, network: nn.Module) -> nn.Module:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from runner import nested
 from runner.compression.files.sparse import dense_bytes, save_sparse, verdict
 from runner.compression.pruning.zeros import kept_by
 from runner.figures.plots import pruning_rounds, render
@@ -46,11 +47,11 @@ def record(context: Context, task: Task, rounds: list[Round]) -> tuple[dict[str,
 def timed(context: Context, task: Task, rounds: list[Round]) -> tuple[int, list[float]]:
     """Return the largest batch size of the benchmark that there are inputs for; each network's median ms, eager."""
     settings, datamodule = context.config.benchmark, context.datamodule
-    inputs = datamodule.example(min(max(settings.batch_sizes), datamodule.most_at_once or 2**31)).cpu()
+    inputs = nested.to(datamodule.example(max(settings.batch_sizes)), "cpu")
     programs = {str(made.measured.round): standalone(task, made.network) for made in rounds}
     with torch.no_grad():
         found = time_interleaved(programs, inputs, runs=settings.runs, seconds=settings.seconds)
-    return len(inputs), [found[str(made.measured.round)].median_ms for made in rounds]
+    return nested.samples(inputs), [found[str(made.measured.round)].median_ms for made in rounds]
 
 
 def show(monitor: str, rows: list[Row], batch: int) -> None:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from runner import nested
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
 from runner.compression.quantization.corrections.settings import AdaRound
 from runner.compression.quantization.graph.interpreter import Reading
+from runner.nested import Nested
 
 _ZETA, _GAMMA = 1.1, -0.1  # the sigmoid is stretched to this interval and clipped to [0, 1]
 _FIRST_BETA, _LAST_BETA = 20.0, 2.0
@@ -29,7 +31,7 @@ class Rounded:
 
 
 def learn_rounding(
-    prepared: GraphModule, batches: Sequence[Tensor], learned: dict[str, Tensor], settings: AdaRound
+    prepared: GraphModule, batches: Sequence[Nested], learned: dict[str, Tensor], settings: AdaRound
 ) -> Rounded:
     """Adds to `learned` (parameter name -> value) the weights of each layer of `prepared` at the points learned.
 
@@ -45,7 +47,7 @@ def learn_rounding(
         weight, bias = parameters_of(prepared, layer)
         bias = learned.get(layer.bias, bias) if layer.bias else None
         pieces = list(_pieces(layer, floating, rounding, batches))
-        chosen = learn_layer(layer, weight, bias, pieces, settings, len(batches[0]))
+        chosen = learn_layer(layer, weight, bias, pieces, settings, nested.samples(batches[0]))
         nearest = layer.grid.round(weight)
         turned += int((chosen != nearest).sum())
         weights += weight.numel()
@@ -92,7 +94,7 @@ def learn_layer(
 
 
 def _pieces(
-    layer: RoundedLayer, floating: Reading, rounding: Reading, batches: Sequence[Tensor]
+    layer: RoundedLayer, floating: Reading, rounding: Reading, batches: Sequence[Nested]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Rounded inputs and float outputs of `layer`, batch by batch."""
     source = layer.node.args[0]

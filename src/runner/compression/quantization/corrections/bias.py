@@ -9,6 +9,7 @@ from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
 from runner.compression.quantization.graph.interpreter import Reading
+from runner.nested import Nested
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Shifted:
         return f"{self.layers} layers"
 
 
-def correct_biases(prepared: GraphModule, batches: Sequence[Tensor], learned: dict[str, Tensor]) -> Shifted:
+def correct_biases(prepared: GraphModule, batches: Sequence[Nested], learned: dict[str, Tensor]) -> Shifted:
     """Adds to `learned` (parameter name -> value) the biases with E[float output] - E[rounded output] added.
 
     Nagel et al. 2019, section 4.2 and appendix D (empirical): per channel, over `batches`, in the order the layers run,
@@ -41,7 +42,7 @@ def correct_biases(prepared: GraphModule, batches: Sequence[Tensor], learned: di
 
 
 @torch.no_grad()
-def _means(reading: Reading, layers: Sequence[RoundedLayer], batches: Sequence[Tensor]) -> dict[Node, Tensor]:
+def _means(reading: Reading, layers: Sequence[RoundedLayer], batches: Sequence[Nested]) -> dict[Node, Tensor]:
     """The mean output of each channel (channels,), float64, of each layer over all samples."""
     axes = {layer.node: layer.channel_axis for layer in layers}
     sums: dict[Node, Tensor] = {}

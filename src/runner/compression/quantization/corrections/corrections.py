@@ -3,13 +3,12 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule
-from torch.utils._pytree import tree_leaves
 
+from runner import nested
 from runner.compression.network import Evaluate, Step
 from runner.compression.quantization.corrections.adaround import learn_rounding
 from runner.compression.quantization.corrections.bias import correct_biases
@@ -22,6 +21,7 @@ from runner.compression.quantization.corrections.weights import give_biases
 from runner.compression.quantization.graph.interpreter import RoundedNetwork
 from runner.errors import join_errors
 from runner.measure.error import sqnr
+from runner.nested import Nested
 
 Prepare = Callable[[GraphModule], GraphModule]
 FLOAT_SIDE = ("equalize", "smooth")  # change the float network, not what it computes; the others change its rounding
@@ -58,7 +58,7 @@ def correct(
     corrections: Corrections,
     captured: GraphModule,
     prepare: Prepare,
-    batches: Sequence[Tensor],
+    batches: Sequence[Nested],
     evaluate: Evaluate | None = None,
 ) -> Corrected:
     """`captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with what `corrections` asks for.
@@ -90,7 +90,7 @@ def correct(
     return Corrected(prepared, learned, tuple(steps))
 
 
-def _change(corrections: Corrections, name: str, graph: GraphModule, batches: Sequence[Tensor]) -> object:
+def _change(corrections: Corrections, name: str, graph: GraphModule, batches: Sequence[Nested]) -> object:
     if name == "equalize":
         return equalize(graph)
     assert corrections.smooth is not None
@@ -98,7 +98,7 @@ def _change(corrections: Corrections, name: str, graph: GraphModule, batches: Se
 
 
 def _learn(
-    corrections: Corrections, name: str, prepared: GraphModule, batches: Sequence[Tensor], learned: dict[str, Tensor]
+    corrections: Corrections, name: str, prepared: GraphModule, batches: Sequence[Nested], learned: dict[str, Tensor]
 ) -> object:
     if name == "bias_correction":
         return correct_biases(prepared, batches, learned)
@@ -109,18 +109,13 @@ def _learn(
 class _Measure:
     """The output's SQNR against the network as it was captured, and the user's metric."""
 
-    def __init__(self, captured: GraphModule, inputs: Tensor, evaluate: Evaluate | None) -> None:
+    def __init__(self, captured: GraphModule, inputs: Nested, evaluate: Evaluate | None) -> None:
         with torch.no_grad():
-            self.wanted = _numbers(captured(inputs))
+            self.wanted = nested.numbers(captured(inputs))
         self.inputs, self.evaluate = inputs, evaluate
 
     def __call__(self, prepared: GraphModule, learned: dict[str, Tensor]) -> tuple[float, float | None]:
         """Both of the program that `prepared` will become."""
         network = RoundedNetwork(prepared, learned)
-        found = sqnr(self.wanted, _numbers(network(self.inputs)))
+        found = sqnr(self.wanted, nested.numbers(network(self.inputs)))
         return found, None if self.evaluate is None else float(self.evaluate(network))
-
-
-def _numbers(outputs: Any) -> Tensor:
-    """All that a network returns, as one row of numbers."""
-    return torch.cat([each.flatten() for each in tree_leaves(outputs) if isinstance(each, Tensor)])

@@ -11,6 +11,7 @@ from torch.fx import GraphModule, Node
 from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace, value_of
 from runner.compression.quantization.graph.interpreter import Reading
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 _ATEN = torch.ops.aten
 _NORMS = (_ATEN.layer_norm.default, _ATEN.rms_norm.default)  # input, shape, gain, and LayerNorm's shift
@@ -28,7 +29,7 @@ class Smoothed:
         return f"{self.norms} normalisations into {self.linears} linear layers"
 
 
-def smooth(graph: GraphModule, batches: Sequence[Tensor], alpha: float) -> Smoothed:
+def smooth(graph: GraphModule, batches: Sequence[Nested], alpha: float) -> Smoothed:
     """Changes `graph`, a fresh capture in inference mode, so that it computes the same from smoother activations.
 
     Feature j behind a LayerNorm or RMSNorm is divided by s = max|X_j|^alpha / max|W_j|^(1 - alpha) (Xiao et al. 2023,
@@ -97,7 +98,7 @@ def _readers_of(graph: GraphModule, node: Node) -> list[Node] | None:
 
 
 @torch.no_grad()
-def _feature_peaks(graph: GraphModule, norms: list[Node], batches: Sequence[Tensor]) -> dict[Node, Tensor]:
+def _feature_peaks(graph: GraphModule, norms: list[Node], batches: Sequence[Nested]) -> dict[Node, Tensor]:
     """max|X_j| (features,) behind each normalisation."""
     peaks: dict[Node, Tensor] = {}
     reading = Reading(graph)

@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.export import Dim, export
+from torch import nn
+from torch.export import export
 from torch.fx import GraphModule
 
+from runner import nested
 from runner.compression.network import refuse_quantized
 from runner.compression.quantization.graph.operators import label
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s+(?P<code>[^\n]+)')
 _CAUSES = (
@@ -34,7 +36,7 @@ _CAUSES = (
 )
 
 
-def capture(network: nn.Module, example: Tensor) -> GraphModule:
+def capture(network: nn.Module, example: Nested) -> GraphModule:
     """The network in inference mode as a flat ATen graph of its own weights, for any batch size.
 
     `example` is one input batch (N, ...); its values don't matter. Strict capture: with the non-strict one
@@ -44,13 +46,12 @@ def capture(network: nn.Module, example: Tensor) -> GraphModule:
     line and what to change).
     """
     refuse_quantized(network)
-    two = example[:1].expand(2, *example.shape[1:]).contiguous()
     network = copy.deepcopy(network).eval()  # the graph must not share weights: fine-tuning would change both
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # a failure is told once, below
     try:
-        program = export(network, (two,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=True)
+        program = export(network, (nested.two_of(example),), dynamic_shapes=nested.dynamic_batch(example), strict=True)
     except Exception as error:
         raise RunnerError(_explain(error, network)) from error
     finally:

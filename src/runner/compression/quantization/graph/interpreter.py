@@ -7,9 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
+from torch.fx._pytree import tree_flatten_spec
+from torch.fx.graph import _PyTreeCodeGen
 from torchao.quantization.pt2e import FakeQuantizeBase, ObserverBase
 
+from runner import nested
 from runner.compression.quantization.graph.simulate import rounded
+from runner.nested import Nested
 
 
 @dataclass(frozen=True)
@@ -60,18 +64,26 @@ class Reading(Interpreter):
         self.learned: Mapping[str, Tensor] = {} if learned is None else learned
         self._grids: dict[str, Grid] = {}
 
-    def outputs(self, inputs: Tensor) -> Any:
+    def outputs(self, inputs: Nested) -> Any:
         """What the whole graph returns for `inputs` (N, ...)."""
         with torch.no_grad():
-            return self.run(inputs)
+            outputs = self.run(*self.flat(inputs), enable_io_processing=False)
+            return self.graph.process_outputs(outputs)
 
-    def value(self, node: Node, inputs: Tensor) -> Tensor:
+    def flat(self, inputs: Nested) -> list[Any]:
+        """Return the inputs one by one as the graph takes them, those of dicts by the names it was captured with."""
+        code = self.graph._codegen
+        if nested.is_single(inputs) or not isinstance(code, _PyTreeCodeGen):
+            return [inputs]
+        return tree_flatten_spec(((inputs,), {}), code.pytree_info.in_spec)
+
+    def value(self, node: Node, inputs: Nested) -> Tensor:
         """The value of one node for `inputs` (N, ...); only what it depends on is run."""
         ((_, value),) = self.visit([node], inputs)
         return value
 
     @torch.no_grad()
-    def visit(self, nodes: Iterable[Node], inputs: Tensor) -> Iterator[tuple[Node, Any]]:
+    def visit(self, nodes: Iterable[Node], inputs: Nested) -> Iterator[tuple[Node, Any]]:
         """Each of `nodes` with its value, as they are computed; only what they depend on is run."""
         wanted = set(nodes)
         order = _needed(self.graph, wanted)
@@ -79,7 +91,7 @@ class Reading(Interpreter):
         dying: dict[Node, list[Node]] = {}
         for source, node in last.items():
             dying.setdefault(node, []).append(source)
-        self.env, self.args_iter = {}, iter([inputs])
+        self.env, self.args_iter = {}, iter(self.flat(inputs))
         for node in order:
             value = self.env[node] = self.run_node(node)
             for source in dying.get(node, ()):
@@ -115,7 +127,7 @@ class RoundedNetwork(nn.Module):
         self._reading = (Reading(prepared, True, learned),)  # in a tuple: the graph refuses train() and eval()
         self.training = False
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """The outputs for `inputs` (N, ...), without gradients."""
         return self._reading[0].outputs(inputs)
 

@@ -11,6 +11,7 @@ from torchao.quantization.pt2e import FakeQuantizeBase, ObserverBase
 
 from runner.compression.quantization.graph.copies import copy_graph
 from runner.compression.quantization.graph.operators import heavy_nodes, layer, origin
+from runner.nested import Nested
 
 
 class Rounding(nn.Module):
@@ -69,7 +70,7 @@ class SimulatedNetwork(nn.Module):
         self.graph = graph
         self.training = False
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """Outputs for `inputs` (N, ...)."""
         with torch.no_grad():
             return self.graph(inputs)

@@ -1,14 +1,17 @@
 """Show a prepared graph the data it will meet, so that its observers learn the ranges."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from runner import nested
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 
-def calibrate(prepared: nn.Module, batches: Iterable[Tensor], like: Tensor, limit: int | None = None) -> int:
+def calibrate(prepared: nn.Module, batches: Iterable[Nested], like: Nested, limit: int | None = None) -> int:
     """Runs up to `limit` batches (all without one) through `prepared`; returns how many ran.
 
     Each batch has the dtype and the per-sample shape of `like` (N, ...). RunnerError: no batch, a wrong shape
@@ -31,9 +34,16 @@ def calibrate(prepared: nn.Module, batches: Iterable[Tensor], like: Tensor, limi
     return done
 
 
-def check_batch(batch: Tensor, like: Tensor, index: int) -> None:
+def check_batch(batch: Nested, like: Nested, index: int) -> None:
     """RunnerError unless `batch` is a non-empty batch of samples shaped and typed as those of `like`."""
-    where = f"Calibration batch {index}"
+    if nested.is_single(like):
+        _check_tensor(batch, like, f"Calibration batch {index}")
+        return
+    for name, (expected, given) in zip(nested.names(like, "inputs"), nested.pairs(like, batch), strict=True):
+        _check_tensor(given, expected, f"{name} of calibration batch {index}")
+
+
+def _check_tensor(batch: Any, like: Tensor, where: str) -> None:
     if not isinstance(batch, Tensor):
         raise RunnerError(f"{where} is a {type(batch).__name__}; give the inputs alone, as one tensor (N, ...).")
     if batch.dim() == 0 or batch.shape[0] == 0 or batch.shape[1:] != like.shape[1:]:

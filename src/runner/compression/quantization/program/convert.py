@@ -12,9 +12,10 @@ from runner.compression.quantization.graph.copies import copy_graph
 from runner.compression.quantization.program.float_norm import hide_norms, restore_float_norms
 from runner.compression.quantization.program.learned_weights import settle
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 
-def convert(prepared: GraphModule, example: Tensor, learned: Mapping[str, Tensor] | None = None) -> GraphModule:
+def convert(prepared: GraphModule, example: Nested, learned: Mapping[str, Tensor] | None = None) -> GraphModule:
     """The int8 program of `prepared`, which stays as it is.
 
     `learned` (parameter name -> value) are weights and biases that corrections moved under rounding.

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 from torch._inductor import decomposition
 from torch.fx import Graph, GraphModule
-from torch.utils import _pytree as pytree
 
+from runner import nested
 from runner.compression.quantization.backends.support import BackEnd, back_end
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 
 class CompiledProgram(nn.Module):
@@ -41,24 +42,25 @@ class CompiledProgram(nn.Module):
         self.dtype = dtype
         self._compiled: dict[int, Any] = {}
         self.kernels: dict[int, Counter[str]] = {}
+        self._single = True
         self.training = False
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """The network's answer to `inputs` (N, ...); float outputs are float32 whatever the compute dtype."""
-        count = inputs.shape[0]
+        count = nested.samples(inputs)
         size = min((size for size in self._compiled if size >= count), default=count)
         with torch.inference_mode(False), torch.no_grad():
-            inputs = inputs.clone() if inputs.is_inference() else inputs
-            outputs = self._run(_pad(inputs, size), size)
-        return outputs if size == count else pytree.tree_map_only(Tensor, lambda out: out[:count], outputs)
+            inputs = nested.map_tensors(lambda each: each.clone() if each.is_inference() else each, inputs)
+            outputs = self._run(nested.pad(inputs, size), size)
+        return outputs if size == count else nested.head(outputs, count)
 
-    def compile_for(self, inputs: Tensor) -> "CompiledProgram":
+    def compile_for(self, inputs: Nested) -> "CompiledProgram":
         """Compiles for exactly the batch size of `inputs` (N, ...)."""
         with torch.inference_mode(False), torch.no_grad():
-            self._run(inputs.clone(), inputs.shape[0])
+            self._run(nested.map_tensors(Tensor.clone, inputs), nested.samples(inputs))
         return self
 
-    def bare(self, size: int) -> Callable[[Tensor], Any]:
+    def bare(self, size: int) -> Callable[[Nested], Any]:
         """What `compile_for` made for this batch size, without padding and modes; call it under `torch.no_grad()`.
 
         For timing: the rest of `forward` costs a tenth of a millisecond.
@@ -66,24 +68,27 @@ class CompiledProgram(nn.Module):
         compiled, dtype = self._compiled[size], self.dtype
         if dtype is None:
             return compiled
-        return lambda inputs: compiled(inputs.to(dtype) if inputs.is_floating_point() else inputs)
+        if self._single:
+            return lambda inputs: compiled(inputs.to(dtype) if inputs.is_floating_point() else inputs)
+        return lambda inputs: compiled(nested.map_floats(lambda each: each.to(dtype), inputs))
 
     def train(self, mode: bool = True) -> "CompiledProgram":
         """Stays in inference mode: a compiled program can't be trained. Never raises, so any loop can call
         it."""
         return self
 
-    def _run(self, inputs: Tensor, size: int) -> Any:
-        if self.dtype is not None and inputs.is_floating_point():
-            inputs = inputs.to(self.dtype)
+    def _run(self, inputs: Nested, size: int) -> Any:
+        self._single = nested.is_single(inputs)
+        if (dtype := self.dtype) is not None:
+            inputs = nested.map_floats(lambda each: each.to(dtype), inputs)
         if size not in self._compiled:
             outputs = self._compile(inputs, size)
         else:
             with inductor.patch(freezing=True):
                 outputs = self._compiled[size](inputs)
-        return pytree.tree_map_only(Tensor, lambda out: out.float() if out.is_floating_point() else out, outputs)
+        return nested.map_floats(Tensor.float, outputs)
 
-    def _compile(self, inputs: Tensor, size: int) -> Any:
+    def _compile(self, inputs: Nested, size: int) -> Any:
         seen: Counter[str] = Counter()
         options: dict[str, Any] = {
             "freezing": True,
@@ -171,11 +176,6 @@ def _fresh(network: nn.Module) -> nn.Module:
         copied.meta.update(network.meta)
         return copied
     return network
-
-
-def _pad(inputs: Tensor, size: int) -> Tensor:
-    missing = size - inputs.shape[0]
-    return torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])]) if missing else inputs
 
 
 def _register_integer_passes() -> None:

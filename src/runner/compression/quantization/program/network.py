@@ -11,6 +11,7 @@ from runner.compression.network import CompressedNetwork, Step
 from runner.compression.quantization.backends.support import BackEnd
 from runner.compression.quantization.program.lower import lower, obstacle
 from runner.compression.quantization.program.verify import Kernels, Reach, described, prove
+from runner.nested import Nested
 
 
 class QuantizedNetwork(CompressedNetwork):
@@ -28,7 +29,7 @@ class QuantizedNetwork(CompressedNetwork):
         self,
         program: GraphModule,
         prepared: GraphModule,
-        example: Tensor,
+        example: Nested,
         reach: Reach,
         recipe: str,
         back_end: str | BackEnd,
@@ -42,14 +43,14 @@ class QuantizedNetwork(CompressedNetwork):
         self.reach, self.recipe, self.back_end = reach, recipe, back_end
         self.kernels: Kernels | None = None
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """The outputs for `inputs` (N, ...), any N, without gradients."""
         if self.compiled is not None:
             return self.compiled(inputs)
         with torch.no_grad():
             return self.program(inputs)
 
-    def lower(self, inputs: Tensor | None = None) -> "QuantizedNetwork":
+    def lower(self, inputs: Nested | None = None) -> "QuantizedNetwork":
         """Compiles for this machine and the batch size of `inputs`, and proves that integers run (RunnerError
         if not)."""
         compiled = lower(self.program, self.back_end)

@@ -11,6 +11,7 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e import FakeQuantizeBase, FusedMovingAvgObsFakeQuantize, ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
+from runner import nested
 from runner.compression.network import Step
 from runner.compression.quantization.backends.learned_range import LearnedRange, learned_ranges
 from runner.compression.quantization.backends.observers import Numerics
@@ -23,6 +24,7 @@ from runner.compression.quantization.program.convert import convert
 from runner.compression.quantization.program.float_norm import KeepFloatNorms, restore_float_norms
 from runner.compression.quantization.program.fold import fold_batch_norms
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 _RECIPE = "recipe_hash"
 
@@ -41,7 +43,7 @@ class FakeQuantizedNetwork(nn.Module):
         self,
         graph: GraphModule,
         constants: dict[str, modes.BatchNormConstants],
-        example: Tensor,
+        example: Nested,
         recipe: dict[str, Any],
     ) -> None:
         super().__init__()
@@ -52,15 +54,22 @@ class FakeQuantizedNetwork(nn.Module):
         self.corrections: tuple[Step, ...] = ()
         self.observing = True
         self.norms_training = True
-        self.example: Tensor
-        self.register_buffer("example", example[:2].clone(), persistent=False)
+        self._structure = nested.describe(example)
+        self._example_names = nested.names(example, "sample")
+        for name, tensor in zip(self._example_names, nested.tensors(example), strict=True):
+            self.register_buffer(name, tensor[:2].clone(), persistent=False)
         self.least_scales = least_scales(graph)
         self.register_load_state_dict_post_hook(keep_least_scales)
         self.train()
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """What the captured network returns for `inputs` (N, ...), rounded as in int8."""
         return self.graph(inputs)
+
+    @property
+    def example(self) -> Nested:
+        """Two samples of the inputs, on the device of the network."""
+        return nested.restore(self._structure, (self.get_buffer(name) for name in self._example_names))
 
     @property
     def training(self) -> bool:
@@ -141,8 +150,8 @@ class FakeQuantizedNetwork(nn.Module):
 def prepare_qat(
     graph: GraphModule,
     quantizer: SelectiveQuantizer,
-    example: Tensor,
-    batches: Iterable[Tensor] = (),
+    example: Nested,
+    batches: Iterable[Nested] = (),
     numerics: Numerics | None = None,
     corrections: tuple[str, ...] = (),
 ) -> FakeQuantizedNetwork:

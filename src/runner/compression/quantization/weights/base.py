@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.compression.network import refuse_quantized
 from runner.compression.program_kinds import WEIGHTS
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
+from runner.nested import Nested
 
 
 class WeightRecipe(ABC):
@@ -18,21 +19,21 @@ class WeightRecipe(ABC):
     lowering: str | None = None
 
     @abstractmethod
-    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
+    def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
         """What `apply` returns, of a network that passed `check`."""
 
     def check(self, network: nn.Module) -> None:
         """Raises RunnerError for a network that is quantized already."""
         refuse_quantized(network)
 
-    def preflight(self, network: nn.Module, example: Tensor) -> None:
+    def preflight(self, network: nn.Module, example: Nested) -> None:
         """See `check`; there is no more to find out with an `example` (N, …)."""
         self.check(network)
 
     def apply(
         self,
         network: nn.Module,
-        calibration_batches: Iterable[Tensor] = (),
+        calibration_batches: Iterable[Nested] = (),
         fine_tune: Callable[[nn.Module], object] | None = None,
         evaluate: Callable[[nn.Module], float] | None = None,
     ) -> WeightOnlyNetwork:

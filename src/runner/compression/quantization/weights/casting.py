@@ -4,7 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+
+from runner import nested
+from runner.nested import Nested
 
 
 class Casting(nn.Module):
@@ -14,7 +16,11 @@ class Casting(nn.Module):
         super().__init__()
         self.network, self.dtype = network, dtype
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """Inputs (N, …), float32 or integers -> the outputs of `network`, float32."""
-        outputs = self.network(inputs.to(self.dtype) if inputs.is_floating_point() else inputs)
-        return pytree.tree_map_only(Tensor, lambda out: out.float() if out.is_floating_point() else out, outputs)
+        outputs = self.network(nested.map_floats(self.cast, inputs))
+        return nested.map_floats(Tensor.float, outputs)
+
+    def cast(self, inputs: Tensor) -> Tensor:
+        """Return floating inputs in the dtype of the network."""
+        return inputs.to(self.dtype)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.compression.quantization.weights.layers import Dense
+from runner.nested import Nested
 
 
 class _Done(Exception):  # noqa: N818 - it is no error
@@ -16,7 +17,7 @@ class _Done(Exception):  # noqa: N818 - it is no error
 
 
 @torch.no_grad()
-def calls(network: nn.Module, layers: Iterable[Dense], example: Tensor) -> Counter[Dense]:
+def calls(network: nn.Module, layers: Iterable[Dense], example: Nested) -> Counter[Dense]:
     """How often one forward pass of `example` (N, …) calls each layer, in the order in which they are first called."""
     counted: Counter[Dense] = Counter()
     with ExitStack() as hooks:
@@ -28,7 +29,7 @@ def calls(network: nn.Module, layers: Iterable[Dense], example: Tensor) -> Count
 
 
 @torch.no_grad()
-def hessian(network: nn.Module, layer: Dense, batches: Iterable[Tensor], *, once: bool) -> Tensor:
+def hessian(network: nn.Module, layer: Dense, batches: Iterable[Nested], *, once: bool) -> Tensor:
     """The sum of x xᵀ over all inputs x of `layer` while `network` answers `batches`: (conv groups, n, n), n inputs.
 
     For a convolution x is a patch, flattened as its weight is. Nothing but this sum is kept; where the layer is called

@@ -4,12 +4,14 @@ from collections import Counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from runner import nested
 from runner.compression.network import CompressedNetwork
 from runner.compression.quantization.weights.casting import Casting
 from runner.compression.quantization.weights.layers import CodedLayer, IntegerLinear
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 UNFOLDED = (
     "Compiled, float products make their weights once and keep them: packed on disk, but as large and as fast as float"
@@ -40,7 +42,7 @@ class WeightOnlyNetwork(CompressedNetwork):
         self.recipe, self.title, self.remarks = recipe, title, remarks
         self.dense_bytes, self.settings = dense_bytes, settings
 
-    def forward(self, inputs: Tensor) -> Any:
+    def forward(self, inputs: Nested) -> Any:
         """The outputs for `inputs` (N, …), any N, without gradients."""
         if self.compiled is not None:
             return self.compiled(inputs)
@@ -62,7 +64,7 @@ class WeightOnlyNetwork(CompressedNetwork):
         """What parameters and buffers take in memory."""
         return bytes_of(self.network)
 
-    def lower(self, inputs: Tensor | None = None) -> "WeightOnlyNetwork":
+    def lower(self, inputs: Nested | None = None) -> "WeightOnlyNetwork":
         """Compiles for the batch size of `inputs` (N, …).
 
         Raises:
@@ -77,7 +79,9 @@ class WeightOnlyNetwork(CompressedNetwork):
             compiled = CompiledProgram(self.network).compile_for(inputs)
         wanted = sum(isinstance(module, IntegerLinear) for module in self.network.modules())
         found = sum(
-            count for name, count in compiled.kernels[len(inputs)].items() if "_int_mm" in name or "qlinear" in name
+            count
+            for name, count in compiled.kernels[nested.samples(inputs)].items()
+            if "_int_mm" in name or "qlinear" in name
         )
         if found < wanted:
             raise RunnerError(f"After lowering {wanted - found} of {wanted} int8 products run in float.")

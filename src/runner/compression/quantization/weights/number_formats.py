@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from runner import nested
 from runner.compression.meta import Build, assign, built_on_meta, own_tensors, unfilled
 from runner.compression.quantization.weights.base import WeightRecipe
 from runner.compression.quantization.weights.casting import Casting
@@ -17,6 +18,7 @@ from runner.compression.quantization.weights.network import WeightOnlyNetwork, b
 from runner.compression.quantization.weights.settings import TITLES, FormatRecipeSettings
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
+from runner.nested import Nested
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class FormatRecipe(FormatRecipeSettings, WeightRecipe):
 
     kind = "format"
 
-    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
+    def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
         """The network in `dtype`; `network` stays as it was. One of `batches` shows whether it overflows.
 
         Raises:
@@ -86,8 +88,7 @@ class FormatRecipe(FormatRecipeSettings, WeightRecipe):
             cast, self.kind, TITLES[self.dtype], remarks, bytes_of(network), {"dtype": self.dtype}
         )
         for batch in islice(batches, 1):
-            if isinstance(cast(batch), Tensor):
-                remarks.append(self._lost(compare(network.eval(), small, batch)))
+            remarks.append(self._lost(compare(network.eval(), small, batch)))
         return small
 
     def _lost(self, error: FormatError) -> str:
@@ -124,10 +125,11 @@ def vanished(network: nn.Module, dtype: torch.dtype) -> list[str]:
 
 
 @torch.no_grad()
-def compare(network: nn.Module, other: WeightOnlyNetwork, inputs: Tensor) -> FormatError:
+def compare(network: nn.Module, other: WeightOnlyNetwork, inputs: Nested) -> FormatError:
     """What `other` lost against `network`, the float32 network it came from, on `inputs` (N, …)."""
     wanted, got = network(inputs), other(inputs)
-    return FormatError(float((wanted - got).abs().max()), sqnr(wanted, got), other.bytes, bytes_of(network))
+    largest = max(float((one.float() - two.float()).abs().max()) for one, two in nested.pairs(wanted, got))
+    return FormatError(largest, sqnr(wanted, got), other.bytes, bytes_of(network))
 
 
 def build_in(dtype: torch.dtype, build: Build, state: Mapping[str, Tensor] | Path) -> nn.Module:

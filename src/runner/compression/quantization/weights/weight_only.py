@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from runner import nested
 from runner.compression.modules import place
 from runner.compression.quantization.arithmetic.parameters import Parameters
 from runner.compression.quantization.arithmetic.rounding import quantize
@@ -21,6 +22,7 @@ from runner.compression.quantization.weights.replace import independent, replace
 from runner.compression.quantization.weights.settings import WeightOnlyRecipeSettings
 from runner.compression.quantization.weights.stored import PackedWeight, grid_of, layout_of
 from runner.errors import RunnerError
+from runner.nested import Nested
 
 RANGES: dict[str, Ranges] = {"nearest": full_range, "mse": least_error_range}
 
@@ -46,7 +48,7 @@ class WeightOnlyRecipe(WeightOnlyRecipeSettings, WeightRecipe):
                 "Use quantization=weight_int8, or quantization=ptq_static for convolutions."
             )
 
-    def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
+    def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
         """The network with coded weights; `network` stays as it was. Nothing is trained.
 
         In memory: the network once more at most, and for gptq one layer's inputs, their second moments twice, and
@@ -73,13 +75,13 @@ class WeightOnlyRecipe(WeightOnlyRecipeSettings, WeightRecipe):
         return quantize(weight, parameters), parameters
 
     def _by_correction(
-        self, network: nn.Module, layers: dict[str, Dense], batches: Iterable[Tensor]
+        self, network: nn.Module, layers: dict[str, Dense], batches: Iterable[Nested]
     ) -> dict[str, Dense]:
         """Rounds layer after layer, each for what it sees behind rounded ones; the layers that no data reached."""
         kept = list(islice(batches, self.batches))
         if not kept:
             raise RunnerError("rounding=gptq weighs errors by what the layers see: give it calibration data.")
-        counted = calls(network, layers.values(), kept[0][:1])
+        counted = calls(network, layers.values(), nested.head(kept[0], 1))
         for layer, count in counted.items():
             rounded = round_by_hessian(
                 layer.weight, hessian(network, layer, kept, once=count == 1), grid_of(self.bits), self.group_size
