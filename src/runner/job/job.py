@@ -1,6 +1,5 @@
 """Job: what the stages of one run share, built once from the configuration."""
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -34,8 +33,6 @@ from runner.tracking.signals import Signals
 
 if TYPE_CHECKING:  # torchao takes seconds to import, and most runs do not compress
     from runner.compression.network import CompressedNetwork
-
-log = logging.getLogger(__name__)
 
 # Lightning makes torch ask the NVIDIA driver whether there is a GPU, and optimizers ask at every step. Where there is
 # no driver to be found, that search takes 80 microseconds each time.

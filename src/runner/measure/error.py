@@ -3,11 +3,6 @@
 from torch import Tensor
 
 
-def mse(reference: Tensor, noisy: Tensor) -> float:
-    """Mean squared error; 0 for empty tensors."""
-    return float((reference.detach() - noisy.detach()).square().mean()) if reference.numel() else 0.0
-
-
 def sqnr(reference: Tensor, noisy: Tensor) -> float:
     """Signal to quantization noise ratio of `noisy` against `reference`, in dB (inf when equal)."""
     return decibels(reference, (reference - noisy).square().mean())
