@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from runner.config import resolvers
 from runner.data.fingerprint import fingerprint
 from runner.errors import RunnerError
-from runner.job.assemble import build_data, build_loggers, build_task, load_trained, try_trainer
+from runner.job.assemble import build_data, build_loggers, build_task, load_trained, read_weights, try_trainer
 from runner.job.build import plugins
 from runner.job.job import Job
 from runner.tracking import checkpoints
@@ -115,7 +115,7 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
 def start_from(job: Job, place: str | Path, *, trained: bool) -> None:
     """Loads the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
     path = checkpoints.find(place)
-    content = checkpoints.read(path)
+    content = read_weights(path)
     load_trained(job.task, content, path)
     state = content.get(type(job.datamodule).__qualname__)
     if trained and state is not None:
