@@ -175,16 +175,6 @@ def test_augmentation_acts_on_training_batches_only():
     assert torch.equal(data.training_batch(batch)[0], augmented)
 
 
-def test_augmented_example_is_a_fixed_picture_and_leaves_the_random_state_alone():
-    data = digits(augmentation=Augmentation(shift=2, rotate=10))
-    before = torch.get_rng_state()
-    picture = data.augmented_example(12)
-    assert torch.equal(before, torch.get_rng_state())
-    assert picture.shape == (12, 1, 28, 28) and picture.min() >= 0 and picture.max() <= 1
-    assert torch.equal(picture, data.augmented_example(12))
-    assert torch.equal(digits().augmented_example(3), digits().splits["train"].spread(3).inputs / 255)
-
-
 def test_one_batch_is_kept_of_all_classes_and_not_augmented():
     data = digits(augmentation=Augmentation(shift=2), batch_size=40)
     data.keep_one_batch()

@@ -204,3 +204,11 @@ def test_a_seed_gives_the_same_weights_as_the_library_itself(build, plain):
     torch.manual_seed(3)
     theirs = plain("resnet18", num_classes=10).state_dict()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 7])
+def test_kernels_are_fitted_as_timm_does(channels):
+    convolution = nn.Conv2d(3, 8, 3)
+    wanted = timm.models.adapt_input_conv(channels, convolution.weight.detach())
+    fit_first_convolution(nn.Sequential(convolution), channels)
+    assert torch.equal(convolution.weight, wanted)

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 
 from runner.cli.main import main
 from runner.compression.files.sparse import load_sparse
@@ -101,8 +102,34 @@ def test_magnitude_keeps_its_zeros_and_says_what_they_save(magnitude, capsys):
     metrics = magnitude.metrics
     assert metrics["pruning/macs_removed"] == 0
     assert metrics["pruning/sparse_bytes"] < 0.5 * metrics["pruning/dense_bytes"]
-    stored = load_sparse(magnitude.path / "artifacts" / "pruned_sparse.zip")
-    assert differences(stored, {k.removeprefix("network."): v for k, v in all_weights(magnitude).items()}) == []
+    kept = {k.removeprefix("network."): v for k, v in all_weights(magnitude).items()}
+    assert differences(load_sparse(magnitude.path / "artifacts" / "pruned_sparse.zip", kept), kept) == []
+
+
+def test_the_sparse_file_predicts_and_is_a_checkpoint_like_the_run(magnitude, train, tmp_path, capsys):
+    sparse = magnitude.path / "artifacts" / "pruned_sparse.zip"
+    picture = tmp_path / "digit.png"
+    Image.new("L", (28, 28), 90).save(picture)
+    said = []
+    for place in (magnitude.path, sparse):
+        capsys.readouterr()
+        assert main(["predict", str(place), str(picture)]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    tested = [
+        train("model=cnn", "stages=[test]", f"checkpoint={place}").metrics["test/accuracy"]
+        for place in (magnitude.path, sparse)
+    ]
+    assert tested[0] == tested[1]
+
+
+def test_a_damaged_sparse_file_is_refused_in_a_sentence(magnitude, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(magnitude.path, copy)
+    sparse = copy / "artifacts" / "pruned_sparse.zip"
+    sparse.write_bytes(sparse.read_bytes()[:-100])
+    assert main(["predict", str(sparse), str(sparse)]) == 2
+    assert "damaged or no sparse file" in capsys.readouterr().err
 
 
 def all_weights(run: Run) -> dict[str, torch.Tensor]:

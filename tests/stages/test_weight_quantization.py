@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from runner.cli.main import main
-from runner.compression.files.packed import inspect_packed
+from runner.compression.files.packed import read
 from runner.compression.quantization.weights.number_formats import FormatRecipe
 from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.config.compose import compose
@@ -77,7 +77,7 @@ def test_the_packed_file_predicts_what_the_run_predicts(int4, tmp_path, capsys):
 
 
 def test_the_packed_file_knows_its_recipe(int4):
-    header = inspect_packed(Path(int4.run_directory) / int4.artifacts["int4_weights_packed"].path)
+    header, _ = read(Path(int4.run_directory) / int4.artifacts["int4_weights_packed"].path)
     assert header.settings == {"bits": 4, "group_size": 32, "activation": "float32", "rounding": "gptq"}
     assert header.metadata == {"input_shape": [1, 28, 28]}
 

@@ -13,6 +13,9 @@ from runner.data.module import DataModule
 from runner.job.build import build
 from runner.tasks.base import Task
 from runner.tracking import checkpoints
+from runner.tracking.run_directory import owner
+
+SPARSE_SUFFIX = ".zip"
 
 
 def try_trainer(config: DictConfig) -> pl.Trainer:
@@ -85,20 +88,42 @@ def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
     checkpoints.load_weights(task, content, path)
 
 
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, or of the sparse file that a run pruned by zeros wrote.
+
+    A sparse file holds values only: the steps to the network's shape and the data's state are those of
+    `checkpoints/pruned.ckpt` of its run.
+
+    Raises:
+        RunnerError: the file is missing, damaged, or of another network than its run's.
+    """
+    if path.suffix != SPARSE_SUFFIX:
+        return checkpoints.read(path)
+    from runner.compression.files.sparse import load_sparse
+
+    record = owner(path, "which say what network it is of")
+    content = checkpoints.read(record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt")
+    start = "network."
+    like = {key.removeprefix(start): each for key, each in content["state_dict"].items() if key.startswith(start)}
+    found = load_sparse(path, like)
+    content["state_dict"] |= {start + name: tensor for name, tensor in found.items()}
+    return content
+
+
 def build_loggers(config: DictConfig) -> list[Logger]:
     """The configured loggers."""
     return [build(config, f"logger.{name}") for name in config.logger or {}]
 
 
-def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
-    """A finished run's data module and task as its best checkpoint holds them; no data is read.
+def restore(config: DictConfig, directory: Path, weights: Path | None = None) -> tuple[DataModule, Task]:
+    """A finished run's data module and task as its best checkpoint (or `weights`) holds them; no data is read.
 
     Raises:
         RunnerError: there is no checkpoint, or it is damaged or of another network.
     """
     trained_elsewhere = config.checkpoint and "fit" not in config.stages
-    path = checkpoints.find(config.checkpoint if trained_elsewhere else directory)
-    content = checkpoints.read(path)
+    path = weights or checkpoints.find(config.checkpoint if trained_elsewhere else directory)
+    content = read_weights(path)
     datamodule: DataModule = build(config, "data")
     datamodule.load_state_dict(content[type(datamodule).__qualname__])
     task = build_task(config, datamodule)

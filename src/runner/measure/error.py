@@ -6,11 +6,6 @@ from runner import nested
 from runner.nested import Nested
 
 
-def mse(reference: Tensor, noisy: Tensor) -> float:
-    """Mean squared error; 0 for empty tensors."""
-    return float((reference.detach() - noisy.detach()).square().mean()) if reference.numel() else 0.0
-
-
 def sqnr(reference: Nested, noisy: Nested) -> float:
     """Signal to quantization noise ratio of `noisy` against `reference`, in dB (inf when equal).
 

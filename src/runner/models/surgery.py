@@ -16,7 +16,10 @@ def fit_first_convolution(network: nn.Module, in_channels: int) -> None:
 
 
 def _fit_kernels(weight: Tensor, channels: int) -> Tensor:
-    """Kernels (out, old channels, H, W) -> (out, `channels`, H, W)."""
+    """Return kernels (out, old channels, H, W) as (out, `channels`, H, W).
+
+    Equal to timm.models.adapt_input_conv, whose import takes seconds that networks of torchvision can do without.
+    """
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)
     turns = -(-channels // weight.shape[1])

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from runner.errors import RunnerError
-from runner.job.assemble import build_data, build_loggers, build_task, load_trained, try_trainer
+from runner.job.assemble import build_data, build_loggers, build_task, load_trained, read_weights, try_trainer
 from runner.job.context import Context, Results
 from runner.job.networks import Networks
 from runner.tracking import checkpoints
@@ -65,7 +65,7 @@ def recorded(record: RunDirectory) -> Results:
 def start_from(context: Context, networks: Networks, place: str | Path, *, trained: bool) -> Networks:
     """Load the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
     path = checkpoints.find(place)
-    content = checkpoints.read(path)
+    content = read_weights(path)
     load_trained(networks.task, content, path)
     state = content.get(type(context.datamodule).__qualname__)
     if trained and state is not None:

@@ -5,6 +5,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
+# timm.optim.param_groups_weight_decay differs: a LayerNorm over several dimensions decays there, and the group without
+# decay comes first, so that an optimizer's state in a checkpoint written here would reach other parameters.
 NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 

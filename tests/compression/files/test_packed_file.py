@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from runner.compression.files.packed import inspect_packed, load_packed, save_packed
+from runner.compression.files.packed import load_packed, read, save_packed
 from runner.compression.quantization.weights.number_formats import FormatRecipe
 from runner.compression.quantization.weights.shared_weights import SharedWeightsRecipe
 from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
@@ -45,7 +45,7 @@ def test_what_is_read_answers_bit_for_bit(recipe, mixed, pictures, tmp_path) -> 
 
 
 def test_the_file_says_what_it_is_and_keeps_the_callers_values(saved) -> None:
-    header = inspect_packed(saved[1])
+    header, _ = read(saved[1])
     assert header.metadata == {"classes": ["a", "b"]}
     assert header.settings == {"bits": 4, "group_size": 32, "activation": "float32", "rounding": "nearest"}
     assert (header.title, header.recipe) == ("int4_weights", "weight")

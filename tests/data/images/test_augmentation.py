@@ -12,11 +12,14 @@ from runner.data.images.augmentation import Augmentation
 from runner.errors import RunnerError
 
 FOLDER = Path(__file__).resolve().parents[3] / "conf" / "augmentation"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.yaml"))
 
 
 def configured(name: str) -> Augmentation:
-    node = OmegaConf.create({"augmentation": OmegaConf.load(FOLDER / f"{name}.yaml"), "data": {"num_classes": 10}})
+    own = OmegaConf.load(FOLDER / f"{name}.yaml")
+    del own["defaults"]
+    whole = OmegaConf.merge(OmegaConf.load(FOLDER / "_base.yaml"), own)
+    node = OmegaConf.create({"augmentation": whole, "data": {"num_classes": 10}})
     return instantiate(node.augmentation)
 
 

@@ -53,17 +53,18 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """
     import torch
 
-    from runner.job.assemble import restore
+    from runner.job.assemble import SPARSE_SUFFIX, restore
     from runner.job.build import plugins
 
     resolvers.register()
-    record, exported = RunDirectory(run), None
+    record, exported, weights = RunDirectory(run), None, None
     if not run.is_dir():
-        record, exported = owner(run, "which say how inputs are read"), run
+        record = owner(run, "which say how inputs are read")
+        exported, weights = (None, run) if run.suffix == SPARSE_SUFFIX else (run, None)
     config = record.config()
     rows: list[dict[str, Any]] = []
     with plugins(list(config.runner.plugins)), torch.inference_mode():
-        datamodule, task = restore(config, record.path)
+        datamodule, task = restore(config, record.path, weights)
         if not paths:
             program = exported_network(exported, task, config) if exported is not None else None
             return own_rows(datamodule, task, program)

@@ -131,11 +131,6 @@ def put_coded(
     place(network, dense, coded(dense, kind.restored(dense.weight.shape, settings, own), activation))
 
 
-def inspect_packed(path: Path) -> Header:
-    """What the file at `path` says of itself, after checking all of it; RunnerError as in `load_packed`."""
-    return read(path)[0]
-
-
 def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
     """Header and tensors by name, mapped into memory; RunnerError for a file that is missing, damaged or foreign."""
     if not path.is_file():

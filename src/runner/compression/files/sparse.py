@@ -16,6 +16,8 @@ from runner.files import write_bytes
 
 INDEX = "index.json"
 SPARSE, DENSE = "bitmap and values", "values"
+# More than an entry of the index takes: a name, a shape, a type and a coding.
+INDEX_BYTES = 2000
 
 
 def save_sparse(tensors: Mapping[str, Tensor], path: Path) -> int:
@@ -44,19 +46,27 @@ def save_sparse(tensors: Mapping[str, Tensor], path: Path) -> int:
     return len(archive.getvalue())
 
 
-def load_sparse(path: Path) -> dict[str, Tensor]:
-    """The tensors that `save_sparse` wrote, bit for bit (a zero's sign aside).
+def load_sparse(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that `save_sparse` wrote, bit for bit (a zero's sign aside).
+
+    Args:
+        path: the file.
+        like: tensors (on any device, meta included) of the names, shapes and types that the file must have. Nothing
+            is unpacked before it is known to be as large as these, so that no file can ask for more memory.
 
     Raises:
-        RunnerError: no such file, or a damaged one.
+        RunnerError: no such file, a damaged one, or one of another network.
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(INDEX).file_size > INDEX_BYTES * (len(like) + 1):
+                raise ValueError("its index is too long for this network")
             index = json.loads(archive.read(INDEX))
+            _check_same(index, like)
             return {name: _read(archive, name, entry) for name, entry in index.items()}
     except FileNotFoundError:
         raise RunnerError(f"There is no file {path}.") from None
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, RuntimeError, EOFError, OSError) as error:
         raise RunnerError(f"{path} is damaged or no sparse file ({error}); write it again.") from error
 
 
@@ -99,10 +109,30 @@ def _values(content: bytes, dtype: torch.dtype) -> Tensor:
     return torch.frombuffer(bytearray(content), dtype=dtype) if content else torch.empty(0, dtype=dtype)
 
 
+def _check_same(index: Any, like: Mapping[str, Tensor]) -> None:
+    """Raise ValueError where the index names other tensors than those of `like`, or others of their names."""
+    if not isinstance(index, dict) or index.keys() != like.keys():
+        raise ValueError("it holds the weights of another network")
+    for name, tensor in like.items():
+        wanted = [*tensor.shape], str(tensor.dtype).removeprefix("torch.")
+        if (index[name]["shape"], index[name]["dtype"]) != wanted:
+            raise ValueError(f"{name} is {index[name]['dtype']} {index[name]['shape']}, not {wanted[1]} {wanted[0]}")
+
+
 def _read(archive: zipfile.ZipFile, name: str, entry: dict[str, Any]) -> Tensor:
     dtype, count = getattr(torch, entry["dtype"]), torch.Size(entry["shape"]).numel()
-    values = _values(archive.read(f"{name}.values"), dtype)
-    if entry["coding"] == SPARSE:
-        there = unpack(archive.read(f"{name}.bitmap"), count)
+    present, sparse = count, entry["coding"] == SPARSE
+    if sparse:
+        there = unpack(_entry(archive, f"{name}.bitmap", -(-count // 8)), count)
+        present = int(there.sum())
+    values = _values(_entry(archive, f"{name}.values", present * dtype.itemsize), dtype)
+    if sparse:
         values = torch.zeros(count, dtype=dtype).masked_scatter_(there, values)
     return values.reshape(entry["shape"])
+
+
+def _entry(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    """Return an entry of `size` bytes; raise ValueError, before anything is unpacked, where it has another size."""
+    if archive.getinfo(name).file_size != size:
+        raise ValueError(f"{name} has {archive.getinfo(name).file_size} bytes, not {size}")
+    return archive.read(name)

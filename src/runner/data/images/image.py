@@ -74,19 +74,6 @@ class ImageDataModule(DataModule):
         """Normalised images (N, C, H, W) back to the scale from 0 to 1, for pictures."""
         return self.normalisation.undo(inputs).clamp_(0, 1)
 
-    def augmented_example(self, count: int = 16) -> Tensor:
-        """`count` training images as training sees them: float32 (count, C, H, W) from 0 to 1.
-
-        Always the same picture: it draws from its own random state and leaves the global one alone.
-        """
-        samples = self.splits["train"].spread(count)
-        images = self.unit(samples.inputs)
-        if self.augmentation is None:
-            return images
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return self.augmentation(images, samples.targets)[0].clamp(0, 1)
-
     def read(self, paths: list[Path]) -> Tensor:
         """Image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
         return torch.stack([decode_image(path, self.image_size, self.channels) for path in paths])

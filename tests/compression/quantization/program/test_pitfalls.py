@@ -64,6 +64,6 @@ def test_the_tutorials_way_to_freeze_batch_norm_finds_nothing_to_freeze(network:
     norms = [node for node in prepared.graph.graph.nodes if node.target == torch.ops.aten.batch_norm.default]
     assert len(norms) == 3
     assert not [node for node in prepared.graph.graph.nodes if node.target in sought]
-    prepared.freeze_batch_norm()
+    prepared.follow_schedule(0, None, 0)
     assert not any(node.args[5] for node in norms)
     assert not [node for node in capture(network, images).graph.nodes if node.target in sought]

@@ -1,16 +1,13 @@
-"""Networks in bfloat16 and float16: what the formats hold, what they cost, and no float32 copy on the way."""
+"""Networks in bfloat16 and float16: what the formats hold, what they cost and what is refused."""
 
 import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from runner.compression.quantization.weights.number_formats import (
     FormatRecipe,
-    build_in,
     compare,
-    mapped,
     number_format,
 )
 from runner.errors import RunnerError
@@ -70,41 +67,3 @@ def test_weights_that_vanish_are_told(mixed) -> None:
 def test_other_formats_are_refused() -> None:
     with pytest.raises(RunnerError, match="dtype=float8: must be one of bfloat16, float16"):
         FormatRecipe("float8")
-
-
-class Positioned(nn.Module):
-    """A large layer, and a table that no state_dict keeps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(512, 512)
-        self.register_buffer("positions", torch.arange(512.0) / 512, persistent=False)
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return self.linear(rows + self.positions)
-
-
-@pytest.mark.parametrize("build", [lambda: nn.Sequential(nn.Linear(512, 512)), Positioned], ids=["plain", "table"])
-def test_a_network_built_in_bfloat16_never_holds_a_float32_copy(build, tmp_path, tensor_memory) -> None:
-    network = build()
-    torch.save(network.state_dict(), tmp_path / "weights.pt")
-    state = mapped(tmp_path / "weights.pt")  # pages of a file, that Linux reads and drops as it likes
-    with tensor_memory() as memory:
-        built = build_in(torch.bfloat16, build, state)
-    assert {each.dtype for each in built.parameters()} == {torch.bfloat16}
-    rows = torch.randn(3, 512, dtype=torch.bfloat16)
-    assert torch.equal(built(rows), network.to(torch.bfloat16)(rows))
-    assert memory.largest_float == 512 * 512 * 2
-
-
-def test_weights_of_another_network_are_refused(mixed, tmp_path) -> None:
-    with pytest.raises(RunnerError, match=r"another network: stem\.weight"):
-        build_in(torch.bfloat16, lambda: nn.Linear(2, 2), mixed.state_dict())
-    with pytest.raises(RunnerError, match="bias not among them"):
-        build_in(torch.bfloat16, lambda: nn.Linear(2, 2), {"weight": torch.ones(2, 2)})
-    (tmp_path / "text").write_text("hello")
-    with pytest.raises(RunnerError, match="cannot be read as weights"):
-        build_in(torch.float16, lambda: nn.Linear(2, 2), tmp_path / "text")
-    torch.save([1], tmp_path / "list")
-    with pytest.raises(RunnerError, match="holds no state_dict"):
-        build_in(torch.float16, lambda: nn.Linear(2, 2), tmp_path / "list")

@@ -5,6 +5,7 @@ import gc
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from runner.compression.quantization.arithmetic.granularity import PerGroup
 from runner.compression.quantization.arithmetic.rounding import dequantize, quantize
@@ -14,7 +15,7 @@ from runner.compression.quantization.weights.hessian import calls, hessian
 from runner.compression.quantization.weights.stored import PackedWeight, grid_of
 from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.errors import RunnerError
-from runner.measure.error import mse, sqnr
+from runner.measure.error import sqnr
 
 
 def weights(*shape: int) -> Tensor:
@@ -67,7 +68,7 @@ def test_inputs_that_are_always_equal_share_one_rounding_error() -> None:
     codes, parameters = round_by_hessian(weight, moments, grid_of(4), None)
     nearest, corrected = (dequantize(each, parameters) for each in (quantize(weight, parameters), codes))
     sums = [each[:, :2].sum(1) for each in (weight, nearest, corrected)]
-    assert mse(sums[0], sums[2]) < 0.7 * mse(sums[0], sums[1])
+    assert mse_loss(sums[0], sums[2]) < 0.7 * mse_loss(sums[0], sums[1])
 
 
 @pytest.mark.parametrize("bits", [2, 4])

@@ -1,4 +1,4 @@
-"""Which values of a tensor share a scale: all, those of a channel, or those of a group within a channel."""
+"""Which values of a tensor share a scale: those of a channel, or those of a group within a channel."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -23,17 +23,6 @@ class Granularity(ABC):
     @abstractmethod
     def spread(self, values: Tensor, shape: torch.Size) -> Tensor:
         """One number a block, repeated so that it broadcasts with a tensor of this shape."""
-
-
-@dataclass(frozen=True)
-class PerTensor(Granularity):
-    """One scale, of shape ()."""
-
-    def blocks(self, tensor: Tensor) -> Tensor:
-        return tensor.reshape(-1)
-
-    def spread(self, values: Tensor, shape: torch.Size) -> Tensor:
-        return values
 
 
 @dataclass(frozen=True)

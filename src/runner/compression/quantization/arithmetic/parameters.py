@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from runner.compression.quantization.arithmetic.granularity import Granularity, PerTensor
+from runner.compression.quantization.arithmetic.granularity import Granularity
 from runner.compression.quantization.arithmetic.grid import Grid
 
 _FLOAT = torch.finfo(torch.float32)
@@ -28,18 +28,6 @@ class Parameters:
     zero_point: Tensor
 
 
-def choose(tensor: Tensor, grid: Grid, granularity: Granularity | None = None) -> Parameters:
-    """The parameters that reach from the lowest to the highest value of each block, zero included.
-
-    Jacob et al., 2018, section 2.1 and 3. Values that are not finite are left out of the range; an empty or constant
-    block of zeros gets the smallest scale there is, any other constant one that returns it. Values beyond half of the
-    largest float32 are clipped.
-    """
-    granularity = granularity or PerTensor()
-    low, high = span(granularity.blocks(tensor.detach()))
-    return reaching(low, high, grid, granularity)
-
-
 def span(blocks: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest and the highest finite value of each block (…, n), at most 0 and at least 0."""
     finite = torch.where(blocks.isfinite(), blocks, 0).float().clamp(-LARGEST, LARGEST)
@@ -50,6 +38,9 @@ def span(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 def reaching(low: Tensor, high: Tensor, grid: Grid, granularity: Granularity) -> Parameters:
     """The parameters that represent `low` (at most 0) to `high` (at least 0) of each block.
+
+    Jacob et al., 2018, section 2.1 and 3. An empty block and one of zeros get the smallest scale there is, any other
+    constant one a scale that returns it.
 
     Symmetric: the scale that the larger of the two needs on the side with fewer codes. The zero point is rounded to a
     code, so that 0 is represented exactly, and clipped to the grid.

@@ -1,6 +1,4 @@
-"""Quantize, dequantize, and both at once with a gradient that passes straight through."""
-
-from typing import Any
+"""Quantize values to codes, and dequantize codes to values."""
 
 import torch
 from torch import Tensor
@@ -23,16 +21,6 @@ def dequantize(codes: Tensor, parameters: Parameters) -> Tensor:
     return (codes.to(torch.int32) - zero_point) * parameters.granularity.spread(parameters.scale, codes.shape)
 
 
-def fake_quantize(tensor: Tensor, parameters: Parameters) -> Tensor:
-    """`tensor` rounded to what its codes stand for, in its own dtype.
-
-    The gradient is 1 where the value is within the range and 0 outside (straight-through estimator: Bengio et al.,
-    2013; as torch.fake_quantize_per_tensor_affine).
-    """
-    rounded: Tensor = _StraightThrough.apply(tensor, parameters)
-    return rounded
-
-
 def unclipped(tensor: Tensor, parameters: Parameters) -> Tensor:
     """Codes as float32 before they are clipped to the grid; NaN becomes the zero point."""
     inverse = parameters.granularity.spread(1 / parameters.scale, tensor.shape)
@@ -43,17 +31,3 @@ def unclipped(tensor: Tensor, parameters: Parameters) -> Tensor:
 def within(codes: Tensor, parameters: Parameters) -> Tensor:
     """Codes clipped to the grid."""
     return codes.clamp(parameters.grid.low, parameters.grid.high)
-
-
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor, parameters: Parameters) -> Tensor:
-        codes = unclipped(tensor, parameters)
-        clipped = within(codes, parameters)
-        ctx.save_for_backward((codes == clipped) & ~tensor.isnan())
-        return dequantize(clipped, parameters).to(tensor.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None

@@ -87,16 +87,6 @@ class FakeQuantizedNetwork(nn.Module):
         self.training = mode
         return self
 
-    def freeze_observers(self) -> None:
-        """From here on ranges stay as they are (learned ranges: stop learning)."""
-        self.observing = False
-        self._switch()
-
-    def freeze_batch_norm(self) -> None:
-        """From here on batch norm uses its running statistics in training too."""
-        self.norms_training = False
-        self._switch()
-
     def follow_schedule(self, epoch: int, observers_after: int | None, batch_norm_after: int | None) -> None:
         """At the start of `epoch` (from 0): freezes what is due; None never freezes. Safe to call again on
         resume."""

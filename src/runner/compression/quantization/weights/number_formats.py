@@ -2,16 +2,15 @@
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from runner import nested
-from runner.compression.meta import Build, assign, built_on_meta, own_tensors, unfilled
+from runner.compression.meta import own_tensors
 from runner.compression.quantization.weights.base import WeightRecipe
 from runner.compression.quantization.weights.casting import Casting
 from runner.compression.quantization.weights.network import WeightOnlyNetwork, bytes_of
@@ -130,48 +129,3 @@ def compare(network: nn.Module, other: WeightOnlyNetwork, inputs: Nested) -> For
     wanted, got = network(inputs), other(inputs)
     largest = max(float((one.float() - two.float()).abs().max()) for one, two in nested.pairs(wanted, got))
     return FormatError(largest, sqnr(wanted, got), other.bytes, bytes_of(network))
-
-
-def build_in(dtype: torch.dtype, build: Build, state: Mapping[str, Tensor] | Path) -> nn.Module:
-    """The network that `build` makes, directly in `dtype`, with the weights of `state`; never a float32 copy of it.
-
-    It is made without values, and each tensor is cast as it is read; a file (torch.save of a state_dict) is mapped into
-    memory, not loaded. What no state_dict keeps is computed in a second model that is built in `dtype`.
-
-    Raises:
-        RunnerError: a file that is no state_dict, or weights of another network.
-    """
-    network = built_on_meta(build).to(dtype)
-    tensors = mapped(state) if isinstance(state, Path) else state
-    try:
-        for name, tensor in tensors.items():
-            assign(network, {name: tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone()})
-    except ValueError as error:
-        raise RunnerError(f"These weights are of another network: {error}.") from error
-    if left := unfilled(network):
-        if missing := set(left) & set(network.state_dict()):
-            raise RunnerError(f"These weights are of another network: {', '.join(sorted(missing))} not among them.")
-        computed = own_tensors(built_in_default(dtype, build))
-        assign(network, {name: computed[name].to(dtype) for name in left})
-    return network
-
-
-def built_in_default(dtype: torch.dtype, build: Build) -> nn.Module:
-    """What `build` makes where `dtype` is the default of new tensors."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        return build()
-    finally:
-        torch.set_default_dtype(before)
-
-
-def mapped(path: Path) -> dict[str, Tensor]:
-    """The tensors of a saved state_dict, mapped into memory; RunnerError where there are none."""
-    try:
-        loaded = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:
-        raise RunnerError(f"{path} cannot be read as weights ({type(error).__name__}: {error}).") from error
-    if not isinstance(loaded, dict) or not all(isinstance(each, Tensor) for each in loaded.values()):
-        raise RunnerError(f"{path} holds no state_dict: a mapping of names to tensors.")
-    return loaded
