@@ -6,7 +6,8 @@ from typing import Any
 
 from runner.compression.quantization.backends import support
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, AdaRound, Config, Run, show
+from runner.config.constraints import show
+from runner.config.schema import SECTIONS, AdaRound, Config, Run
 from runner.errors import RunnerError, did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.

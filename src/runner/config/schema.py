@@ -107,7 +107,7 @@ class Calibration:
 class Corrections:
     equalize: bool
     smooth: Annotated[float, share(one=True)] | None
-    adaround: bool | dict
+    adaround: bool | dict[str, Any]
     bias_correction: bool
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import PatchEmbed
+from timm.layers.patch_embed import PatchEmbed
 from torch import nn
 
 from runner.models.meta import building_on_meta, built_once, refuse_wrong_size

@@ -9,7 +9,8 @@ from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.fold import fold_norms
 from runner.compression.quantization.corrections.pairs import Pair, by_input, cap_of, find_pairs, incoming, outgoing
-from runner.compression.quantization.corrections.weights import bias_of, replace, value_of
+from runner.compression.quantization.corrections.weights import bias_of, replace
+from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten

@@ -12,8 +12,8 @@ from runner.compression.quantization.corrections.weights import (
     is_weighted,
     readers,
     replace,
-    value_of,
 )
+from runner.compression.quantization.graph.parameters import value_of
 
 _BATCH_NORM = torch.ops.aten.batch_norm.default
 

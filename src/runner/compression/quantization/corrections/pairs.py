@@ -15,8 +15,8 @@ from runner.compression.quantization.corrections.weights import (
     bias_of,
     is_weighted,
     readers,
-    value_of,
 )
+from runner.compression.quantization.graph.parameters import value_of
 
 _ATEN = torch.ops.aten
 _RELU6 = (_ATEN.relu6.default, _ATEN.relu6_.default)

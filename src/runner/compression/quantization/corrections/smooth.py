@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace, value_of
+from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace
 from runner.compression.quantization.graph.interpreter import Reading
+from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten
