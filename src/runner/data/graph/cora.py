@@ -33,7 +33,7 @@ FIELDS = (
 
 
 class Cora(NodeDataModule):
-    """Which field a paper belongs to: 140 training papers (20 a field), 500 for validation, 1,000 for the test.
+    """The field of each paper: 140 training papers (20 a field), 500 for validation, 1,000 for the test.
 
     Features are float32 (2708, 1433): which words occur. `row_normalize` divides them by their number, as Kipf &
     Welling 2017 do. The eight files may lie in `root` or as PyG lays them out (`Cora/raw`); they are only read.
@@ -44,7 +44,7 @@ class Cora(NodeDataModule):
         self.root, self.row_normalize = Path(root), row_normalize
 
     def read_graph(self) -> LabelledGraph:
-        """Reads the files through PyG, downloading them first if need be.
+        """Read the files through PyG, downloading them first if need be.
 
         Raises:
             RunnerError: they are neither there nor to be had, or not the published ones.
@@ -62,7 +62,7 @@ class Cora(NodeDataModule):
 
 
 def check_published(folder: Path) -> None:
-    """Raises RunnerError where a file is not the published one; it names the file."""
+    """Raise RunnerError where a file is not the published one; it names the file."""
     for name, digest in PUBLISHED.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             raise RunnerError(

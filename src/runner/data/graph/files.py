@@ -15,17 +15,17 @@ SHIPPED = "karate, toy_graph and generated_graphs"
 
 
 def find(root: Path, name: str, files: Sequence[str]) -> Path | None:
-    """The folder that holds all `files`: `root/name/raw` as PyG lays them out, `root/raw`, `root/name` or `root`."""
+    """Return the folder with all `files`: `root/name/raw` as PyG lays them out, `root/raw`, `root/name` or `root`."""
     return next((place for place in places(root, name) if all((place / file).is_file() for file in files)), None)
 
 
 def places(root: Path, name: str) -> list[Path]:
-    """Where files are looked for, in this order."""
+    """Return the folders where files are looked for, in this order."""
     return [root / name / "raw", root / "raw", root / name, root]
 
 
 def obtain(root: Path, name: str, files: Sequence[str], fetch: Callable[[Path], object]) -> Path:
-    """The folder that holds `files`, downloaded by `fetch(root)` where they are not found.
+    """Return the folder that holds `files`, downloaded by `fetch(root)` where they are not found.
 
     Raises:
         RunnerError: neither found nor to be had; it says where they were looked for.
@@ -52,7 +52,7 @@ def obtain(root: Path, name: str, files: Sequence[str], fetch: Callable[[Path], 
 
 @contextmanager
 def copied(folder: Path, name: str, files: Sequence[str]) -> Iterator[Path]:
-    """A temporary directory laid out as PyG wants it (`<directory>/<name>/raw`), with a copy of the files."""
+    """Yield a temporary directory laid out as PyG wants it (`<directory>/<name>/raw`), with a copy of the files."""
     with tempfile.TemporaryDirectory(prefix="runner-") as place:
         raw = Path(place) / name / "raw"
         raw.mkdir(parents=True)

@@ -38,13 +38,13 @@ class Graphs:
 
 
 def spans(first: Tensor, counts: Tensor) -> Tensor:
-    """int64: first[0], first[0] + 1, … (counts[0] of them), then the same from first[1], and so on."""
+    """Return int64: first[0], first[0] + 1, … (counts[0] of them), then the same from first[1], and so on."""
     within = torch.arange(int(counts.sum())) - (counts.cumsum(0) - counts).repeat_interleave(counts)
     return first.repeat_interleave(counts) + within
 
 
 def lay_out(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
-    """`Graphs` of pairs (x, edge_index); edges are put in order and each once.
+    """Return `Graphs` of pairs (x, edge_index); edges are put in order and each once.
 
     Raises:
         RunnerError: an edge names a node that its graph does not have.
@@ -70,7 +70,7 @@ class GraphsDataModule(DataModule):
         self.num_classes = num_classes
 
     def setup(self, stage: str | None = None) -> None:
-        """As always; raises RunnerError where the configuration declares another number of classes."""
+        """Set up as in DataModule; raise RunnerError where the configuration declares another number of classes."""
         super().setup(stage)
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             raise RunnerError(
@@ -78,15 +78,15 @@ class GraphsDataModule(DataModule):
             )
 
     def transform(self, inputs: Any) -> Any:
-        """Nothing: features were prepared when the graphs were read."""
+        """Return the inputs as they are: features were prepared when the graphs were read."""
         return inputs
 
     def features(self, edge_index: Tensor, nodes: int) -> Tensor | None:
-        """float32 (nodes, features) of a graph that is given without any; None where the data needs given ones."""
+        """Return float32 (nodes, features) of a graph that has none; None where the data needs given ones."""
         return None
 
     def read(self, paths: list[Path]) -> Any:
-        """JSON files `{"nodes": 3, "edges": [[0, 1], [1, 2]], "x": [[…], …]}`; `x` only where nodes have features.
+        """Read JSON files `{"nodes": 3, "edges": [[0, 1], [1, 2]], "x": [[…], …]}`; `x` only where nodes have features.
 
         An edge stands for both directions.
 
@@ -115,14 +115,14 @@ class GraphsDataModule(DataModule):
         return x, edges
 
     def own_samples(self) -> Tensor:
-        """The test graphs."""
+        """Return the test graphs."""
         return self.splits["test"].indices
 
     def identify(self, row: int) -> dict[str, Any]:
-        """The graph's number."""
+        """Return the graph's number."""
         return {"graph": row}
 
     def example(self, count: int = 2) -> Any:
-        """`count` test graphs (training graphs where there is no test)."""
+        """Return `count` test graphs (training graphs where there is no test)."""
         split: Samples = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
         return split.spread(count).inputs

@@ -27,7 +27,7 @@ class TUGraphs(GraphsDataModule):
         self.root = Path(root)
 
     def load(self) -> Source:
-        """Reads the files through PyG, downloading them first if need be."""
+        """Read the files through PyG, downloading them first if need be."""
         from torch_geometric.datasets import TUDataset
 
         name = self.collection_name

@@ -17,13 +17,13 @@ SPELLED_OUT = str.maketrans(
 
 
 def plain(text: str) -> str:
-    """The text without accents and outer spaces: `Müller` becomes `Muller`, `Łukasz` `Lukasz`."""
+    """Return the text without accents and outer spaces: `Müller` becomes `Muller`, `Łukasz` `Lukasz`."""
     parts = unicodedata.normalize("NFKD", text.strip().translate(SPELLED_OUT))
     return "".join(each for each in parts if not unicodedata.combining(each))
 
 
 def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: str | None = None) -> Tensor:
-    """Texts as uint8 (n, width), padded with 0 on the right.
+    """Encode texts as uint8 (n, width), padded with 0 on the right.
 
     Args:
         places: where each text stands, for messages.
@@ -46,7 +46,7 @@ def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: st
 
 
 def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
-    """The tokens of one text, from 1 to 127; raises RunnerError where it is empty or has other characters."""
+    """Return the tokens of one text, from 1 to 127; raises RunnerError where it is empty or has other characters."""
     written = plain(text) if alphabet is None else text.strip()
     if not written:
         raise RunnerError(f"{place}: the text is empty. Fill it in, or remove the line.")
@@ -60,11 +60,11 @@ def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
 
 
 def decode(tokens: Tensor, alphabet: str | None = None) -> str:
-    """Tokens (T,) back to text; padding is left out."""
+    """Decode tokens (T,) to text; padding is left out."""
     kept = [int(token) for token in tokens if token != PADDING]
     return "".join(chr(token) if alphabet is None else alphabet[token - 1] for token in kept)
 
 
 def empty(width: int) -> Tensor:
-    """No text at all: uint8 (0, width)."""
+    """Return no text at all: uint8 (0, width)."""
     return torch.zeros(0, width, dtype=torch.uint8)

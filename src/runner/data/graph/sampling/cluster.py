@@ -53,7 +53,7 @@ class Clusters:
 
 
 def banded(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:
-    """int64 (nodes,): the cluster of each node, clusters of equal size (to one node)."""
+    """Return int64 (nodes,): the cluster of each node, clusters of equal size (to one node)."""
     source, target = edge_index.numpy()
     matrix = csr_array(coo_array((np.ones(len(source), dtype=np.int8), (source, target)), shape=(nodes, nodes)))
     order = torch.from_numpy(reverse_cuthill_mckee(matrix, symmetric_mode=False).astype(np.int64))
@@ -63,7 +63,7 @@ def banded(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:
 
 
 def metis(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:
-    """The same by METIS (Karypis & Kumar 1998), which cuts fewer edges."""
+    """Return the clusters by METIS (Karypis & Kumar 1998), which cuts fewer edges."""
     import pyg_lib
 
     adjacency = Adjacency(edge_index, nodes)

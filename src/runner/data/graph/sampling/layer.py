@@ -57,7 +57,7 @@ class Layers:
         return self.together(seeds, torch.cat(nodes), found)
 
     def together(self, seeds: Tensor, nodes: Tensor, found: list[tuple[int, Tensor, Tensor]]) -> Graph:
-        """One graph whose edges are those of all layers; a layer's estimate is 0 where it did not draw an edge."""
+        """Return one graph with the edges of all layers; a layer's estimate is 0 where it did not draw an edge."""
         others = nodes.unique()
         others = others[~torch.isin(others, seeds)]
         edges, place = torch.cat([edges for _, edges, _ in found]).unique(return_inverse=True)
@@ -69,14 +69,14 @@ class Layers:
 
 
 def with_self_loops(graph: Graph) -> Graph:
-    """The graph with self-loops and Â = D^-½ (A + I) D^-½ as its propagation, edges sorted by target."""
+    """Return the graph with self-loops and Â = D^-½ (A + I) D^-½ as its propagation, edges sorted by target."""
     edge_index, entries = gcn_norm(graph.edge_index, graph.edge_weight, len(graph.x))
     edge_index, entries = tidy(edge_index, entries, len(graph.x))
     return Graph(graph.x, edge_index, propagation=entries)
 
 
 def importance(graph: Graph) -> Tensor:
-    """float32 (nodes,): q(u) ~ the sum over v of Â[v, u]², adding up to 1."""
+    """Return float32 (nodes,): q(u) ~ the sum over v of Â[v, u]², adding up to 1."""
     assert graph.propagation is not None
     squares = torch.zeros(len(graph.x)).index_add_(0, graph.edge_index[0], graph.propagation.square())
     return squares / squares.sum()

@@ -57,7 +57,7 @@ class Neighborhoods:
         return part(self.graph, self.adjacency, torch.cat(nodes), torch.cat(edges), **asked)
 
     def draw(self, targets: Tensor, fanout: int) -> Tensor:
-        """Positions of at most `fanout` random incoming edges of each target."""
+        """Return positions of at most `fanout` random incoming edges of each target."""
         edges = self.adjacency.incoming(targets)
         counts = self.adjacency.degree[targets]
         if fanout < 0 or not len(edges) or int(counts.max()) <= fanout:

@@ -11,7 +11,7 @@ from runner.data.graph.sampling.layer import importance, with_self_loops
 
 
 class SaintSampling(Sampler):
-    """Batches are random subgraphs with all edges among their nodes; `batch_size` says how much is drawn for each.
+    """Random subgraphs as batches, with all edges among their nodes; `batch_size` says how much is drawn for each.
 
     Before training, subgraphs are drawn until a node was in `coverage` of them on average. How often node v and edge
     (u, v) were among them gives the probabilities p(v) and p(u, v) by which loss and sums are divided (section 3.2):
@@ -32,7 +32,7 @@ class SaintSampling(Sampler):
 
     @abstractmethod
     def draw(self, graph: Graph, adjacency: Adjacency, budget: int) -> Tensor:
-        """Nodes, each once, of one random subgraph."""
+        """Return the nodes, each once, of one random subgraph."""
 
 
 class SaintNodes(SaintSampling):
@@ -97,7 +97,7 @@ class Subgraphs:
         return part(self.graph, self.adjacency, nodes, edges, **asked)
 
     def estimate(self) -> tuple[Tensor, Tensor]:
-        """Probabilities that a node (nodes,) and an edge (edges,) are in a subgraph; what was never met counts as once.
+        """Return the probabilities that a node (nodes,) and an edge (edges,) are drawn; never met counts as once.
 
         The nodes' self-loops are edges, too, met as often as the nodes.
         """
