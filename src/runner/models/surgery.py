@@ -16,7 +16,7 @@ def fit_first_convolution(network: nn.Module, in_channels: int) -> None:
 
 
 def _fit_kernels(weight: Tensor, channels: int) -> Tensor:
-    """Kernels (out, old channels, H, W) -> (out, `channels`, H, W)."""
+    """Fit kernels (out, old channels, H, W) to (out, `channels`, H, W)."""
     if channels == 1:
         return weight.sum(dim=1, keepdim=True)
     turns = -(-channels // weight.shape[1])

@@ -47,7 +47,7 @@ class EmbeddedNet(GraphNet):
         edge_weight: Tensor | None = None,
         propagation: Tensor | None = None,
     ) -> Tensor:
-        """Float (nodes, in_features), int64 (2, edges) -> float (nodes, num_outputs); see GraphNet."""
+        """Map float (nodes, in_features), int64 (2, edges) to float (nodes, num_outputs); see GraphNet."""
         x = F.relu(self.embedding(drop(x, self.dropout, self.training)))
         outputs = []
         for number, layer in enumerate(self.layers):
@@ -70,24 +70,24 @@ class MessageLayer(MessagePassing):
         self.cell = nn.GRUCell(features, features)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        """Float (nodes, features) -> the same shape; where no edge ends, the message is 0."""
+        """Map float (nodes, features) to the same shape; where no edge ends, the message is 0."""
         return self.cell(self.propagate(edge_index, x=x), x)
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
-        """Float (edges, features): what source j tells target i."""
+        """Return float (edges, features): what source j tells target i."""
         return self.messages(torch.cat([x_i, x_j], -1))
 
 
 def mpnn(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 2, dropout: float = 0.5
 ) -> EmbeddedNet:
-    """A message-passing network with a message function of our own (Gilmer et al. 2017)."""
+    """Build a message-passing network with a message function of our own (Gilmer et al. 2017)."""
     layers = [MessageLayer(hidden) for _ in range(num_layers)]
     return EmbeddedNet(in_features, num_outputs, hidden, layers, dropout)
 
 
 def ggnn(in_features: int, num_outputs: int, hidden: int = 32, steps: int = 2, dropout: float = 0.5) -> EmbeddedNet:
-    """Gated graph network: `steps` rounds through the same GRU (Li et al. 2016)."""
+    """Build a gated graph network: `steps` rounds through the same GRU (Li et al. 2016)."""
     layer = made_here(GatedGraphConv(hidden, num_layers=steps), "weight")
     return EmbeddedNet(in_features, num_outputs, hidden, [layer], dropout)
 
@@ -95,7 +95,7 @@ def ggnn(in_features: int, num_outputs: int, hidden: int = 32, steps: int = 2, d
 def jumping_knowledge(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 4, join: str = "cat", dropout: float = 0.5
 ) -> EmbeddedNet:
-    """Graph convolutions whose outputs all reach the head: `join` is cat, max or lstm (Xu et al. 2018)."""
+    """Build graph convolutions whose outputs all reach the head: `join` is cat, max or lstm (Xu et al. 2018)."""
     layers = [GraphConvolution(hidden, hidden) for _ in range(num_layers)]
     joined = hidden * num_layers if join == "cat" else hidden
     knowledge = JumpingKnowledge(join, channels=hidden, num_layers=num_layers)
@@ -107,7 +107,7 @@ def jumping_knowledge(
 def deep_gcn(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 14, dropout: float = 0.5
 ) -> EmbeddedNet:
-    """Many layers with residual connections, normalised before each (Li et al. 2020, DeeperGCN, "res+")."""
+    """Build many layers with residual connections, normalised before each (Li et al. 2020, DeeperGCN, "res+")."""
 
     def block() -> nn.Module:
         convolution = GENConv(hidden, hidden, aggr="softmax", learn_t=True, num_layers=2, norm="layer")

@@ -36,7 +36,7 @@ class GraphNet(nn.Module):
         edge_weight: Tensor | None = None,
         propagation: Tensor | None = None,
     ) -> Tensor:
-        """Float (nodes, features), int64 (2, edges) -> float (nodes, num_outputs).
+        """Map float (nodes, features), int64 (2, edges) to float (nodes, num_outputs).
 
         Args:
             edge_weight: float (edges,); layers that know no weights see all edges alike.
@@ -50,7 +50,7 @@ class GraphNet(nn.Module):
         return x
 
     def extras(self, number: int, edge_weight: Tensor | None, propagation: Tensor | None) -> dict[str, Tensor]:
-        """What layer `number` is given beside nodes and edges."""
+        """Return the arguments of layer `number` beside nodes and edges."""
         given: dict[str, Tensor] = {}
         if propagation is not None and self.propagating[number]:
             given["propagation"] = propagation[number] if propagation.ndim == 2 else propagation
@@ -60,7 +60,7 @@ class GraphNet(nn.Module):
 
 
 def drop(x: Tensor, share: float, training: bool) -> Tensor:
-    """Dropout, float (nodes, features) -> the same; of features that are mostly 0 only the others are drawn for.
+    """Apply dropout, float (nodes, features) to the same; of mostly zero features only the others are drawn for.
 
     The same in distribution, and on Cora (1.3 % of the features are not 0) three times as fast.
     """
@@ -74,7 +74,7 @@ def drop(x: Tensor, share: float, training: bool) -> Tensor:
 
 
 def made_here(layer: nn.Module, name: str) -> nn.Module:
-    """The layer with its parameter `name` on the default device.
+    """Return the layer with its parameter `name` on the default device.
 
     PyG 2.8 makes some by the old constructor `Tensor(size)`, which knows the CPU only; a network that is only to be
     counted is built on the meta device.
@@ -85,12 +85,12 @@ def made_here(layer: nn.Module, name: str) -> nn.Module:
 
 
 def takes(layer: nn.Module, name: str) -> bool:
-    """Whether a layer's forward has a parameter of this name."""
+    """Return whether a layer's forward has a parameter of this name."""
     return name in inspect.signature(layer.forward).parameters
 
 
 def widths(in_features: int, hidden: int, num_outputs: int, num_layers: int) -> list[tuple[int, int]]:
-    """Inputs and outputs of each layer; raises ValueError where there is none."""
+    """Return the inputs and outputs of each layer; raises ValueError where there is none."""
     if num_layers < 1:
         raise ValueError(f"num_layers={num_layers}: a network needs at least one layer")
     sizes = [in_features, *[hidden] * (num_layers - 1), num_outputs]
