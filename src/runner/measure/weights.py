@@ -4,17 +4,17 @@ from torch import Tensor, nn
 
 
 def parameters(network: nn.Module) -> int:
-    """The number of parameters; shared ones count once."""
+    """Return the number of parameters; shared ones count once."""
     return sum(each.numel() for each in network.parameters())
 
 
 def matrices(network: nn.Module) -> dict[str, Tensor]:
-    """The parameters of two and more dimensions by name: what networks spend their size and their time on."""
+    """Return the parameters of two and more dimensions by name: what networks spend their size and their time on."""
     return {name: each for name, each in network.named_parameters() if each.dim() >= 2}
 
 
 def nonzero_share(network: nn.Module) -> float:
-    """The share of the values of all `matrices` that is not exactly zero, 0 to 1; 1 where there are none."""
+    """Return the share of the values of all `matrices` that is not exactly zero, 0 to 1; 1 where there are none."""
     found = list(matrices(network).values())
     total = sum(each.numel() for each in found)
     return sum(int(each.count_nonzero()) for each in found) / total if total else 1.0
