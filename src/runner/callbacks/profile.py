@@ -15,7 +15,7 @@ ROWS = 10
 
 
 class ProfileSteps(Callback):
-    """Profiles `active` steps after `wait` and `warmup` ones and writes `trace.json` into `directory`.
+    """Profile of `active` steps after `wait` and `warmup` ones, written to `trace.json` in `directory`.
 
     The trace opens in chrome://tracing, ui.perfetto.dev and TensorBoard's trace viewer.
     """
@@ -51,7 +51,7 @@ class ProfileSteps(Callback):
             )
 
     def write(self, finished: profile) -> None:
-        """Saves the trace and prints the operators that took longest."""
+        """Save the trace and print the operators that took longest."""
         self.written = True
         self.directory.mkdir(parents=True, exist_ok=True)
         finished.export_chrome_trace(str(self.directory / "trace.json"))
