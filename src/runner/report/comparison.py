@@ -24,7 +24,7 @@ class Line:
 
 
 def compare(one: Run, other: Run) -> dict[str, list[Line]]:
-    """Everything that either run has, by section; choices come before the settings that follow from them."""
+    """Return everything that either run has, by section; choices come before the settings that follow from them."""
     return {
         "configuration": [
             *lines(without(one.choices, AROUND_RUNS), without(other.choices, AROUND_RUNS)),
@@ -36,12 +36,12 @@ def compare(one: Run, other: Run) -> dict[str, list[Line]]:
 
 
 def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The settings that are not called so; `mode` is a group and a key, and need not be told twice."""
+    """Return the settings that are not called so; `mode` is a group and a key, and need not be told twice."""
     return {key: value for key, value in settings.items() if key not in names}
 
 
 def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
-    """One line for every key of either mapping."""
+    """Return one line for every key of either mapping."""
     found = []
     for key in {**one, **other}:
         values = (show(one[key]) if key in one else "", show(other[key]) if key in other else "")
@@ -50,7 +50,7 @@ def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
 
 
 def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]:
-    """One line for every number of either run, with the difference."""
+    """Return one line for every number of either run, with the difference."""
     found = []
     for name in {**one, **other}:
         known = [values[name] for values in (one, other) if name in values]
@@ -65,10 +65,10 @@ def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]
 
 
 def signed(value: float, digits: int | None) -> str:
-    """A difference with its sign; `=` where there is none."""
+    """Return a difference with its sign; `=` where there is none."""
     return f"{'+' if value > 0 else ''}{number(value, digits)}" if value else "="
 
 
 def environment(run: Run) -> dict[str, Any]:
-    """What environment.json says, by dotted keys; empty where the run has none."""
+    """Return the content of environment.json by dotted keys; empty where the run has none."""
     return flatten(read_json(run.path / ENVIRONMENT)[0])

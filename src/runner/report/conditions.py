@@ -30,7 +30,7 @@ class Condition:
     text: str
 
     def holds(self, run: Run) -> bool:
-        """Whether it does; a run without the value only satisfies !=."""
+        """Return whether the condition holds; a run without the value only satisfies !=."""
         value = quantities(run).get(self.name, MISSING)
         if value is MISSING:
             value = value_of(run, self.name)
@@ -43,7 +43,7 @@ class Condition:
 
 
 def conditions(texts: Iterable[str], known: Sequence[str]) -> list[Condition]:
-    """Reads conditions such as `optimizer.lr=0.01`, `model=cnn`, `test/accuracy>0.9`.
+    """Read conditions such as `optimizer.lr=0.01`, `model=cnn`, `test/accuracy>0.9`.
 
     Args:
         known: the names of what runs have.
@@ -55,7 +55,7 @@ def conditions(texts: Iterable[str], known: Sequence[str]) -> list[Condition]:
 
 
 def condition(text: str, known: Sequence[str]) -> Condition:
-    """One condition; see `conditions`."""
+    """Read one condition; see `conditions`."""
     match = re.fullmatch(r"\s*([^=<>!\s]+)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", text)
     if match is None:
         raise RunnerError(
@@ -68,7 +68,7 @@ def condition(text: str, known: Sequence[str]) -> Condition:
 
 
 def equals(value: Any, text: str) -> bool:
-    """Whether a recorded value is what somebody wrote: numbers as numbers, all else as it is shown."""
+    """Return whether a recorded value is what somebody wrote: numbers as numbers, all else as it is shown."""
     number, wanted = as_number(value), as_number(text)
     if number is not None and wanted is not None:
         return number == wanted
@@ -76,7 +76,7 @@ def equals(value: Any, text: str) -> bool:
 
 
 def as_number(value: Any) -> float | None:
-    """The value as a number, if it is one."""
+    """Return the value as a number, if it is one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:

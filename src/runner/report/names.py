@@ -1,4 +1,4 @@
-"""What can be asked for by name: choices, settings, metrics."""
+"""Names that can be asked for: choices, settings, metrics."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,22 +9,22 @@ from runner.report.runs import Run
 
 
 def known_settings(runs: Iterable[Run]) -> list[str]:
-    """The groups and dotted keys of these runs."""
+    """Return the groups and dotted keys of these runs."""
     return list(dict.fromkeys(name for run in runs for name in (*run.choices, *run.settings)))
 
 
 def known_quantities(runs: Iterable[Run]) -> list[str]:
-    """The metrics of these runs, and what else can be shown as a number."""
+    """Return the metrics of these runs, and all else that can be shown as a number."""
     return list(dict.fromkeys(name for run in runs for name in quantities(run)))
 
 
 def known_names(runs: Sequence[Run]) -> list[str]:
-    """Everything that --where and --columns understand."""
+    """Return every name that --where and --columns understand."""
     return list(dict.fromkeys([*known_settings(runs), *known_quantities(runs)]))
 
 
 def resolve(name: str, known: Sequence[str], option: str) -> str:
-    """The full name of what was asked for; `lr` will do for `optimizer.lr` where nothing else ends so.
+    """Return the full name of what was asked for; `lr` will do for `optimizer.lr` where nothing else ends so.
 
     Raises:
         RunnerError: no run has it, or several things are called so.
@@ -40,5 +40,5 @@ def resolve(name: str, known: Sequence[str], option: str) -> str:
 
 
 def examples(known: Sequence[str]) -> str:
-    """A few of the names there are."""
+    """Return a few of the names."""
     return f" There are {', '.join(known[:8])}, …" if known else ""

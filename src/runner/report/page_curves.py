@@ -16,7 +16,7 @@ Drawn = dict[str, list[tuple[float, float]]]
 
 
 def page_curves(report: Report) -> tuple[list[str], list[list[list[Any]]], list[str]]:
-    """What is drawn: the curves' names, the curves of every row by name and run, and the names that had no room.
+    """Return the curves' names, the curves of every row by name and run, and the names that had no room.
 
     A curve is [step, value, step, value, …]. A name of which no run has two points is no curve; where there are too
     many curves for the file, the least interesting names have no room.
@@ -34,12 +34,13 @@ def page_curves(report: Report) -> tuple[list[str], list[list[list[Any]]], list[
 
 
 def read(run: Any) -> Drawn:
+    """Return a run's curves that have more than one point, thinned to `MOST_POINTS`."""
     thinned = {name: thin(points, MOST_POINTS) for name, points in curves(run).items()}
     return {name: points for name, points in thinned.items() if len(points) > 1}
 
 
 def fitting(names: list[str], counts: dict[str, int]) -> list[str]:
-    """As many names from the front as can have `LEAST_POINTS` a curve; the first one always."""
+    """Return as many names from the front as can have `LEAST_POINTS` a curve; the first one always."""
     kept: list[str] = []
     total = 0
     for name in names:
@@ -51,7 +52,7 @@ def fitting(names: list[str], counts: dict[str, int]) -> list[str]:
 
 
 def interest(name: str, metric: str) -> int:
-    """The smaller, the sooner a reader wants to see it: the metric itself, the losses, the rest, learning rates."""
+    """Return a smaller number for more interest: the metric itself, the losses, the rest, learning rates."""
     stage, _, what = name.rpartition("/")
     if what == metric.rpartition("/")[2]:
         return 0 if stage == "val" else 1
@@ -61,9 +62,11 @@ def interest(name: str, metric: str) -> int:
 
 
 def flat(points: list[tuple[float, float]]) -> list[float | int]:
+    """Return step, value, step, value, … in one list."""
     return [short(part) for point in points for part in point]
 
 
 def short(value: float) -> float | int:
+    """Return a value rounded to `VALUE_DIGITS` digits; a whole number as int."""
     rounded = float(f"{value:.{VALUE_DIGITS}g}") if value != int(value) else value
     return int(rounded) if rounded == int(rounded) else rounded

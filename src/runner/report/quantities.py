@@ -17,7 +17,7 @@ LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
 
 
 def quantities(run: Run) -> dict[str, float]:
-    """The run's metrics, `parameters`, `seconds/fit` … `seconds/total`, and `bytes/int8_program` … by artifact."""
+    """Return metrics, `parameters`, `seconds/fit` … `seconds/total`, and `bytes/int8_program` … by artifact."""
     known: dict[str, float] = dict(run.metrics)
     if run.parameters is not None:
         known[PARAMETERS] = run.parameters
@@ -26,13 +26,13 @@ def quantities(run: Run) -> dict[str, float]:
 
 
 def is_cost(name: str) -> bool:
-    """Whether less of it is better, as far as its name tells: `test/loss`, `benchmark/int8/latency_ms/batch_1`."""
+    """Return whether less is better, by its name: `test/loss`, `benchmark/int8/latency_ms/batch_1`."""
     return any(COSTS.fullmatch(part) for part in name.split("/"))
 
 
 @cache
 def heading(name: str) -> str:
-    """A quantity's name as the head of a column."""
+    """Return a quantity's name as the head of a column."""
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
     kind, _, rest = name.partition("/")
@@ -44,12 +44,12 @@ def heading(name: str) -> str:
 
 
 def places(name: str, values: Iterable[float]) -> int | None:
-    """Decimals of the column of a quantity; see `decimals`."""
+    """Return the decimals of the column of a quantity; see `decimals`."""
     return 1 if name.startswith("seconds/") else decimals(values)
 
 
 def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]:
-    """The columns of a table, the most telling first: the metric, the same of compressed networks, latency, bytes, …
+    """Return the columns of a table, the most telling first: the metric, of compressed networks, then latency.
 
     Args:
         rows: the quantities of each run.
@@ -71,7 +71,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
 
 
 def latencies(names: Iterable[str]) -> list[str]:
-    """The latencies of the compressed program, by batch size; where nothing was compressed, of the compiled one."""
+    """Return the latencies of the compressed program, or of the compiled one, by batch size."""
     found = [match for name in names if (match := LATENCY.fullmatch(name))]
     for program in ("int8", "compiled"):
         if own := [match for match in found if match[1] == program]:
@@ -80,5 +80,5 @@ def latencies(names: Iterable[str]) -> list[str]:
 
 
 def differ(values: Iterable[float | None]) -> bool:
-    """Whether there are several different values."""
+    """Return whether there are several different values."""
     return len({*values} - {None}) > 1

@@ -46,7 +46,7 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """What the files of one run directory say, however little that is."""
+    """Read the files of one run directory, however few they are."""
     result, damage = read_json(path / "result.json")
     status, trouble = read_json(path / "status.json")
     state, reason = DONE, ""
@@ -80,7 +80,7 @@ def read_run(path: Path) -> Run:
 
 
 def job_without_run(path: Path, job: Mapping[str, Any]) -> Run:
-    """A job of a sweep that left no run directory: skipped, waiting, or failed before it had one."""
+    """Return the record of a job that left no run directory: skipped, waiting, or failed before it had one."""
     texts = job.get("overrides")
     overrides = tuple(map(str, texts)) if isinstance(texts, list) else ()
     typed = [text.partition("=") for text in overrides]

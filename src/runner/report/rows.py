@@ -26,7 +26,7 @@ class Row:
 
 
 def group_seeds(runs: Iterable[Run], columns: Sequence[str]) -> tuple[list[tuple[Run, ...]], list[Run]]:
-    """The runs in groups that agree in all columns, by seed; and the older ones among those of the same seed."""
+    """Return the runs in groups that agree in all columns, by seed; and the older ones among those of the same seed."""
     groups: dict[tuple[Any, ...], dict[Any, Run]] = {}
     repeats = []
     for run in sorted(runs, key=lambda run: run.started or 0.0):
@@ -40,13 +40,13 @@ def group_seeds(runs: Iterable[Run], columns: Sequence[str]) -> tuple[list[tuple
 
 
 def by_seed(run: Run) -> tuple[float, str]:
-    """Sorts runs by seed."""
+    """Sort runs by seed."""
     seed = value_of(run, SEED)
     return (seed if isinstance(seed, (int, float)) else 0.0), str(run.path)
 
 
 def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> Row:
-    """One row; where its runs differ in a column (`seed`), it holds no value there."""
+    """Return one row; where its runs differ in a column (`seed`), it holds no value there."""
     settings = {}
     for column in columns:
         values = {comparable(value_of(run, column)) for run in runs}
@@ -60,7 +60,7 @@ def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> Row:
 
 
 def ranked(rows: Iterable[Row], metrics: Sequence[str], mode: str) -> list[Row]:
-    """The rows by the first metric, best first; ties by the next ones, rows without a metric behind those with it."""
+    """Return the rows by the first metric, best first; ties by the next ones, rows without it last."""
     signs = [-1 if (mode == "max" if index == 0 else not is_cost(name)) else 1 for index, name in enumerate(metrics)]
 
     def rank(row: Row) -> tuple[Any, ...]:
@@ -72,7 +72,7 @@ def ranked(rows: Iterable[Row], metrics: Sequence[str], mode: str) -> list[Row]:
 
 
 def best_of_each(rows: Iterable[Row], column: str) -> list[Row]:
-    """The first row of each value of a setting."""
+    """Return the first row of each value of a setting."""
     first: dict[Any, Row] = {}
     for row in rows:
         first.setdefault(comparable(value_of(row.runs[0], column)), row)

@@ -19,7 +19,7 @@ SWEEP = "sweep.json"
 
 
 def find_runs(places: Sequence[Path]) -> list[Run]:
-    """The runs in these directories and below them, each once, by path.
+    """Return the runs in these directories and below them, each once, by path.
 
     Raises:
         RunnerError: a place does not exist, is no directory, or holds no run at all.
@@ -39,7 +39,7 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
 
 
 def runs_below(place: Path) -> Iterator[Run]:
-    """The runs of `place` and of what lies below it, by path; jobs of a sweep that never became one among them."""
+    """Yield the runs of `place` and of what lies below it, by path, with the jobs that never became one."""
     for folder, inner, files in os.walk(place.resolve()):
         inner[:] = sorted((name for name in inner if not name.startswith(".")), key=in_order)
         if is_run({*files}):
@@ -50,17 +50,17 @@ def runs_below(place: Path) -> Iterator[Run]:
 
 
 def in_order(name: str) -> tuple[int, str]:
-    """Sorts directories by name; numbers, as a sweep calls its runs, by their size."""
+    """Sort directories by name; numbers, as a sweep calls its runs, by their size."""
     return (int(name), "") if name.isdecimal() else (0, name)
 
 
 def is_run(files: set[str]) -> bool:
-    """Whether a directory with these files is a run's; `config.yaml` alone is also a directory of choices."""
+    """Return whether a directory with these files is a run's; `config.yaml` alone is also a directory of choices."""
     return bool({"result.json", "status.json"} & files) or {"config.yaml", "overrides.yaml"} <= files
 
 
 def jobs_without_run(sweep: Path) -> Iterator[Run]:
-    """The jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
+    """Yield the jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
     jobs = read_json(sweep / SWEEP)[0].get("jobs")
     for job in map(mapping, jobs if isinstance(jobs, list) else []):
         path = sweep / str(job.get("number"))
@@ -69,7 +69,7 @@ def jobs_without_run(sweep: Path) -> Iterator[Run]:
 
 
 def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
-    """What metrics.csv logged: (step, value) in the order of the file by metric; empty where there is no such file.
+    """Return the curves of metrics.csv by metric: (step, value) in the order of the file; empty without one.
 
     Values that are no finite numbers, and lines that were cut off, are left out.
     """
@@ -81,7 +81,7 @@ def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
 
 
 def points(rows: Iterable[Sequence[str]]) -> dict[str, list[tuple[float, float]]]:
-    """The rows `step, epoch, metric, value` by metric."""
+    """Return the rows `step, epoch, metric, value` by metric."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         try:

@@ -29,7 +29,7 @@ class Statistic:
 
 
 def statistic(values: Sequence[float]) -> Statistic:
-    """The statistic of at least one finite value."""
+    """Return the statistic of at least one finite value."""
     mean, count = fmean(values), len(values)
     if count == 1:
         return Statistic(mean, None, None, None, 1)
@@ -40,7 +40,7 @@ def statistic(values: Sequence[float]) -> Statistic:
 
 @cache
 def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
-    """The t between whose two signs `confidence` of Student's distribution lies: 12.706 for one degree of freedom."""
+    """Return the t that encloses `confidence` of Student's distribution: 12.706 for one degree of freedom."""
     if freedom == 1:
         return math.tan(confidence * math.pi / 2)
     angle = bisect(lambda each: central_probability(each, freedom), confidence, math.pi / 2)
@@ -48,7 +48,7 @@ def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
 
 
 def bisect(function: Callable[[float], float], wanted: float, high: float) -> float:
-    """Where in [0, high] a rising function takes the value `wanted`."""
+    """Return the place in [0, high] where a rising function takes the value `wanted`."""
     low = 0.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
@@ -57,7 +57,7 @@ def bisect(function: Callable[[float], float], wanted: float, high: float) -> fl
 
 
 def central_probability(angle: float, freedom: int) -> float:
-    """P(|T| < sqrt(freedom) tan(angle)): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
+    """Return P(|T| < sqrt(freedom) tan(angle)): Abramowitz and Stegun, 26.7.3 and 26.7.4.
 
     Both are finite sums, exact for whole degrees of freedom.
     """

@@ -10,7 +10,7 @@ FEWEST = 4
 
 
 def thin(points: Points, limit: int) -> list[tuple[float, float]]:
-    """At most `limit` (at least 4) of the (step, value) pairs, in their order; values that are no number are left out.
+    """Return at most `limit` (at least 4) of the (step, value) pairs, in their order, without those that are no number.
 
     The first and the last stay, and of every stretch between them the lowest and the highest: a loss that leapt for
     one step is still seen to leap.

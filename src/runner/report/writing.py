@@ -11,14 +11,14 @@ WHOLE = 1e15
 
 
 def show(value: Any) -> str:
-    """A setting as it is written on the command line."""
+    """Write a setting as on the command line."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).replace('"', "")
 
 
 def decimals(values: Iterable[float]) -> int | None:
-    """How many decimals the numbers of one column get; None where each is best written by itself.
+    """Return the decimals of the numbers of one column; None where each is best written by itself.
 
     Whole numbers get none, shares and losses four, latencies of tens of milliseconds three.
     """
@@ -32,7 +32,7 @@ def decimals(values: Iterable[float]) -> int | None:
 
 
 def number(value: float, places: int | None) -> str:
-    """A number with its column's decimals; one that would vanish among them in two digits of its own."""
+    """Write a number with its column's decimals; one that would vanish among them in two digits of its own."""
     if places is None or (value and abs(value) < 0.5 * 10**-places):
         return f"{value:.2g}" if places is not None else f"{value:.4g}"
     return f"{value:,.{places}f}"
