@@ -24,7 +24,7 @@ DISTILLATION = ("distillation_loss.", "guide.")
 
 
 def find(checkpoint: str | Path) -> Path:
-    """The file meant by a `checkpoint=` value: a .ckpt file, or what a run directory ended with.
+    """Return the file meant by a `checkpoint=` value: a .ckpt file, or what a run directory ended with.
 
     Raises:
         RunnerError: there is no such file.
@@ -40,24 +40,23 @@ def find(checkpoint: str | Path) -> Path:
 
 
 def kept(directory: Path) -> Path | None:
-    """The float network that a run ended with: factorized, else pruned, else as trained; None where none was kept."""
+    """Return the float network that a run ended with: factorized, else pruned, else as trained; None without one."""
     return first(directory, *MADE, BEST, LAST)
 
 
 def trained(directory: Path) -> Path | None:
-    """A run's network as it was trained, before anything made it smaller: the best weights, else the last, else
-    None."""
+    """Return the checkpoint of a run's network as trained, before anything made it smaller: best, last or None."""
     return first(directory, BEST, LAST)
 
 
 def first(directory: Path, *names: str) -> Path | None:
-    """The first of these checkpoints that a run directory holds."""
+    """Return the first of these checkpoints that a run directory holds."""
     places = [directory / "checkpoints" / f"{name}.ckpt" for name in names]
     return next((place for place in places if place.is_file()), None)
 
 
 def forget_after(directory: Path) -> None:
-    """Removes what was made of weights that a new training replaces."""
+    """Remove what was made of weights that a new training replaces."""
     for name in MADE:
         (directory / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
     for name in (*MADE, FINE_TUNED):
@@ -65,7 +64,7 @@ def forget_after(directory: Path) -> None:
 
 
 def keep(path: Path, content: dict[str, Any]) -> None:
-    """Writes a checkpoint of weights, without the state of a training; see `read`."""
+    """Write a checkpoint of weights, without the state of a training; see `read`."""
     file = io.BytesIO()
     torch.save(content, file)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +72,7 @@ def keep(path: Path, content: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, loaded with `weights_only=True`.
+    """Read the content of a checkpoint, loaded with `weights_only=True`.
 
     Raises:
         RunnerError: the file is missing, damaged, or not a checkpoint.
@@ -94,7 +93,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None:
-    """Copies a checkpoint's weights into a task; what only guided the training is left out.
+    """Copy a checkpoint's weights into a task; what only guided the training is left out.
 
     Raises:
         RunnerError: the checkpoint is of another network; the first differences are named.
@@ -105,12 +104,12 @@ def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None
 
 
 def unguided(state: dict[str, Any]) -> dict[str, Any]:
-    """Weights without those of a distillation loss."""
+    """Return weights without those of a distillation loss."""
     return {name: value for name, value in state.items() if not name.startswith(DISTILLATION)}
 
 
 def check_same_network(module: nn.Module, content: dict[str, Any], path: Path) -> None:
-    """Raises RunnerError where a checkpoint's weights are not this task's; names the first differences."""
+    """Raise RunnerError where a checkpoint's weights are not this task's, naming the first differences."""
     wanted, given = unguided(module.state_dict()), unguided(content["state_dict"])
     differences = [f"{key} is missing" for key in wanted if key not in given]
     differences += [f"{key} is not in this network" for key in given if key not in wanted]

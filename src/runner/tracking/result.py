@@ -19,7 +19,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run.
+    """Outcome of a run.
 
     `settings` is the configuration it ran with, flat, by dotted keys: a report over a thousand runs need not parse
     their YAML files. `choices` says which file of each configuration group was chosen.
@@ -38,12 +38,12 @@ class RunResult:
     choices: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Writes result.json in one step."""
+        """Write result.json in one step."""
         write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "RunResult":
-        """Reads result.json.
+        """Read result.json.
 
         Raises:
             RunnerError: the file is missing, damaged or of another layout.
