@@ -1,4 +1,4 @@
-"""What many tests share: the real command in a process of its own, and the data that only developers have."""
+"""Parts that many tests share: the real command in a process of its own, and the data that only developers have."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What a report looks like: on terminals of any width, as CSV, Markdown and JSON."""
+"""The report's formats: on terminals of any width, as CSV, Markdown and JSON."""
 
 import csv
 import io

@@ -55,7 +55,7 @@ class FakeQuantizedNetwork(nn.Module):
         self.example: Tensor
         self.register_buffer("example", example[:2].clone(), persistent=False)
         self.least_scales = least_scales(graph)
-        self.register_load_state_dict_post_hook(keep_least_scales)
+        self.register_load_state_dict_post_hook(keep_least_scales)  # type: ignore[no-untyped-call]
         self.train()
 
     def forward(self, inputs: Tensor) -> Any:
