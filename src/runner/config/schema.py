@@ -107,7 +107,7 @@ class Calibration:
 class Corrections:
     equalize: bool
     smooth: Annotated[float, share(one=True)] | None
-    adaround: bool | dict[str, Any]
+    adaround: bool | dict  # type: ignore[type-arg]  # complain() looks the plain type up
     bias_correction: bool
 
 

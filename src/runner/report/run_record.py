@@ -1,0 +1,103 @@
+"""One run as its directory tells it, however little that is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.report.record_files import mapping, numbers, read_json, read_yaml, size_of
+from runner.report.state import DONE, first_line, missing_entries, state_of
+from runner.tracking.identity import flatten
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory.
+
+    Attributes:
+        path: absolute.
+        state: done, failed, interrupted, running, died (its process is gone), unfinished (it never began),
+            older layout, or damaged.
+        reason: why it is not done, in one line; empty for one that is.
+        settings: the resolved configuration by dotted keys; lists stay whole.
+        identity: equal for equal experiments; empty where the run did not come so far as to record it.
+        choices: configuration group to the file chosen of it; empty where the run did not record them.
+        metrics: by full name (`test/accuracy`); what was no finite number is left out.
+        artifacts: bytes of each artifact.
+        started: seconds since 1970.
+        overrides: what the command line said.
+        stopped: why its training was ended early on request, as a search does; empty for all others.
+    """
+
+    path: Path
+    name: str
+    state: str
+    reason: str
+    identity: str
+    settings: dict[str, Any]
+    choices: dict[str, str]
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+    parameters: int | None
+    artifacts: dict[str, int]
+    started: float | None
+    overrides: tuple[str, ...] = ()
+    stopped: str = ""
+
+
+def read_run(path: Path) -> Run:
+    """Read the files of one run directory, however few they are."""
+    result, damage = read_json(path / "result.json")
+    status, trouble = read_json(path / "status.json")
+    state, reason = DONE, ""
+    if damage or (trouble and not result):
+        state, reason = "damaged", damage or trouble
+    elif result:
+        state, reason = ("older layout", missing) if (missing := missing_entries(result)) else (state, reason)
+    else:
+        state, reason = state_of(status)
+    # What a run that stopped has measured so far lies in status.json, under the same keys.
+    told = result or status
+    settings = mapping(result.get("settings"))
+    config = {} if settings else read_yaml(path / "config.yaml", dict)
+    parameters = result.get("parameters")
+    return Run(
+        path=path,
+        name=str(result.get("name") or config.get("name") or path.name),
+        state=state,
+        reason=reason,
+        identity=str(result.get("identity") or ""),
+        settings=settings or flatten(config),
+        choices={key: str(value) for key, value in mapping(told.get("choices")).items()},
+        metrics=numbers(told.get("metrics")),
+        seconds=numbers(told.get("seconds")),
+        parameters=parameters if isinstance(parameters, int) else None,
+        artifacts={name: size for name, each in mapping(told.get("artifacts")).items() if (size := size_of(each))},
+        started=numbers(status).get("started"),
+        overrides=tuple(str(each) for each in read_yaml(path / "overrides.yaml", list)),
+        stopped=str(status.get("stopped") or ""),
+    )
+
+
+def job_without_run(path: Path, job: Mapping[str, Any]) -> Run:
+    """Return the record of a job that left no run directory: skipped, waiting, or failed before it had one."""
+    texts = job.get("overrides")
+    overrides = tuple(map(str, texts)) if isinstance(texts, list) else ()
+    typed = [text.partition("=") for text in overrides]
+    settings = mapping(job.get("settings"))
+    state, error = str(job.get("state")), first_line(job.get("error"), "")
+    return Run(
+        path=path,
+        name=" ".join(overrides) or path.name,
+        state=state if state in ("failed", "interrupted") else "unfinished",
+        reason=": ".join(filter(None, (f"{state} in its sweep", error))),
+        identity=str(job.get("identity") or ""),
+        settings=settings,
+        choices={key: value for key, equals, value in typed if equals and key not in settings},
+        metrics={},
+        seconds={},
+        parameters=None,
+        artifacts={},
+        started=None,
+        overrides=overrides,
+    )
