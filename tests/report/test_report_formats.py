@@ -9,11 +9,11 @@ from rich.console import Console
 from written_runs import Write, status_writer, writer
 
 from runner.report.formats import as_csv, as_json, as_markdown
+from runner.report.formatting import decimals, format_number
+from runner.report.formatting import format_setting as written
 from runner.report.report import build_report
 from runner.report.runs import find_runs
-from runner.report.terminal import show
-from runner.report.writing import decimals, number
-from runner.report.writing import show as written
+from runner.report.terminal import print_report
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def report(write, write_status):
 
 def shown(report, width):
     sink = io.StringIO()
-    show(report, Console(file=sink, width=width))
+    print_report(report, Console(file=sink, width=width))
     return [line.rstrip() for line in sink.getvalue().splitlines()]
 
 
@@ -183,7 +183,7 @@ def test_json_has_everything(report, tmp_path):
 )
 def test_numbers_have_the_digits_that_their_column_needs(values, texts):
     places = decimals(values)
-    assert [number(value, places) for value in values] == texts
+    assert [format_number(value, places) for value in values] == texts
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from written_runs import Write, status_writer, writer
 
 from runner.errors import RunnerError
-from runner.report.quantities import heading, is_cost
+from runner.report.quantities import column_heading, is_cost
 from runner.report.report import build_report
 from runner.report.runs import find_runs
 
@@ -259,7 +259,7 @@ def test_costs_are_known_by_their_names(name, cost):
     ],
 )
 def test_heads_of_columns_are_short(name, expected):
-    assert heading(name) == expected
+    assert column_heading(name) == expected
 
 
 def test_networks_pruned_here_and_quantized_there_are_compared_by_what_they_ended_with(write):

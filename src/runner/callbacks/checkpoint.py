@@ -38,12 +38,12 @@ class BestAndLast(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state, also where the run directory has moved: which epoch was best is known all the same."""
         before, now = str(state_dict["dirpath"]), str(self.dirpath)
-        super().load_state_dict(moved(state_dict, before, now))
+        super().load_state_dict(relocated(state_dict, before, now))
 
 
-def moved(value: Any, before: str, now: str) -> Any:
+def relocated(value: Any, before: str, now: str) -> Any:
     """Return the same nested value with every path below the directory `before` put below `now`."""
     if isinstance(value, dict):
-        return {moved(key, before, now): moved(each, before, now) for key, each in value.items()}
+        return {relocated(key, before, now): relocated(each, before, now) for key, each in value.items()}
     inside = isinstance(value, str) and (value == before or value.startswith(f"{before}/"))
     return now + value[len(before) :] if inside else value

@@ -29,6 +29,6 @@ class EarlyWeights(Callback):
 
     def write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the weights as they are; one process of several writes."""
-        state = checkpoints.unguided(pl_module.state_dict())
+        state = checkpoints.without_distillation_loss(pl_module.state_dict())
         if trainer.is_global_zero:
-            checkpoints.keep(self.path, {"state_dict": state, "epoch": self.epoch})
+            checkpoints.save_weights(self.path, {"state_dict": state, "epoch": self.epoch})

@@ -80,8 +80,8 @@ def restore(config: DictConfig, directory: Path) -> tuple[DataModule, Task]:
         RunnerError: there is no checkpoint, or it is damaged or of another network.
     """
     trained_elsewhere = config.checkpoint and "fit" not in config.stages
-    path = checkpoints.find(config.checkpoint if trained_elsewhere else directory)
-    content = checkpoints.read(path)
+    path = checkpoints.find_checkpoint(config.checkpoint if trained_elsewhere else directory)
+    content = checkpoints.read_checkpoint(path)
     datamodule: DataModule = build(config, "data")
     datamodule.load_state_dict(content[type(datamodule).__qualname__])
     task = build_task(config, datamodule)

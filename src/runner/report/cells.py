@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.report.differences import label
-from runner.report.quantities import heading, places
+from runner.report.formatting import format_number, format_setting
+from runner.report.quantities import column_heading, decimals_of
 from runner.report.report import Report, Row
 from runner.report.statistic import Statistic
-from runner.report.writing import number, show
 
 LONGEST = 40
 # Of runs that share a remark, so many are named.
@@ -43,11 +43,11 @@ def setting_column(key: str, report: Report) -> Column:
     """Return the cells of a setting as it is typed; blank where a row has none."""
     known = [row.settings[key] for row in report.rows if key in row.settings]
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
-    cells = tuple(cut(show(row.settings[key])) if key in row.settings else "" for row in report.rows)
+    cells = tuple(shorten(format_setting(row.settings[key])) if key in row.settings else "" for row in report.rows)
     return Column(key, label(key, report.columns), cells, numeric)
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """Shorten a long list or path by its middle."""
     half = LONGEST // 2
     return text if len(text) <= LONGEST else f"{text[: half - 1]}…{text[-half:]}"
@@ -56,22 +56,22 @@ def cut(text: str) -> str:
 def metric_column(name: str, rows: Sequence[Row]) -> Column:
     """Return `0.9912 ± 0.0021` (mean and standard deviation), the number for one run, blank where there is none."""
     found = [row.metrics.get(name) for row in rows]
-    digits = places(name, (each.mean for each in found if each is not None))
-    return Column(name, heading(name), tuple(measured(each, digits) for each in found), True)
+    digits = decimals_of(name, (each.mean for each in found if each is not None))
+    return Column(name, column_heading(name), tuple(measured(each, digits) for each in found), True)
 
 
 def measured(value: Statistic | None, digits: int | None) -> str:
     """Return one cell of a metric; sizes and counts that are the same for all seeds need no deviation."""
     if value is None:
         return ""
-    mean = number(value.mean, digits)
-    return mean if value.std is None or (value.std == digits == 0) else f"{mean} ± {number(value.std, digits)}"
+    mean = format_number(value.mean, digits)
+    return mean if value.std is None or (value.std == digits == 0) else f"{mean} ± {format_number(value.std, digits)}"
 
 
 def interval_column(name: str, rows: Sequence[Row]) -> Column:
     """Return the 95 % interval of the mean; blank for a single run."""
     found = [row.metrics.get(name) for row in rows]
-    digits = places(name, (each.mean for each in found if each is not None))
+    digits = decimals_of(name, (each.mean for each in found if each is not None))
     return Column(f"{name}/interval", "95 % interval", tuple(interval(each, digits) for each in found), True)
 
 
@@ -79,10 +79,10 @@ def interval(value: Statistic | None, digits: int | None) -> str:
     """Return `[0.9860, 0.9964]`."""
     if value is None or value.low is None or value.high is None:
         return ""
-    return f"[{number(value.low, digits)}, {number(value.high, digits)}]"
+    return f"[{format_number(value.low, digits)}, {format_number(value.high, digits)}]"
 
 
-def above(report: Report) -> Path:
+def common_directory(report: Report) -> Path:
     """Return the directory that all runs of the report lie below."""
     paths = [run.path.parent for row in report.rows for run in row.runs] + [run.path.parent for run in report.others]
     return Path(os.path.commonpath(paths)) if paths else Path.cwd()
@@ -90,7 +90,7 @@ def above(report: Report) -> Path:
 
 def directories(report: Report) -> tuple[str, ...]:
     """Return the run directories of each row, by what tells them apart."""
-    root = above(report)
+    root = common_directory(report)
     names = [", ".join(str(run.path.relative_to(root)) for run in row.runs) for row in report.rows]
     return tuple(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in names)
 
@@ -111,7 +111,7 @@ def remarks(report: Report) -> list[str]:
     if any(len(row.runs) > 1 for row in report.rows):
         found.append("± is the standard deviation over seeds; the interval is that of the mean, by Student's t.")
     if early := [run for row in report.rows for run in row.runs if run.stopped]:
-        root = above(report)
+        root = common_directory(report)
         names = ", ".join(str(run.path.relative_to(root)) for run in early[:NAMED])
         more = f" and {len(early) - NAMED} more" if len(early) > NAMED else ""
         found.append(f"Stopped early on request: {names}{more}.")

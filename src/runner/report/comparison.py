@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.report.contents import read_json
-from runner.report.quantities import places, quantities
+from runner.report.formatting import format_number, format_setting
+from runner.report.quantities import decimals_of, quantities
+from runner.report.record_files import read_json
 from runner.report.runs import Run
-from runner.report.writing import number, show
 from runner.tracking.identity import AROUND_RUNS, flatten
 
 ENVIRONMENT = "environment.json"
@@ -27,11 +27,11 @@ def compare(one: Run, other: Run) -> dict[str, list[Line]]:
     """Return everything that either run has, by section; choices come before the settings that follow from them."""
     return {
         "configuration": [
-            *lines(without(one.choices, AROUND_RUNS), without(other.choices, AROUND_RUNS)),
-            *lines(without(one.settings, one.choices), without(other.settings, other.choices)),
+            *compare_mappings(without(one.choices, AROUND_RUNS), without(other.choices, AROUND_RUNS)),
+            *compare_mappings(without(one.settings, one.choices), without(other.settings, other.choices)),
         ],
-        "metrics": measured(quantities(one), quantities(other)),
-        "environment": lines(environment(one), environment(other)),
+        "metrics": compare_numbers(quantities(one), quantities(other)),
+        "environment": compare_mappings(environment(one), environment(other)),
     }
 
 
@@ -40,33 +40,33 @@ def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]
     return {key: value for key, value in settings.items() if key not in names}
 
 
-def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
+def compare_mappings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
     """Return one line for every key of either mapping."""
     found = []
     for key in {**one, **other}:
-        values = (show(one[key]) if key in one else "", show(other[key]) if key in other else "")
+        values = (format_setting(one[key]) if key in one else "", format_setting(other[key]) if key in other else "")
         found.append(Line(key, values, "", key in one and key in other and one[key] == other[key]))
     return found
 
 
-def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]:
+def compare_numbers(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]:
     """Return one line for every number of either run, with the difference."""
     found = []
     for name in {**one, **other}:
         known = [values[name] for values in (one, other) if name in values]
-        digits = places(name, known)
+        digits = decimals_of(name, known)
         texts = (
-            number(one[name], digits) if name in one else "",
-            number(other[name], digits) if name in other else "",
+            format_number(one[name], digits) if name in one else "",
+            format_number(other[name], digits) if name in other else "",
         )
-        difference = signed(known[1] - known[0], digits) if len(known) == 2 else ""
+        difference = format_difference(known[1] - known[0], digits) if len(known) == 2 else ""
         found.append(Line(name, texts, difference, len({*known}) == 1 and len(known) == 2))
     return found
 
 
-def signed(value: float, digits: int | None) -> str:
+def format_difference(value: float, digits: int | None) -> str:
     """Return a difference with its sign; `=` where there is none."""
-    return f"{'+' if value > 0 else ''}{number(value, digits)}" if value else "="
+    return f"{'+' if value > 0 else ''}{format_number(value, digits)}" if value else "="
 
 
 def environment(run: Run) -> dict[str, Any]:

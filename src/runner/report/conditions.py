@@ -8,10 +8,10 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.report.differences import MISSING, value_of
-from runner.report.names import resolve
+from runner.report.formatting import format_setting
+from runner.report.known_names import resolve
 from runner.report.quantities import quantities
 from runner.report.runs import Run
-from runner.report.writing import show
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -72,7 +72,7 @@ def equals(value: Any, text: str) -> bool:
     number, wanted = as_number(value), as_number(text)
     if number is not None and wanted is not None:
         return number == wanted
-    return show(value).replace(" ", "") == text.replace(" ", "").strip("'\"")
+    return format_setting(value).replace(" ", "") == text.replace(" ", "").strip("'\"")
 
 
 def as_number(value: Any) -> float | None:

@@ -8,9 +8,9 @@ from typing import Any
 from runner.files import csv_text, finite
 from runner.report.cells import NOTHING, remarks, text_columns, title
 from runner.report.differences import MISSING, SEED, value_of
+from runner.report.formatting import format_setting
 from runner.report.report import Report, Row
 from runner.report.runs import Run
-from runner.report.writing import show
 
 
 def as_csv(report: Report) -> str:
@@ -21,7 +21,9 @@ def as_csv(report: Report) -> str:
 
 def flat(row: Row, report: Report, grouped: bool) -> dict[str, Any]:
     """Return one row of the CSV file; what a row does not have is blank."""
-    cells: dict[str, Any] = {key: show(row.settings[key]) if key in row.settings else "" for key in report.columns}
+    cells: dict[str, Any] = {
+        key: format_setting(row.settings[key]) if key in row.settings else "" for key in report.columns
+    }
     cells |= {key: value for key, value in row.settings.items() if isinstance(value, float)}
     cells["runs"] = len(row.runs)
     for name in report.metrics:

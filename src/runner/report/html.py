@@ -22,9 +22,9 @@ SCRIPTS = (
 
 def page(report: Report) -> str:
     """Return the whole page: markup, style, script and the report's data in one text below 5 MB."""
-    style = read("page.css")
-    script = "(() => {\n" + "\n".join(read(f"{name}.js") for name in SCRIPTS) + "})();\n"
-    return Template(read("page.html")).substitute(
+    style = read_page_file("page.css")
+    script = "(() => {\n" + "\n".join(read_page_file(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    return Template(read_page_file("page.html")).substitute(
         title=escape(title(report)),
         policy=policy(style, script),
         style=style,
@@ -33,7 +33,7 @@ def page(report: Report) -> str:
     )
 
 
-def read(name: str) -> str:
+def read_page_file(name: str) -> str:
     """Return a file of the page's folder."""
     return (PAGE / name).read_text(encoding="utf-8")
 

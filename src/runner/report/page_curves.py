@@ -21,25 +21,25 @@ def page_curves(report: Report) -> tuple[list[str], list[list[list[Any]]], list[
     A curve is [step, value, step, value, …]. A name of which no run has two points is no curve; where there are too
     many curves for the file, the least interesting names have no room.
     """
-    rows = [[read(run) for run in row.runs] for row in report.rows]
+    rows = [[load_curves(run) for run in row.runs] for row in report.rows]
     counts: dict[str, int] = {}
     for each in (run for row in rows for run in row):
         for name in each:
             counts[name] = counts.get(name, 0) + 1
-    names = sorted(counts, key=lambda name: (interest(name, report.metric), name))
-    kept = fitting(names, counts)
+    names = sorted(counts, key=lambda name: (priority(name, report.metric), name))
+    kept = names_that_fit(names, counts)
     limit = min(MOST_POINTS, ALL_POINTS // max(1, sum(counts[name] for name in kept)))
     drawn = [[[flat(thin(run.get(name, []), limit)) for run in row] for name in kept] for row in rows]
     return kept, drawn, [name for name in names if name not in kept]
 
 
-def read(run: Any) -> Drawn:
+def load_curves(run: Any) -> Drawn:
     """Return a run's curves that have more than one point, thinned to `MOST_POINTS`."""
     thinned = {name: thin(points, MOST_POINTS) for name, points in curves(run).items()}
     return {name: points for name, points in thinned.items() if len(points) > 1}
 
 
-def fitting(names: list[str], counts: dict[str, int]) -> list[str]:
+def names_that_fit(names: list[str], counts: dict[str, int]) -> list[str]:
     """Return as many names from the front as can have `LEAST_POINTS` a curve; the first one always."""
     kept: list[str] = []
     total = 0
@@ -51,7 +51,7 @@ def fitting(names: list[str], counts: dict[str, int]) -> list[str]:
     return kept
 
 
-def interest(name: str, metric: str) -> int:
+def priority(name: str, metric: str) -> int:
     """Return a smaller number for more interest: the metric itself, the losses, the rest, learning rates."""
     stage, _, what = name.rpartition("/")
     if what == metric.rpartition("/")[2]:

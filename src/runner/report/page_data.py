@@ -6,12 +6,12 @@ from typing import Any
 
 from runner.report.cells import remarks
 from runner.report.differences import label, of_the_machine
+from runner.report.formatting import format_setting
 from runner.report.page_curves import page_curves
-from runner.report.quantities import heading, is_cost
+from runner.report.quantities import column_heading, is_cost
 from runner.report.report import Report, Row
 from runner.report.runs import Run
 from runner.report.statistic import Statistic
-from runner.report.writing import show
 from runner.tracking.identity import AROUND_RUNS
 
 DIGITS = 6
@@ -27,7 +27,7 @@ def page_data(report: Report) -> dict[str, Any]:
         "mode": report.mode,
         "remarks": remarks(report),
         "columns": [{"key": key, "label": label(key, report.columns)} for key in report.columns],
-        "metrics": [{"key": name, "label": heading(name), "cost": is_cost(name)} for name in metrics],
+        "metrics": [{"key": name, "label": column_heading(name), "cost": is_cost(name)} for name in metrics],
         "shown": report.metrics,
         "keys": keys,
         "best": best,
@@ -69,7 +69,7 @@ def number(value: float) -> float | int | None:
 def text(value: Any) -> float | int | str:
     """Return a setting as the page has it: numbers stay numbers, all else is as it is typed."""
     plain = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-    return value if plain else show(value)
+    return value if plain else format_setting(value)
 
 
 def full(run: Run) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
+from runner.report.formatting import decimals
 from runner.report.runs import Run
-from runner.report.writing import decimals
 
 PARAMETERS = "parameters"
 # The lower the better, by the last part of the name; of all other metrics the higher.
@@ -31,7 +31,7 @@ def is_cost(name: str) -> bool:
 
 
 @cache
-def heading(name: str) -> str:
+def column_heading(name: str) -> str:
     """Return a quantity's name as the head of a column."""
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
@@ -43,7 +43,7 @@ def heading(name: str) -> str:
     return name
 
 
-def places(name: str, values: Iterable[float]) -> int | None:
+def decimals_of(name: str, values: Iterable[float]) -> int | None:
     """Return the decimals of the column of a quantity; see `decimals`."""
     return 1 if name.startswith("seconds/") else decimals(values)
 
@@ -65,7 +65,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
         *programs,
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
         *sorted((name for name in names if name.startswith("test/")), key=is_cost),
-        *(name for name in (PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
+        *(name for name in (PARAMETERS, "seconds/total") if has_different_values(row.get(name) for row in rows)),
     ]
     return [name for name in dict.fromkeys(chosen) if name]
 
@@ -79,6 +79,6 @@ def latencies(names: Iterable[str]) -> list[str]:
     return []
 
 
-def differ(values: Iterable[float | None]) -> bool:
+def has_different_values(values: Iterable[float | None]) -> bool:
     """Return whether there are several different values."""
     return len({*values} - {None}) > 1

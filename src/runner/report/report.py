@@ -9,7 +9,7 @@ from runner.errors import RunnerError, join_errors
 from runner.report.conditions import conditions
 from runner.report.differences import SEED, differing_columns, label, value_of
 from runner.report.final import with_final
-from runner.report.names import known_names, known_quantities, known_settings, resolve
+from runner.report.known_names import known_names, known_quantities, known_settings, resolve
 from runner.report.quantities import is_cost, quantities, worth_showing
 from runner.report.rows import Row, best_of_each, group_seeds, make_row, ranked
 from runner.report.runs import Run
@@ -75,7 +75,7 @@ def build_report(
     others = [run for run in runs if run.state != DONE and (run.path in places or not run.settings)]
     name, mode = sorting(done, metric)
     differing = differing_columns(done)
-    settings, shown = asked_for(columns, runs, differing, worth_showing(list(map(quantities, done)), name))
+    settings, shown = requested_columns(columns, runs, differing, worth_showing(list(map(quantities, done)), name))
     rows, repeats = group_seeds(done, differing) if group else ([(run,) for run in done], [])
     if not any(len(row) > 1 for row in rows) and len({value_of(run, SEED) for run in done}) > 1 and columns is None:
         settings = [*settings, SEED]
@@ -93,7 +93,7 @@ def refuse_mistakes(
     checks: list[Callable[[], object]] = [partial(conditions, [text], known) for text in where]
     checks += [partial(resolve, name, known, "--columns") for name in columns]
     checks += [partial(resolve, best_per, settings, "--best-per")] if best_per is not None else []
-    checks += [partial(direction, metric, numbers)] if metric is not None and numbers else []
+    checks += [partial(split_direction, metric, numbers)] if metric is not None and numbers else []
     messages = []
     for check in checks:
         try:
@@ -107,20 +107,20 @@ def refuse_mistakes(
 def sorting(runs: Sequence[Run], asked: str | None) -> tuple[str, str]:
     """Return the metric to sort by, and whether its highest or its lowest value is best."""
     monitors = Counter((run.settings.get("task.monitor"), run.settings.get("task.monitor_mode")) for run in runs)
-    modes = {base(str(monitor)): str(mode) for (monitor, mode), _ in monitors.items() if mode in MODES}
+    modes = {metric_base(str(monitor)): str(mode) for (monitor, mode), _ in monitors.items() if mode in MODES}
     known = known_quantities(runs)
     if asked is None:
         monitored = [str(monitor) for (monitor, _), _ in monitors.most_common()]
         tested = [each for each in known if each.startswith("test/")]
-        usual = [f"{kind}/{base(each)}" for kind in ("final", "test") for each in monitored]
+        usual = [f"{kind}/{metric_base(each)}" for kind in ("final", "test") for each in monitored]
         candidates = [*usual, *monitored, *tested, *known]
         name, mode = next((each for each in candidates if each in known), ""), ""
     else:
-        name, mode = direction(asked, known)
-    return name, mode or modes.get(base(name)) or ("min" if is_cost(name) else "max")
+        name, mode = split_direction(asked, known)
+    return name, mode or modes.get(metric_base(name)) or ("min" if is_cost(name) else "max")
 
 
-def direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
+def split_direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
     """Split `test/loss:min` into its parts, the name in full; the second is empty where nothing was said.
 
     Raises:
@@ -132,12 +132,12 @@ def direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
     return (resolve(name, known, "--metric") if known else name), mode
 
 
-def base(metric: str) -> str:
+def metric_base(metric: str) -> str:
     """Return the quantity measured, whatever it is measured on: `accuracy` of `val/accuracy`."""
     return metric.rpartition("/")[2]
 
 
-def asked_for(
+def requested_columns(
     names: Sequence[str] | None, runs: Sequence[Run], differing: list[str], usual: list[str]
 ) -> tuple[list[str], list[str]]:
     """Return the settings and the metrics to show, the sorting metric always; the usual ones of an unasked kind."""

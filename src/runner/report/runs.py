@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runner.errors import RunnerError
-from runner.report.contents import mapping, read_json
-from runner.report.record import Run, job_without_run, read_run
+from runner.report.record_files import mapping, read_json
+from runner.report.run_record import Run, job_without_run, read_run
 
 __all__ = ["Run", "curves", "find_runs", "read_run"]
 

@@ -28,7 +28,7 @@ def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
     if state in ("running", "starting"):
         return progress(status)
     if state in ("failed", "interrupted"):
-        return state, first_line(status.get("error")) + stage(status)
+        return state, first_line(status.get("error")) + describe_stage(status)
     if state == DONE:
         return "damaged", "status.json says done, but there is no result.json"
     return "older layout", f"status.json knows no state {state!r}"
@@ -37,18 +37,21 @@ def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
 def progress(status: Mapping[str, Any]) -> tuple[str, str]:
     """Return "running" or "died": status.json of a killed process says running for ever."""
     if is_elsewhere(status):
-        return "running", f"says its status, on {status['host']}, which cannot be asked from here{stage(status)}"
+        return (
+            "running",
+            f"says its status, on {status['host']}, which cannot be asked from here{describe_stage(status)}",
+        )
     if is_alive(status):
-        return "running", f"process {status['pid']}{since(status.get('started'))}{stage(status)}"
-    return "died", f"process {status.get('pid', '(unknown)')} is gone{stage(status)}"
+        return "running", f"process {status['pid']}{describe_start(status.get('started'))}{describe_stage(status)}"
+    return "died", f"process {status.get('pid', '(unknown)')} is gone{describe_stage(status)}"
 
 
-def stage(status: Mapping[str, Any]) -> str:
+def describe_stage(status: Mapping[str, Any]) -> str:
     """Return the stage of the run, as the end of a sentence."""
     return f", in stage {status['stage']}" if status.get("stage") else ""
 
 
-def since(started: Any) -> str:
+def describe_start(started: Any) -> str:
     """Return the start of the run, as part of a sentence."""
     if not isinstance(started, (int, float)):
         return ""

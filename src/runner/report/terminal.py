@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.cells import NOTHING, Column, above, remarks, text_columns, title
+from runner.report.cells import NOTHING, Column, common_directory, remarks, text_columns, title
 from runner.report.report import Report
 from runner.report.state import RESUMABLE
 from runner.tracking.console import shortest
@@ -20,32 +20,32 @@ NAMED = 8
 UNLIMITED = 100_000
 
 
-def show(report: Report, console: Console) -> None:
+def print_report(report: Report, console: Console) -> None:
     """Print the table, remarks, and the runs that are not done."""
 
     def line(text: str = "", style: str = "") -> None:
         console.print(Text(text, style), soft_wrap=True)
 
     if report.rows:
-        line(f"{title(report)}; in {shortest(above(report))}")
-        columns, left_out = fitting(text_columns(report), report, console.width)
+        line(f"{title(report)}; in {shortest(common_directory(report))}")
+        columns, left_out = fitting_columns(text_columns(report), report, console.width)
         console.print(table(columns))
         if left_out:
             line(f"Not shown, as the terminal is too narrow: {enumerated(left_out)}.", "dim")
         for remark in remarks(report):
             line(remark, "dim")
     if report.others:
-        show_others(report, console)
+        print_unfinished(report, console)
     if not report.rows and not report.others:
         line(NOTHING)
 
 
-def fitting(columns: list[Column], report: Report, width: int) -> tuple[list[Column], list[Column]]:
+def fitting_columns(columns: list[Column], report: Report, width: int) -> tuple[list[Column], list[Column]]:
     """Return the columns that fit, and the others: metrics go from the right, then settings, never the sorting one."""
     kept = list(columns)
     left_out: list[Column] = []
     settings = {*report.columns}
-    while total(kept) > width:
+    while total_width(kept) > width:
         movable = [each for each in kept if each.key not in settings and each.key != report.metric]
         movable = movable or [each for each in kept if each.key in settings][1:]
         if not movable:
@@ -62,12 +62,12 @@ def enumerated(columns: Sequence[Column]) -> str:
     return f"{names} and {more} more (--columns chooses)" if more > 0 else names
 
 
-def total(columns: Sequence[Column]) -> int:
+def total_width(columns: Sequence[Column]) -> int:
     """Return the terminal columns that these take beside each other."""
-    return sum(breadth(each) + GAP for each in columns) - GAP
+    return sum(column_width(each) + GAP for each in columns) - GAP
 
 
-def breadth(column: Column) -> int:
+def column_width(column: Column) -> int:
     """Return the terminal columns of the widest cell."""
     return max(map(cell_len, [*column.head.split(", "), *column.cells]))
 
@@ -83,7 +83,7 @@ def table(columns: Sequence[Column]) -> Table:
     return result
 
 
-def show_others(report: Report, console: Console) -> None:
+def print_unfinished(report: Report, console: Console) -> None:
     """Print state, directory and reason of the runs that are not done, and what can be done about it."""
     count = len(report.others)
     verb = "runs are" if count > 1 else "run is"
@@ -92,7 +92,7 @@ def show_others(report: Report, console: Console) -> None:
     result.add_column(no_wrap=True, style="bold")
     result.add_column(overflow="fold")
     result.add_column(overflow="fold")
-    root = above(report) if report.rows else Path.cwd()
+    root = common_directory(report) if report.rows else Path.cwd()
     for run in report.others:
         place = run.path.relative_to(root) if run.path.is_relative_to(root) else run.path
         result.add_row(run.state, Text(str(place)), Text(run.reason))

@@ -70,7 +70,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
 def stages_done(record: RunDirectory) -> list[str]:
     """The stages that need not be repeated; training must be where no checkpoint kept its weights."""
     done: list[str] = record.status.get("done", [])
-    return done if "fit" not in done or checkpoints.trained(record.path) else []
+    return done if "fit" not in done or checkpoints.trained_checkpoint(record.path) else []
 
 
 @contextmanager
@@ -101,8 +101,8 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
         job.artifacts |= {name: Artifact(**each) for name, each in record.status.get("artifacts", {}).items()}
     last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if fitted:
-        start_from(job, checkpoints.trained(record.path) or record.path, trained=True)
-        job.steps = checkpoints.read(last)["global_step"] if last.is_file() else 0
+        start_from(job, checkpoints.trained_checkpoint(record.path) or record.path, trained=True)
+        job.steps = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
     elif resume and last.is_file():
         go_on_from(job, last)
     elif config.checkpoint:
@@ -114,8 +114,8 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
 
 def start_from(job: Job, place: str | Path, *, trained: bool) -> None:
     """Loads the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
-    path = checkpoints.find(place)
-    content = checkpoints.read(path)
+    path = checkpoints.find_checkpoint(place)
+    content = checkpoints.read_checkpoint(path)
     load_trained(job.task, content, path)
     state = content.get(type(job.datamodule).__qualname__)
     if trained and state is not None:
@@ -129,7 +129,7 @@ def go_on_from(job: Job, last: Path) -> None:
     Raises:
         RunnerError: the checkpoint is damaged, of another network, or holds weights only.
     """
-    content = checkpoints.read(last)
+    content = checkpoints.read_checkpoint(last)
     checkpoints.check_same_network(job.task, content, last)
     if "training" not in content:
         raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")

@@ -44,7 +44,7 @@ def train(job: Job, *, validate: bool) -> None:
         go(job, trainer)
     job.steps = trainer.global_step
     # What an interrupted run made smaller or fine-tuned began from weights that nobody kept.
-    checkpoints.forget_after(job.record.path)
+    checkpoints.remove_derived(job.record.path)
     job.collect(trainer.callback_metrics, "train/", "val/", "data/")
     keep_best(job)
 
@@ -72,7 +72,7 @@ def keep_best(job: Job) -> None:
         (folder / f"{checkpoints.LAST}.ckpt").unlink(missing_ok=True)
         job.checkpoint = None
         return
-    content = checkpoints.read(best)
+    content = checkpoints.read_checkpoint(best)
     checkpoints.load_weights(job.task, content, best)
     job.collect(content["metrics"], "train/", "val/", "data/")
     job.checkpoint = best

@@ -5,7 +5,7 @@ from shlex import quote
 
 from runner.report.report import build_report
 from runner.report.runs import read_run
-from runner.report.terminal import show as show_report
+from runner.report.terminal import print_report as show_report
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking.console import console, shortest
 

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     output = options.output or (places[0] / PAGE if style == "html" else None)
     if output is None and style == "table":
-        terminal.show(report, console if console.is_terminal else Console(width=terminal.UNLIMITED))
+        terminal.print_report(report, console if console.is_terminal else Console(width=terminal.UNLIMITED))
     elif output is None:
         print(text(report, style), end="")
     else:
@@ -91,7 +91,7 @@ def text(report: Report, style: str) -> str:
         return page(report)
     if style == "table":
         sink = io.StringIO()
-        terminal.show(report, Console(file=sink, width=terminal.UNLIMITED))
+        terminal.print_report(report, Console(file=sink, width=terminal.UNLIMITED))
         return sink.getvalue()
     return {"csv": as_csv, "json": as_json, "markdown": as_markdown}[style](report)
 

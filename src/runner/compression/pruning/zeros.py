@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.measure.weights import matrices
+from runner.measure.parameter_counts import matrices
 
 STEP = {"change": "zeros"}
 

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from runner.data.graph import files
+from runner.data.graph import pyg_files
 from runner.data.graph.node_level import LabelledGraph, NodeDataModule
 from runner.errors import RunnerError
 
@@ -52,9 +52,9 @@ class Cora(NodeDataModule):
         from torch_geometric.datasets import Planetoid
 
         names = list(PUBLISHED)
-        folder = files.obtain(self.root, "Cora", names, lambda root: Planetoid(str(root), "Cora"))
+        folder = pyg_files.obtain(self.root, "Cora", names, lambda root: Planetoid(str(root), "Cora"))
         check_published(folder)
-        with files.copied(folder, "Cora", names) as place, contextlib.redirect_stderr(io.StringIO()):
+        with pyg_files.copied(folder, "Cora", names) as place, contextlib.redirect_stderr(io.StringIO()):
             cora = Planetoid(str(place), "Cora")[0]
         x = cora.x / cora.x.sum(1, keepdim=True).clamp(min=1) if self.row_normalize else cora.x
         train, val, test = (mask.nonzero().flatten() for mask in (cora.train_mask, cora.val_mask, cora.test_mask))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.data.graph.graph_level import GraphsDataModule, lay_out
+from runner.data.graph.graph_level import GraphsDataModule, pack_graphs
 from runner.data.module import Source
 from runner.errors import RunnerError
 
@@ -50,7 +50,7 @@ class GeneratedGraphs(GraphsDataModule):
         generator = np.random.default_rng(self.generator_seed)
         targets = torch.arange(len(SHAPES)).repeat_interleave(self.graphs_a_class)
         made = [self.make(SHAPES[shape], generator) for shape in targets.tolist()]
-        return Source(lay_out(made), targets, class_names=SHAPES)  # type: ignore[arg-type]
+        return Source(pack_graphs(made), targets, class_names=SHAPES)  # type: ignore[arg-type]
 
     def make(self, shape: str, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Return the features and the edges, both directions of each, of one graph."""

@@ -62,7 +62,7 @@ class Graph:
         return replace(self, seeds=seeds, importance=None)
 
 
-def tidy(edge_index: Tensor, edge_weight: Tensor | None, nodes: int) -> tuple[Tensor, Tensor | None]:
+def coalesce(edge_index: Tensor, edge_weight: Tensor | None, nodes: int) -> tuple[Tensor, Tensor | None]:
     """Return edges sorted by target, each once: an edge or a self-loop given twice counts once, with its last weight.
 
     Raises:

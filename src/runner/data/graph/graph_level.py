@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.data.graph.graph import Graph, tidy
+from runner.data.graph.graph import Graph, coalesce
 from runner.data.module import DataModule, Samples
 from runner.errors import RunnerError
 
@@ -31,19 +31,19 @@ class Graphs:
     def __getitem__(self, graphs: Tensor) -> Graph:
         nodes, edges = self.nodes[graphs], self.edges[graphs]
         batch = torch.arange(len(graphs)).repeat_interleave(nodes)
-        x = self.x[spans(self.first_node[graphs], nodes)]
+        x = self.x[concatenated_ranges(self.first_node[graphs], nodes)]
         shift = (nodes.cumsum(0) - nodes).repeat_interleave(edges)
-        edge_index = self.edge_index[:, spans(self.first_edge[graphs], edges)] + shift
+        edge_index = self.edge_index[:, concatenated_ranges(self.first_edge[graphs], edges)] + shift
         return Graph(x, edge_index, batch=batch, size=len(graphs))
 
 
-def spans(first: Tensor, counts: Tensor) -> Tensor:
+def concatenated_ranges(first: Tensor, counts: Tensor) -> Tensor:
     """Return int64: first[0], first[0] + 1, … (counts[0] of them), then the same from first[1], and so on."""
     within = torch.arange(int(counts.sum())) - (counts.cumsum(0) - counts).repeat_interleave(counts)
     return first.repeat_interleave(counts) + within
 
 
-def lay_out(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
+def pack_graphs(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
     """Return `Graphs` of pairs (x, edge_index); edges are put in order and each once.
 
     Raises:
@@ -52,7 +52,7 @@ def lay_out(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
     edges = []
     for number, (x, edge_index) in enumerate(graphs):
         try:
-            edges.append(tidy(edge_index, None, len(x))[0])
+            edges.append(coalesce(edge_index, None, len(x))[0])
         except RunnerError as error:
             raise RunnerError(f"Graph {number}: {error}") from None
     nodes = torch.tensor([len(x) for x, _ in graphs])
@@ -93,7 +93,7 @@ class GraphsDataModule(DataModule):
         Raises:
             RunnerError: no such graph; it names the file and what is wrong.
         """
-        return lay_out([self._graph(path) for path in paths])[torch.arange(len(paths))]
+        return pack_graphs([self._graph(path) for path in paths])[torch.arange(len(paths))]
 
     def _graph(self, path: Path) -> tuple[Tensor, Tensor]:
         try:
@@ -106,7 +106,7 @@ class GraphsDataModule(DataModule):
             raise RunnerError(f"{path}: not a graph as JSON, like {form} ({type(error).__name__}: {error}).") from None
         edges = torch.cat([edges, edges.flip(0)], 1)
         try:
-            edges = tidy(edges, None, nodes)[0]
+            edges = coalesce(edges, None, nodes)[0]
         except RunnerError as error:
             raise RunnerError(f"{path}: {error}") from None
         x = given if given is not None else self.features(edges, nodes)

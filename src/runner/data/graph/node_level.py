@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from runner.data.batches import BatchLoader
-from runner.data.graph.graph import Graph, tidy
+from runner.data.graph.graph import Graph, coalesce
 from runner.data.graph.sampler import FullGraph, Sampler
 from runner.data.module import DataModule, Samples, Source
 from runner.errors import RunnerError
@@ -94,7 +94,7 @@ class NodeDataModule(DataModule):
         """Return the graph, its edges in order and each once."""
         whole = self.read_graph()
         check_classes(self.num_classes, whole.class_names)
-        edge_index, edge_weight = tidy(whole.edge_index, whole.edge_weight, len(whole.x))
+        edge_index, edge_weight = coalesce(whole.edge_index, whole.edge_weight, len(whole.x))
         self.labelled = whole
         graph = Graph(whole.x, edge_index, edge_weight)
         warn_of_unseen_classes(whole)

@@ -88,7 +88,7 @@ class Adjacency:
         return edges[inside[self.edge_index[0, edges]]]
 
 
-def part(graph: Graph, adjacency: Adjacency, nodes: Tensor, edges: Tensor, **asked: Any) -> Graph:
+def subgraph(graph: Graph, adjacency: Adjacency, nodes: Tensor, edges: Tensor, **asked: Any) -> Graph:
     """Return the graph of `nodes` and `edges` (positions); `asked` are further attributes of the result."""
     place = adjacency.place(nodes)
     weight = graph.edge_weight[edges] if graph.edge_weight is not None else None

@@ -71,7 +71,7 @@ class Names(SequenceDataModule):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".Names.lock"):
                 for part in PARTS:
-                    fetch(part, folder)
+                    download(part, folder)
         except OSError as error:  # no network, full disk, no permission, other content than expected
             looked = "\n".join(f"  {place}" for place in self._places())
             raise RunnerError(
@@ -146,7 +146,7 @@ def read_labelled(path: Path) -> Labelled:
     return rows
 
 
-def fetch(part: str, folder: Path) -> None:
+def download(part: str, folder: Path) -> None:
     """Download one file unless it is there; raises OSError where it cannot be had or holds something else."""
     target = folder / f"names_{part}.csv.gz"
     if target.is_file():

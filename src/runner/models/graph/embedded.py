@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import DeepGCNLayer, GatedGraphConv, GENConv, JumpingKnowledge, MessagePassing
 
 from runner.models.graph.convolution import GraphConvolution
-from runner.models.graph.stack import GraphNet, drop, made_here
+from runner.models.graph.stack import GraphNet, on_default_device, sparse_dropout
 
 
 class EmbeddedNet(GraphNet):
@@ -48,7 +48,7 @@ class EmbeddedNet(GraphNet):
         propagation: Tensor | None = None,
     ) -> Tensor:
         """Map float (nodes, in_features), int64 (2, edges) to float (nodes, num_outputs); see GraphNet."""
-        x = F.relu(self.embedding(drop(x, self.dropout, self.training)))
+        x = F.relu(self.embedding(sparse_dropout(x, self.dropout, self.training)))
         outputs = []
         for number, layer in enumerate(self.layers):
             x = self.activation(layer(x, edge_index, **self.extras(number, edge_weight, propagation)))
@@ -88,7 +88,7 @@ def mpnn(
 
 def ggnn(in_features: int, num_outputs: int, hidden: int = 32, steps: int = 2, dropout: float = 0.5) -> EmbeddedNet:
     """Build a gated graph network: `steps` rounds through the same GRU (Li et al. 2016)."""
-    layer = made_here(GatedGraphConv(hidden, num_layers=steps), "weight")
+    layer = on_default_device(GatedGraphConv(hidden, num_layers=steps), "weight")
     return EmbeddedNet(in_features, num_outputs, hidden, [layer], dropout)
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import ChebConv, GATConv, SAGEConv
 
 from runner.models.graph.convolution import GraphConvolution, NeighbourSum
-from runner.models.graph.stack import GraphNet, made_here, widths
+from runner.models.graph.stack import GraphNet, layer_widths, on_default_device
 
 
 class MessagePassingNet(nn.Module):
@@ -23,7 +23,9 @@ class MessagePassingNet(nn.Module):
 
 def gcn(in_features: int, num_outputs: int, hidden: int = 16, num_layers: int = 2, dropout: float = 0.5) -> GraphNet:
     """Build graph convolutions (Kipf & Welling 2017), the layers our own."""
-    return GraphNet([GraphConvolution(*pair) for pair in widths(in_features, hidden, num_outputs, num_layers)], dropout)
+    return GraphNet(
+        [GraphConvolution(*pair) for pair in layer_widths(in_features, hidden, num_outputs, num_layers)], dropout
+    )
 
 
 def chebnet(
@@ -31,7 +33,10 @@ def chebnet(
 ) -> GraphNet:
     """Build layers of Chebyshev polynomials of the Laplacian, `order` terms (Defferrard et al. 2016)."""
     return GraphNet(
-        [made_here(ChebConv(*pair, K=order), "bias") for pair in widths(in_features, hidden, num_outputs, num_layers)],
+        [
+            on_default_device(ChebConv(*pair, K=order), "bias")
+            for pair in layer_widths(in_features, hidden, num_outputs, num_layers)
+        ],
         dropout,
     )
 
@@ -45,7 +50,7 @@ def graphsage(
     dropout: float = 0.5,
 ) -> GraphNet:
     """Build layers that join a node and an aggregate of its neighbours, with weights each (Hamilton et al. 2017)."""
-    pairs = widths(in_features, hidden, num_outputs, num_layers)
+    pairs = layer_widths(in_features, hidden, num_outputs, num_layers)
     return GraphNet([SAGEConv(*pair, aggr=aggregation) for pair in pairs], dropout)
 
 
@@ -62,7 +67,7 @@ def gat(
 
     Dropout also acts on the attention (Veličković et al. 2018, section 3.3).
     """
-    pairs = widths(in_features, heads * hidden, num_outputs, num_layers)
+    pairs = layer_widths(in_features, heads * hidden, num_outputs, num_layers)
     layers = [GATConv(before, hidden, heads, dropout=dropout) for before, _ in pairs[:-1]]
     last = GATConv(*pairs[-1], heads=output_heads, concat=False, dropout=dropout)
     return GraphNet([*layers, last], dropout, F.elu)

@@ -50,7 +50,7 @@ def fine_tune(
     best = last.with_name(f"{checkpoints.BEST}.ckpt")
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if best.is_file():
-        content = checkpoints.read(best)
+        content = checkpoints.read_checkpoint(best)
         checkpoints.load_weights(task, content, best)
         metrics = content["metrics"]
     return {name: each for name, each in metrics.items() if name.startswith(("train/", "val/"))}
@@ -60,7 +60,7 @@ def fine_tune(
 def curves(job: Job, folder: str, last: Path) -> Iterator[None]:
     """Writes the curves as `FOLDER/…` behind those of earlier trainings; a resumed run continues them."""
     if job.resumed:
-        done = checkpoints.read(last)["global_step"] if last.is_file() else 0
+        done = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
         for logger in job.loggers:
             if isinstance(logger, (MetricsFile, TensorBoard)):
                 logger.continue_from(job.steps + done)

@@ -11,14 +11,14 @@ from runner.tracking import checkpoints
 def keep_made(job: Job, name: str, metrics: Mapping[str, float]) -> None:
     """Writes `checkpoints/NAME.ckpt`: the float network as it is now, the steps to its shape, and `metrics`."""
     content = {
-        "state_dict": checkpoints.unguided(job.task.state_dict()),
+        "state_dict": checkpoints.without_distillation_loss(job.task.state_dict()),
         "structure": job.task.structure,
         type(job.datamodule).__qualname__: job.datamodule.state_dict(),
         "metrics": dict(metrics),
         "global_step": job.steps,
     }
     if job.record.primary:
-        checkpoints.keep(place_of(job, name), content)
+        checkpoints.save_weights(place_of(job, name), content)
     job.checkpoint = place_of(job, name)
 
 
@@ -27,7 +27,7 @@ def take_up(job: Job, name: str) -> bool:
     place = place_of(job, name)
     if not place.is_file():
         return False
-    content = checkpoints.read(place)
+    content = checkpoints.read_checkpoint(place)
     load_trained(job.task, content, place)
     job.replace_network(job.task.network, job.task.structure, name)
     job.steps, job.checkpoint = content["global_step"], place

@@ -39,7 +39,7 @@ def mix(job: Job, recipe: Recipe, network: nn.Module, batches: list[Tensor], rea
 
 def way_on(job: Job) -> str:
     """How to go on with the network as it was trained, which is still there."""
-    kept = checkpoints.kept(job.record.path) or job.checkpoint
+    kept = checkpoints.final_checkpoint(job.record.path) or job.checkpoint
     if kept is None:
         return "The trained network was not kept: the checkpoint callback was left out."
     place = job.record.path if kept.is_relative_to(job.record.path) else kept

@@ -11,7 +11,7 @@ from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.job.assemble import load_trained
 from runner.job.job import Job
 from runner.measure.operations import multiply_accumulates
-from runner.measure.weights import nonzero_share, parameters
+from runner.measure.parameter_counts import nonzero_share, parameters
 from runner.stages.parts.fine_tune import fine_tune
 from runner.stages.parts.pruning_context import example, standalone
 from runner.tracking import checkpoints
@@ -119,14 +119,14 @@ def keep(job: Job, made: Made, **more: Any) -> None:
         type(job.datamodule).__qualname__: job.datamodule.state_dict(),
         **more,
     }
-    checkpoints.keep(place(job, made.measured.round), content)
+    checkpoints.save_weights(place(job, made.measured.round), content)
 
 
 def kept(job: Job, context: PruningContext, number: int, structure: list[Step]) -> Made | None:
     """A round that an interrupted run finished; None where it did not."""
     if not place(job, number).is_file():
         return None
-    content = checkpoints.read(place(job, number))
+    content = checkpoints.read_checkpoint(place(job, number))
     job.steps += content["steps_taken"]
     steps: list[Step] = content["structure"]
     network = rebuild(context.dense, steps[len(structure) :])
@@ -137,13 +137,13 @@ def kept(job: Job, context: PruningContext, number: int, structure: list[Step]) 
 
 def finish(job: Job, made: Made) -> None:
     """Makes the last round's network the one the run goes on with, and ends with."""
-    content = checkpoints.read(place(job, made.measured.round))
-    checkpoints.keep(job.record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt", content)
+    content = checkpoints.read_checkpoint(place(job, made.measured.round))
+    checkpoints.save_weights(job.record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt", content)
 
 
 def reopen(job: Job, path: Path) -> None:
     """Loads what a finished stage made, for a run that goes on after it."""
-    content = checkpoints.read(path)
+    content = checkpoints.read_checkpoint(path)
     rounds = range(1, content["measured"]["round"] + 1)
-    job.steps += sum(checkpoints.read(place(job, number))["steps_taken"] for number in rounds)
+    job.steps += sum(checkpoints.read_checkpoint(place(job, number))["steps_taken"] for number in rounds)
     load_trained(job.task, content, path)

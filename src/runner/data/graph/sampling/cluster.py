@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
 from runner.errors import RunnerError
 
 
@@ -49,7 +49,7 @@ class Clusters:
     def __getitem__(self, clusters: Tensor) -> Graph:
         nodes = torch.isin(self.cluster, clusters).nonzero().flatten()
         seeds = self.trains[nodes].nonzero().flatten()
-        return part(self.graph, self.adjacency, nodes, self.adjacency.between(nodes), seeds=seeds)
+        return subgraph(self.graph, self.adjacency, nodes, self.adjacency.between(nodes), seeds=seeds)
 
 
 def banded(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:

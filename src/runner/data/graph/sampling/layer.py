@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from runner.data.graph.graph import Graph, tidy
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.graph import Graph, coalesce
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
 from runner.errors import RunnerError
 
 
@@ -65,13 +65,13 @@ class Layers:
         for (layer, _, estimate), where in zip(found, place.split([len(each[1]) for each in found]), strict=True):
             propagation[layer, where] = estimate
         asked = {"seeds": torch.arange(len(seeds)), "propagation": propagation}
-        return part(self.graph, self.adjacency, torch.cat([seeds, others]), edges, **asked)
+        return subgraph(self.graph, self.adjacency, torch.cat([seeds, others]), edges, **asked)
 
 
 def with_self_loops(graph: Graph) -> Graph:
     """Return the graph with self-loops and Â = D^-½ (A + I) D^-½ as its propagation, edges sorted by target."""
     edge_index, entries = gcn_norm(graph.edge_index, graph.edge_weight, len(graph.x))
-    edge_index, entries = tidy(edge_index, entries, len(graph.x))
+    edge_index, entries = coalesce(edge_index, entries, len(graph.x))
     return Graph(graph.x, edge_index, propagation=entries)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
 from runner.errors import RunnerError
 
 
@@ -54,7 +54,7 @@ class Neighborhoods:
             nodes.append(frontier)
             edges.append(drawn)
         asked = {"seeds": torch.arange(len(seeds))}
-        return part(self.graph, self.adjacency, torch.cat(nodes), torch.cat(edges), **asked)
+        return subgraph(self.graph, self.adjacency, torch.cat(nodes), torch.cat(edges), **asked)
 
     def draw(self, targets: Tensor, fanout: int) -> Tensor:
         """Return positions of at most `fanout` random incoming edges of each target."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, part
+from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
 from runner.data.graph.sampling.layer import importance, with_self_loops
 
 
@@ -94,7 +94,7 @@ class Subgraphs:
         edges = self.adjacency.between(nodes)
         seeds = self.trains[nodes].nonzero().flatten()
         asked = {"seeds": seeds, "importance": self.importance[nodes[seeds]], "propagation": self.entries[edges]}
-        return part(self.graph, self.adjacency, nodes, edges, **asked)
+        return subgraph(self.graph, self.adjacency, nodes, edges, **asked)
 
     def estimate(self) -> tuple[Tensor, Tensor]:
         """Return the probabilities that a node (nodes,) and an edge (edges,) are drawn; never met counts as once.
