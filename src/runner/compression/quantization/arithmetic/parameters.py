@@ -29,7 +29,7 @@ class Parameters:
 
 
 def choose(tensor: Tensor, grid: Grid, granularity: Granularity | None = None) -> Parameters:
-    """The parameters that reach from the lowest to the highest value of each block, zero included.
+    """Return the parameters that reach from the lowest to the highest value of each block, zero included.
 
     Jacob et al., 2018, section 2.1 and 3. Values that are not finite are left out of the range; an empty or constant
     block of zeros gets the smallest scale there is, any other constant one that returns it. Values beyond half of the
@@ -41,7 +41,7 @@ def choose(tensor: Tensor, grid: Grid, granularity: Granularity | None = None) -
 
 
 def span(blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest and the highest finite value of each block (…, n), at most 0 and at least 0."""
+    """Return the lowest and the highest finite value of each block (…, n), at most 0 and at least 0."""
     finite = torch.where(blocks.isfinite(), blocks, 0).float().clamp(-LARGEST, LARGEST)
     if not finite.shape[-1]:
         return finite.new_zeros(finite.shape[:-1]), finite.new_zeros(finite.shape[:-1])
@@ -49,7 +49,7 @@ def span(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reaching(low: Tensor, high: Tensor, grid: Grid, granularity: Granularity) -> Parameters:
-    """The parameters that represent `low` (at most 0) to `high` (at least 0) of each block.
+    """Return the parameters that represent `low` (at most 0) to `high` (at least 0) of each block.
 
     Symmetric: the scale that the larger of the two needs on the side with fewer codes. The zero point is rounded to a
     code, so that 0 is represented exactly, and clipped to the grid.
@@ -63,5 +63,5 @@ def reaching(low: Tensor, high: Tensor, grid: Grid, granularity: Granularity) ->
 
 
 def zero_point_of(low: Tensor, scale: Tensor, grid: Grid) -> Tensor:
-    """The code of 0 where the lowest code stands for `low`: int32, clipped to the grid."""
+    """Return the code of 0 where the lowest code stands for `low`: int32, clipped to the grid."""
     return (grid.low - torch.round(low * (1 / scale))).clamp(grid.low, grid.high).to(torch.int32)

@@ -1,4 +1,4 @@
-"""Bias correction: what rounding shifts each channel by, on average, goes into the bias."""
+"""Bias correction: the average shift of each channel by rounding goes into the bias."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from runner.compression.quantization.graph.interpreter import Reading
 
 @dataclass(frozen=True)
 class Shifted:
-    """How many layers had their bias corrected."""
+    """Number of layers that had their bias corrected."""
 
     layers: int
 
@@ -22,7 +22,7 @@ class Shifted:
 
 
 def correct_biases(prepared: GraphModule, batches: Sequence[Tensor], learned: dict[str, Tensor]) -> Shifted:
-    """Adds to `learned` (parameter name -> value) the biases with E[float output] - E[rounded output] added.
+    """Add to `learned` (parameter name -> value) the biases with E[float output] - E[rounded output] added.
 
     Nagel et al. 2019, section 4.2 and appendix D (empirical): per channel, over `batches`, in the order the layers run,
     each with those before it corrected. Only means are kept.
@@ -42,7 +42,7 @@ def correct_biases(prepared: GraphModule, batches: Sequence[Tensor], learned: di
 
 @torch.no_grad()
 def _means(reading: Reading, layers: Sequence[RoundedLayer], batches: Sequence[Tensor]) -> dict[Node, Tensor]:
-    """The mean output of each channel (channels,), float64, of each layer over all samples."""
+    """Return the mean output of each channel (channels,), float64, of each layer over all samples."""
     axes = {layer.node: layer.channel_axis for layer in layers}
     sums: dict[Node, Tensor] = {}
     counts: dict[Node, int] = {}

@@ -28,7 +28,7 @@ FLOAT_SIDE = ("equalize", "smooth")  # change the float network, not what it com
 
 @dataclass(frozen=True)
 class Corrections:
-    """Which corrections are made, in this order; none by default.
+    """Corrections to make, in this order; none by default.
 
     `equalize`: cross-layer equalization; `smooth`: SmoothQuant's alpha, from 0 (all to the activations) to 1 (all to
     the weights), None for off; `adaround`: learned rounding, True or its settings; `bias_correction`.
@@ -62,8 +62,7 @@ class Corrections:
         return tuple(name for name, on in made.items() if on)
 
     def check(self, captured: GraphModule) -> None:
-        """RunnerError where a correction that was asked for finds nothing to do in the network `captured`, which is
-        used up."""
+        """Raise RunnerError where a correction asked for finds nothing to do in `captured`, which is used up."""
         wrong = []
         if self.smooth is not None and not find_smoothable(captured):
             wrong.append(without_norms())
@@ -91,9 +90,9 @@ def correct(
     batches: Sequence[Tensor],
     evaluate: Evaluate | None = None,
 ) -> Corrected:
-    """`captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with what `corrections` asks for.
+    """Return `captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with `corrections` made.
 
-    `batches` of inputs (N, ...); `evaluate` is the user's metric of a network that answers them. Without corrections
+    `batches` of inputs (N, …); `evaluate` is the user's metric of a network that answers them. Without corrections
     nothing is measured and `prepare(captured)` comes back. RunnerError: a correction finds nothing to do.
     """
     names = corrections.names
@@ -145,12 +144,12 @@ class _Measure:
         self.inputs, self.evaluate = inputs, evaluate
 
     def __call__(self, prepared: GraphModule, learned: dict[str, Tensor]) -> tuple[float, float | None]:
-        """Both of the program that `prepared` will become."""
+        """Return both of the program that `prepared` will become."""
         network = RoundedNetwork(prepared, learned)
         found = sqnr(self.wanted, _numbers(network(self.inputs)))
         return found, None if self.evaluate is None else float(self.evaluate(network))
 
 
 def _numbers(outputs: Any) -> Tensor:
-    """All that a network returns, as one row of numbers."""
+    """Return all outputs of a network, as one row of numbers."""
     return torch.cat([each.flatten() for each in tree_leaves(outputs) if isinstance(each, Tensor)])

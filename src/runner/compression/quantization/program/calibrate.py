@@ -9,9 +9,9 @@ from runner.errors import RunnerError
 
 
 def calibrate(prepared: nn.Module, batches: Iterable[Tensor], like: Tensor, limit: int | None = None) -> int:
-    """Runs up to `limit` batches (all without one) through `prepared`; returns how many ran.
+    """Run up to `limit` batches (all without one) through `prepared`; return how many ran.
 
-    Each batch has the dtype and the per-sample shape of `like` (N, ...). RunnerError: no batch, a wrong shape
+    Each batch has the dtype and the per-sample shape of `like` (N, …). RunnerError: no batch, a wrong shape
     or dtype, values that aren't finite.
     """
     done = 0
@@ -32,7 +32,7 @@ def calibrate(prepared: nn.Module, batches: Iterable[Tensor], like: Tensor, limi
 
 
 def check_batch(batch: Tensor, like: Tensor, index: int) -> None:
-    """RunnerError unless `batch` is a non-empty batch of samples shaped and typed as those of `like`."""
+    """Raise RunnerError unless `batch` is a non-empty batch of samples shaped and typed as those of `like`."""
     where = f"Calibration batch {index}"
     if not isinstance(batch, Tensor):
         raise RunnerError(f"{where} is a {type(batch).__name__}; give the inputs alone, as one tensor (N, ...).")
