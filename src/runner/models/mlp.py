@@ -19,7 +19,7 @@ class MLP(nn.Module):
         self.head = nn.Linear(widths[-1], num_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map float (N, ...) with `in_features` values a sample to float (N, num_outputs)."""
+        """Map float (N, …) with `in_features` values a sample to float (N, num_outputs)."""
         return self.head(self.features(inputs))
 
 

@@ -37,7 +37,7 @@ class Depthwise(FactorizationRecipe):
     advice = "Separable are convolutions larger than 1×1 without groups; factorization=low_rank does others."
 
     def __post_init__(self) -> None:
-        """Raises RunnerError for a multiplier below 1."""
+        """Raise RunnerError for a multiplier below 1."""
         if self.multiplier < 1:
             raise RunnerError(f"factorization.multiplier={self.multiplier}: must be a whole number, at least 1.")
 
@@ -56,7 +56,7 @@ class Depthwise(FactorizationRecipe):
         return Cut((kernels, factors), self.multiplier, error)
 
     def pair(self, layer: nn.Conv2d, cut: Cut) -> nn.Sequential:
-        """See FactorizationRecipe.pair."""
+        """Return `depthwise`, `multiplier` kernels an input channel, and `pointwise`, shaped to stand for `layer`."""
         return pair(layer, cut.rank)
 
     def step(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Depthwise(FactorizationRecipe):
 
 
 def separated(weight: Tensor, multiplier: int) -> tuple[Tensor, Tensor, float]:
-    """Kernels and factors nearest to a weight (out, in, kh, kw), and the relative error in the Frobenius norm.
+    """Return kernels and factors nearest to a weight (out, in, kh, kw), and the relative error in the Frobenius norm.
 
     Returns:
         Float64 kernels (in · multiplier, 1, kh, kw), those of a channel side by side, and factors
@@ -82,7 +82,7 @@ def separated(weight: Tensor, multiplier: int) -> tuple[Tensor, Tensor, float]:
 
 
 def rebuild(network: nn.Module, *, layers: list[str], multiplier: int) -> nn.Module:
-    """A copy of `network` whose convolutions in `layers` are separated; the values are left open.
+    """Return a copy of `network` whose convolutions in `layers` are separated; the values are left open.
 
     Raises:
         RunnerError: the network has no layer of that name.
@@ -91,7 +91,7 @@ def rebuild(network: nn.Module, *, layers: list[str], multiplier: int) -> nn.Mod
 
 
 def pair(layer: nn.Conv2d, multiplier: int) -> nn.Sequential:
-    """`depthwise`, `multiplier` kernels for each input channel, and `pointwise`, in the shapes that stand for `layer`.
+    """See FactorizationRecipe.pair.
 
     The depthwise part has the layer's own geometry (size, stride, padding, dilation); the bias goes with the second.
     """

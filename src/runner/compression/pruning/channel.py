@@ -26,7 +26,7 @@ from runner.errors import RunnerError, join_errors
 
 @dataclass(frozen=True)
 class ChannelPruning(PruningRecipe):
-    """Takes out the least important channels, however layers share them (Fang et al., DepGraph, CVPR 2023).
+    """Removal of the least important channels, however layers share them (Fang et al., DepGraph, CVPR 2023).
 
     The output layer keeps its answers, and every layer one channel at least. What goes is proved on the example: the
     narrow network answers as the wide one that ignores those channels.
@@ -50,7 +50,7 @@ class ChannelPruning(PruningRecipe):
     kind = "channel"
 
     def __post_init__(self) -> None:
-        """Raises RunnerError for a target outside [0, 1), or words that mean nothing."""
+        """Raise RunnerError for a target outside [0, 1), or words that mean nothing."""
         if self.ratio is None and self.macs is None:
             raise RunnerError("pruning=channel needs pruning.ratio or pruning.macs, the share that goes.")
         check_share(self.key, self.target)
@@ -62,7 +62,7 @@ class ChannelPruning(PruningRecipe):
 
     @property
     def key(self) -> str:
-        """Which setting holds the target."""
+        """Setting that holds the target."""
         return "ratio" if self.macs is None else "macs"
 
     @property
@@ -96,7 +96,7 @@ class ChannelPruning(PruningRecipe):
 
 
 def kept_whole(network: nn.Module, groups: Sequence[ChannelGroup], skip: Sequence[str]) -> set[str]:
-    """The groups in which a layer that makes the channels is to be skipped.
+    """Return the groups in which a layer that makes the channels is to be skipped.
 
     Raises:
         RunnerError: a pattern that matches no layer; the nearest names.
@@ -110,12 +110,12 @@ def kept_whole(network: nn.Module, groups: Sequence[ChannelGroup], skip: Sequenc
 
 
 def _inside(layer: str, modules: set[str]) -> bool:
-    """Whether a layer is one of the modules, or lies in one."""
+    """Return whether a layer is one of the modules, or lies in one."""
     return any(layer == module or layer.startswith(f"{module}.") or not module for module in modules)
 
 
 def remarks(network: nn.Module, whole: Sequence[str]) -> tuple[str, ...]:
-    """Which layers were left alone because their channels cannot be followed."""
+    """Return remarks on layers that were left alone because their channels cannot be followed."""
     if not whole:
         return ()
     more = f" and {len(whole) - 4} more" if len(whole) > 4 else ""

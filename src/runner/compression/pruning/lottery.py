@@ -13,7 +13,7 @@ from runner.errors import RunnerError
 
 @dataclass(frozen=True)
 class LotteryPruning(MagnitudePruning):
-    """Prunes what training made smallest, and gives the rest the weights it had after an early epoch.
+    """Removal of what training made smallest; the rest gets the weights it had after an early epoch.
 
     Frankle & Carbin, "The lottery ticket hypothesis" (ICLR 2019); late rewinding: Frankle et al., "Stabilizing the
     lottery ticket hypothesis" (2019).
@@ -26,7 +26,7 @@ class LotteryPruning(MagnitudePruning):
     kind = "lottery"
 
     def __post_init__(self) -> None:
-        """Raises RunnerError as magnitude pruning does, and for an epoch before the first."""
+        """Raise RunnerError as magnitude pruning does, and for an epoch before the first."""
         super().__post_init__()
         if self.rewind_epoch < 0:
             raise RunnerError(f"pruning.rewind_epoch={self.rewind_epoch}: must be at least 0, the initialisation.")

@@ -6,17 +6,17 @@ from runner.errors import RunnerError, did_you_mean
 
 
 def one_shot(target: float, rounds: int) -> list[float]:
-    """Everything in one round, however many were allowed."""
+    """Return one amount for everything, however many rounds were allowed."""
     return [target]
 
 
 def iterative(target: float, rounds: int) -> list[float]:
-    """Every round takes the same share of what is left: s_t = 1 - (1 - s)^(t / n) (Han et al., 2015)."""
+    """Return amounts that take the same share of the rest: s_t = 1 - (1 - s)^(t / n) (Han et al., 2015)."""
     return [1 - (1 - target) ** (done / rounds) for done in range(1, rounds + 1)]
 
 
 def cubic(target: float, rounds: int) -> list[float]:
-    """Much at first, ever less later: s_t = s (1 - (1 - t / n)^3) (Zhu & Gupta, 2017, equation 1)."""
+    """Return much at first, ever less later: s_t = s (1 - (1 - t / n)^3) (Zhu & Gupta, 2017, equation 1)."""
     return [target * (1 - (1 - done / rounds) ** 3) for done in range(1, rounds + 1)]
 
 
@@ -28,7 +28,7 @@ SCHEDULES: dict[str, Callable[[float, int], list[float]]] = {
 
 
 def amounts(schedule: str, target: float, rounds: int) -> list[float]:
-    """The share pruned after each round, counted from the dense network; the last one is `target` itself.
+    """Return the share pruned after each round, counted from the dense network; the last one is `target` itself.
 
     Raises:
         RunnerError: no such schedule, no rounds, or a target outside [0, 1).
@@ -44,7 +44,7 @@ def amounts(schedule: str, target: float, rounds: int) -> list[float]:
 
 
 def check_share(name: str, value: float) -> None:
-    """Raises RunnerError unless a share to remove is at least 0 and below 1."""
+    """Raise RunnerError unless a share to remove is at least 0 and below 1."""
     if not 0 <= value < 1:  # NaN, too
         raise RunnerError(
             f"pruning.{name}={value:g}: must be at least 0 and below 1; it is the share that goes, and something must "

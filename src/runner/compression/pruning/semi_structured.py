@@ -17,7 +17,7 @@ from runner.errors import RunnerError
 
 @dataclass(frozen=True)
 class SemiStructuredPruning(PruningRecipe):
-    """Keeps the `keep` most important of every `group` weights in a row along the inputs (Mishra et al., 2021).
+    """The `keep` most important of every `group` weights in a row along the inputs (Mishra et al., 2021).
 
     A convolution's weights are in a row along its input channels, at each position of the kernel: the order in which
     sparse tensor cores multiply channels-last images. Where the inputs do not divide by `group`, the last of a row is
@@ -36,7 +36,7 @@ class SemiStructuredPruning(PruningRecipe):
     kind = "semi_structured"
 
     def __post_init__(self) -> None:
-        """Raises RunnerError where nothing would be kept, or nothing pruned."""
+        """Raise RunnerError where nothing would be kept, or nothing pruned."""
         check_importance(self.importance, OF_WEIGHTS)
         if not 1 <= self.keep < self.group:
             raise RunnerError(
@@ -80,7 +80,7 @@ class SemiStructuredPruning(PruningRecipe):
 
 
 def most_important(scores: Tensor, dim: int, keep: int, group: int) -> Tensor:
-    """True for the `keep` highest scores of every `group` in a row along `dim`; same shape, bool.
+    """Return True for the `keep` highest scores of every `group` in a row along `dim`; same shape, bool.
 
     Where the length is no multiple of `group`, the last of a row counts as filled up with what is never kept.
     """
