@@ -49,13 +49,13 @@ class StopOnSignal(Checkpoint):
     ) -> None:
         # Gradients that were accumulated for the next step are in no checkpoint.
         between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        number = self.arrived(trainer)
+        number = self.received_signal(trainer)
         if number is not None and between_steps and not trainer.is_last_batch:
             trainer.save_checkpoint(self.path)
             raise Interrupted(number)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stopping = self.arrived(trainer)
+        self.stopping = self.received_signal(trainer)
         if self.stopping is not None:
             trainer.save_checkpoint(self.path)
 
@@ -64,7 +64,7 @@ class StopOnSignal(Checkpoint):
         if self.stopping is not None:
             raise Interrupted(self.stopping)
 
-    def arrived(self, trainer: pl.Trainer) -> int | None:
+    def received_signal(self, trainer: pl.Trainer) -> int | None:
         """Return the signal that any process of the run received; all of them answer alike, at the same step."""
         own = self.signals.received or 0
         if trainer.world_size == 1:

@@ -28,7 +28,7 @@ from runner.job.assemble import build_task
 from runner.job.build import build
 from runner.tasks.base import Task
 from runner.tracking import checkpoints
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
 
@@ -73,7 +73,7 @@ class Job:
     steps: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactFile] = field(default_factory=dict)
     checkpoint: Path | None = None
     phase: str = "test"
     smaller: str | None = None
@@ -151,7 +151,7 @@ class Job:
 
     def keep(self, name: str, path: Path) -> None:
         """Lists a file of the run directory among the result's artifacts."""
-        self.artifacts[name] = Artifact(str(path.relative_to(self.record.path)), path.stat().st_size)
+        self.artifacts[name] = ArtifactFile(str(path.relative_to(self.record.path)), path.stat().st_size)
 
     def monitored(self, network: nn.Module) -> float:
         """The task's monitored metric of any network on the validation data (training data where there is none)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.report.differences import label
 from runner.report.formatting import format_number, format_setting
 from runner.report.quantities import column_heading, decimals_of
-from runner.report.report import Report, Row
+from runner.report.report import Report, ReportRow
 from runner.report.statistic import Statistic
 
 LONGEST = 40
@@ -53,7 +53,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: half - 1]}…{text[-half:]}"
 
 
-def metric_column(name: str, rows: Sequence[Row]) -> Column:
+def metric_column(name: str, rows: Sequence[ReportRow]) -> Column:
     """Return `0.9912 ± 0.0021` (mean and standard deviation), the number for one run, blank where there is none."""
     found = [row.metrics.get(name) for row in rows]
     digits = decimals_of(name, (each.mean for each in found if each is not None))
@@ -68,7 +68,7 @@ def measured(value: Statistic | None, digits: int | None) -> str:
     return mean if value.std is None or (value.std == digits == 0) else f"{mean} ± {format_number(value.std, digits)}"
 
 
-def interval_column(name: str, rows: Sequence[Row]) -> Column:
+def interval_column(name: str, rows: Sequence[ReportRow]) -> Column:
     """Return the 95 % interval of the mean; blank for a single run."""
     found = [row.metrics.get(name) for row in rows]
     digits = decimals_of(name, (each.mean for each in found if each is not None))

@@ -7,14 +7,14 @@ from typing import Any
 from runner.report.formatting import format_number, format_setting
 from runner.report.quantities import decimals_of, quantities
 from runner.report.record_files import read_json
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 from runner.tracking.identity import AROUND_RUNS, flatten
 
 ENVIRONMENT = "environment.json"
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedValue:
     """One thing that two runs have; `difference` is the second minus the first, empty where they are no numbers."""
 
     name: str
@@ -23,7 +23,7 @@ class Line:
     equal: bool
 
 
-def compare(one: Run, other: Run) -> dict[str, list[Line]]:
+def compare(one: RunRecord, other: RunRecord) -> dict[str, list[ComparedValue]]:
     """Return everything that either run has, by section; choices come before the settings that follow from them."""
     return {
         "configuration": [
@@ -40,16 +40,16 @@ def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]
     return {key: value for key, value in settings.items() if key not in names}
 
 
-def compare_mappings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Line]:
+def compare_mappings(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[ComparedValue]:
     """Return one line for every key of either mapping."""
     found = []
     for key in {**one, **other}:
         values = (format_setting(one[key]) if key in one else "", format_setting(other[key]) if key in other else "")
-        found.append(Line(key, values, "", key in one and key in other and one[key] == other[key]))
+        found.append(ComparedValue(key, values, "", key in one and key in other and one[key] == other[key]))
     return found
 
 
-def compare_numbers(one: Mapping[str, float], other: Mapping[str, float]) -> list[Line]:
+def compare_numbers(one: Mapping[str, float], other: Mapping[str, float]) -> list[ComparedValue]:
     """Return one line for every number of either run, with the difference."""
     found = []
     for name in {**one, **other}:
@@ -60,7 +60,7 @@ def compare_numbers(one: Mapping[str, float], other: Mapping[str, float]) -> lis
             format_number(other[name], digits) if name in other else "",
         )
         difference = format_difference(known[1] - known[0], digits) if len(known) == 2 else ""
-        found.append(Line(name, texts, difference, len({*known}) == 1 and len(known) == 2))
+        found.append(ComparedValue(name, texts, difference, len({*known}) == 1 and len(known) == 2))
     return found
 
 
@@ -69,6 +69,6 @@ def format_difference(value: float, digits: int | None) -> str:
     return f"{'+' if value > 0 else ''}{format_number(value, digits)}" if value else "="
 
 
-def environment(run: Run) -> dict[str, Any]:
+def environment(run: RunRecord) -> dict[str, Any]:
     """Return the content of environment.json by dotted keys; empty where the run has none."""
     return flatten(read_json(run.path / ENVIRONMENT)[0])

@@ -11,7 +11,7 @@ from runner.report.differences import MISSING, value_of
 from runner.report.formatting import format_setting
 from runner.report.known_names import resolve
 from runner.report.quantities import quantities
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -29,7 +29,7 @@ class Condition:
     sign: str
     text: str
 
-    def holds(self, run: Run) -> bool:
+    def holds(self, run: RunRecord) -> bool:
         """Return whether the condition holds; a run without the value only satisfies !=."""
         value = quantities(run).get(self.name, MISSING)
         if value is MISSING:

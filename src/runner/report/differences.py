@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 from runner.tracking.console import SHOWN
 from runner.tracking.identity import AROUND_RUNS, MACHINE_SETTINGS
 
@@ -19,7 +19,7 @@ MISSING = object()
 Values = tuple[Any, ...]
 
 
-def differing_columns(runs: Sequence[Run]) -> list[str]:
+def differing_columns(runs: Sequence[RunRecord]) -> list[str]:
     """Return the groups and dotted keys that tell runs apart, those the user typed first; never `seed`.
 
     Left out are settings of the machine, and what the columns imply anyway: a choice of `model` stands for the dozen
@@ -51,7 +51,7 @@ def differing_columns(runs: Sequence[Run]) -> list[str]:
     return sorted(dict.fromkeys(columns), key=lambda key: order.get(key, len(order)))
 
 
-def value_of(run: Run, column: str) -> Any:
+def value_of(run: RunRecord, column: str) -> Any:
     """Return a choice, a setting, or MISSING; where no choices were recorded, the name of the section's class."""
     if column in run.choices:
         return run.choices[column]
@@ -60,7 +60,7 @@ def value_of(run: Run, column: str) -> Any:
     return run.settings.get(column, MISSING)
 
 
-def differing_values(runs: Sequence[Run], keys: Iterable[str]) -> dict[str, Values]:
+def differing_values(runs: Sequence[RunRecord], keys: Iterable[str]) -> dict[str, Values]:
     """Return the values of those keys that not all runs agree in."""
     found = {}
     for key in keys:
@@ -88,7 +88,9 @@ def section(group: str) -> str:
     return group.replace("/", ".") + "."
 
 
-def differing_groups(runs: Sequence[Run], table: Mapping[str, Values], settings: Iterable[str]) -> dict[str, Values]:
+def differing_groups(
+    runs: Sequence[RunRecord], table: Mapping[str, Values], settings: Iterable[str]
+) -> dict[str, Values]:
     """Return the groups whose choices differ; not those whose own settings are all the same for it."""
     names = {group for run in runs for group in run.choices if group not in AROUND_RUNS and not of_the_machine(group)}
     if not all(run.choices for run in runs):
@@ -102,7 +104,7 @@ def differing_groups(runs: Sequence[Run], table: Mapping[str, Values], settings:
     }
 
 
-def typed_keys(runs: Sequence[Run]) -> list[str]:
+def typed_keys(runs: Sequence[RunRecord]) -> list[str]:
     """Return the groups and keys of all command lines, in the order in which they were typed."""
     texts = dict.fromkeys(text for run in runs for text in run.overrides)
     return list(dict.fromkeys(re.split(r"[=@]", text.lstrip("+~"), maxsplit=1)[0] for text in texts))

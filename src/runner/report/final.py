@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 PREFIX = "final/"
 # What a network can have been through, the last first.
 PHASES = ("compressed", "factorized", "pruned")
 
 
-def with_final(runs: Sequence[Run]) -> list[Run]:
+def with_final(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """Return the runs, with `final/accuracy` and the like for all where one of them made its network smaller.
 
     These are what was measured on test data after the last stage that changed the network.

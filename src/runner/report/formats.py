@@ -9,8 +9,8 @@ from runner.files import csv_text, finite
 from runner.report.cells import NOTHING, remarks, text_columns, title
 from runner.report.differences import MISSING, SEED, value_of
 from runner.report.formatting import format_setting
-from runner.report.report import Report, Row
-from runner.report.runs import Run
+from runner.report.report import Report, ReportRow
+from runner.report.runs import RunRecord
 
 
 def as_csv(report: Report) -> str:
@@ -19,7 +19,7 @@ def as_csv(report: Report) -> str:
     return csv_text([flat(row, report, grouped) for row in report.rows])
 
 
-def flat(row: Row, report: Report, grouped: bool) -> dict[str, Any]:
+def flat(row: ReportRow, report: Report, grouped: bool) -> dict[str, Any]:
     """Return one row of the CSV file; what a row does not have is blank."""
     cells: dict[str, Any] = {
         key: format_setting(row.settings[key]) if key in row.settings else "" for key in report.columns
@@ -78,7 +78,7 @@ def as_json(report: Report) -> str:
     return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
-def described(run: Run) -> dict[str, Any]:
+def described(run: RunRecord) -> dict[str, Any]:
     """Return the identification of a run."""
     seed = value_of(run, SEED)
     return {

@@ -5,20 +5,20 @@ from collections.abc import Iterable, Sequence
 from runner.errors import RunnerError, did_you_mean
 from runner.report.differences import shortest
 from runner.report.quantities import quantities
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 
-def known_settings(runs: Iterable[Run]) -> list[str]:
+def known_settings(runs: Iterable[RunRecord]) -> list[str]:
     """Return the groups and dotted keys of these runs."""
     return list(dict.fromkeys(name for run in runs for name in (*run.choices, *run.settings)))
 
 
-def known_quantities(runs: Iterable[Run]) -> list[str]:
+def known_quantities(runs: Iterable[RunRecord]) -> list[str]:
     """Return the metrics of these runs, and all else that can be shown as a number."""
     return list(dict.fromkeys(name for run in runs for name in quantities(run)))
 
 
-def known_names(runs: Sequence[Run]) -> list[str]:
+def known_names(runs: Sequence[RunRecord]) -> list[str]:
     """Return every name that --where and --columns understand."""
     return list(dict.fromkeys([*known_settings(runs), *known_quantities(runs)]))
 

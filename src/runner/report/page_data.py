@@ -9,8 +9,8 @@ from runner.report.differences import label, of_the_machine
 from runner.report.formatting import format_setting
 from runner.report.page_curves import page_curves
 from runner.report.quantities import column_heading, is_cost
-from runner.report.report import Report, Row
-from runner.report.runs import Run
+from runner.report.report import Report, ReportRow
+from runner.report.runs import RunRecord
 from runner.report.statistic import Statistic
 from runner.tracking.identity import AROUND_RUNS
 
@@ -72,13 +72,13 @@ def text(value: Any) -> float | int | str:
     return value if plain else format_setting(value)
 
 
-def full(run: Run) -> dict[str, Any]:
+def full(run: RunRecord) -> dict[str, Any]:
     """Return choices (model: resnet) before the settings that follow from them, without the chosen classes."""
     told = {*run.choices, *(f"{group.replace('/', '.')}._target_" for group in run.choices)}
     return {**run.choices, **{key: value for key, value in run.settings.items() if key not in told}}
 
 
-def differing(rows: Sequence[Row]) -> tuple[list[str], list[Any], list[list[list[Any]]]]:
+def differing(rows: Sequence[ReportRow]) -> tuple[list[str], list[Any], list[list[list[Any]]]]:
     """Return the settings in which a row differs from the best, the best's, and every row's as [index, value].
 
     What varies between the runs of one row (the seed, and what follows from it) is no difference between rows.

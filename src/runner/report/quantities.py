@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from runner.report.formatting import decimals
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 PARAMETERS = "parameters"
 # The lower the better, by the last part of the name; of all other metrics the higher.
@@ -16,7 +16,7 @@ COSTS = re.compile(
 LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
 
 
-def quantities(run: Run) -> dict[str, float]:
+def quantities(run: RunRecord) -> dict[str, float]:
     """Return metrics, `parameters`, `seconds/fit` … `seconds/total`, and `bytes/int8_program` … by artifact."""
     known: dict[str, float] = dict(run.metrics)
     if run.parameters is not None:

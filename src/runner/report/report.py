@@ -11,12 +11,12 @@ from runner.report.differences import SEED, differing_columns, label, value_of
 from runner.report.final import with_final
 from runner.report.known_names import known_names, known_quantities, known_settings, resolve
 from runner.report.quantities import is_cost, quantities, worth_showing
-from runner.report.rows import Row, best_of_each, group_seeds, make_row, ranked
-from runner.report.runs import Run
+from runner.report.rows import ReportRow, best_of_each, group_seeds, make_row, ranked
+from runner.report.runs import RunRecord
 from runner.report.state import DONE
 from runner.report.statistic import Statistic
 
-__all__ = ["Report", "Row", "Statistic", "build_report", "label"]
+__all__ = ["Report", "ReportRow", "Statistic", "build_report", "label"]
 
 MODES = ("max", "min")
 
@@ -35,17 +35,17 @@ class Report:
         repeats: finished runs with the same configuration and seed as a newer one, which alone counts.
     """
 
-    rows: list[Row]
+    rows: list[ReportRow]
     metric: str
     mode: str
     columns: list[str]
     metrics: list[str]
-    others: list[Run]
-    repeats: list[Run] = field(default_factory=list)
+    others: list[RunRecord]
+    repeats: list[RunRecord] = field(default_factory=list)
 
 
 def build_report(
-    runs: Sequence[Run],
+    runs: Sequence[RunRecord],
     *,
     metric: str | None = None,
     columns: Sequence[str] | None = None,
@@ -86,7 +86,7 @@ def build_report(
 
 
 def refuse_mistakes(
-    runs: Sequence[Run], metric: str | None, columns: Sequence[str], where: Sequence[str], best_per: str | None
+    runs: Sequence[RunRecord], metric: str | None, columns: Sequence[str], where: Sequence[str], best_per: str | None
 ) -> None:
     """Raise one RunnerError for everything that no run has, and for what is no condition."""
     known, settings, numbers = known_names(runs), known_settings(runs), known_quantities(runs)
@@ -104,7 +104,7 @@ def refuse_mistakes(
         raise join_errors(messages)
 
 
-def sorting(runs: Sequence[Run], asked: str | None) -> tuple[str, str]:
+def sorting(runs: Sequence[RunRecord], asked: str | None) -> tuple[str, str]:
     """Return the metric to sort by, and whether its highest or its lowest value is best."""
     monitors = Counter((run.settings.get("task.monitor"), run.settings.get("task.monitor_mode")) for run in runs)
     modes = {metric_base(str(monitor)): str(mode) for (monitor, mode), _ in monitors.items() if mode in MODES}
@@ -138,7 +138,7 @@ def metric_base(metric: str) -> str:
 
 
 def requested_columns(
-    names: Sequence[str] | None, runs: Sequence[Run], differing: list[str], usual: list[str]
+    names: Sequence[str] | None, runs: Sequence[RunRecord], differing: list[str], usual: list[str]
 ) -> tuple[list[str], list[str]]:
     """Return the settings and the metrics to show, the sorting metric always; the usual ones of an unasked kind."""
     full = [resolve(name, known_names(runs), "--columns") for name in names or ()]

@@ -11,7 +11,7 @@ from runner.tracking.identity import flatten
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """One run directory.
 
     Attributes:
@@ -45,7 +45,7 @@ class Run:
     stopped: str = ""
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> RunRecord:
     """Read the files of one run directory, however few they are."""
     result, damage = read_json(path / "result.json")
     status, trouble = read_json(path / "status.json")
@@ -61,7 +61,7 @@ def read_run(path: Path) -> Run:
     settings = mapping(result.get("settings"))
     config = {} if settings else read_yaml(path / "config.yaml", dict)
     parameters = result.get("parameters")
-    return Run(
+    return RunRecord(
         path=path,
         name=str(result.get("name") or config.get("name") or path.name),
         state=state,
@@ -79,14 +79,14 @@ def read_run(path: Path) -> Run:
     )
 
 
-def job_without_run(path: Path, job: Mapping[str, Any]) -> Run:
+def job_without_run(path: Path, job: Mapping[str, Any]) -> RunRecord:
     """Return the record of a job that left no run directory: skipped, waiting, or failed before it had one."""
     texts = job.get("overrides")
     overrides = tuple(map(str, texts)) if isinstance(texts, list) else ()
     typed = [text.partition("=") for text in overrides]
     settings = mapping(job.get("settings"))
     state, error = str(job.get("state")), first_line(job.get("error"), "")
-    return Run(
+    return RunRecord(
         path=path,
         name=" ".join(overrides) or path.name,
         state=state if state in ("failed", "interrupted") else "unfinished",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from runner.errors import RunnerError
 from runner.report.record_files import mapping, read_json
-from runner.report.run_record import Run, job_without_run, read_run
+from runner.report.run_record import RunRecord, job_without_run, read_run
 
-__all__ = ["Run", "curves", "find_runs", "read_run"]
+__all__ = ["RunRecord", "curves", "find_runs", "read_run"]
 
 # What lies inside a run directory and holds no further runs.
 INSIDE = ("artifacts", "checkpoints", "tensorboard")
@@ -18,13 +18,13 @@ INSIDE = ("artifacts", "checkpoints", "tensorboard")
 SWEEP = "sweep.json"
 
 
-def find_runs(places: Sequence[Path]) -> list[Run]:
+def find_runs(places: Sequence[Path]) -> list[RunRecord]:
     """Return the runs in these directories and below them, each once, by path.
 
     Raises:
         RunnerError: a place does not exist, is no directory, or holds no run at all.
     """
-    found: dict[Path, Run] = {}
+    found: dict[Path, RunRecord] = {}
     for place in places:
         if not place.is_dir():
             what = "is a file; name the run directory it lies in" if place.exists() else "there is no such directory"
@@ -38,7 +38,7 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
     return list(found.values())
 
 
-def runs_below(place: Path) -> Iterator[Run]:
+def runs_below(place: Path) -> Iterator[RunRecord]:
     """Yield the runs of `place` and of what lies below it, by path, with the jobs that never became one."""
     for folder, inner, files in os.walk(place.resolve()):
         inner[:] = sorted((name for name in inner if not name.startswith(".")), key=in_order)
@@ -59,7 +59,7 @@ def is_run(files: set[str]) -> bool:
     return bool({"result.json", "status.json"} & files) or {"config.yaml", "overrides.yaml"} <= files
 
 
-def jobs_without_run(sweep: Path) -> Iterator[Run]:
+def jobs_without_run(sweep: Path) -> Iterator[RunRecord]:
     """Yield the jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
     jobs = read_json(sweep / SWEEP)[0].get("jobs")
     for job in map(mapping, jobs if isinstance(jobs, list) else []):
@@ -68,7 +68,7 @@ def jobs_without_run(sweep: Path) -> Iterator[Run]:
             yield job_without_run(path, job)
 
 
-def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
+def curves(run: RunRecord) -> dict[str, list[tuple[float, float]]]:
     """Return the curves of metrics.csv by metric: (step, value) in the order of the file; empty without one.
 
     Values that are no finite numbers, and lines that were cut off, are left out.

@@ -22,7 +22,7 @@ from runner.tracking import checkpoints
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
 from runner.tracking.loggers import MetricsFile, TensorBoard
-from runner.tracking.result import Artifact, RunResult
+from runner.tracking.result import ArtifactFile, RunResult
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.run_log import run_log
 from runner.tracking.signals import Signals, handled
@@ -98,7 +98,7 @@ def prepare(config: DictConfig, record: RunDirectory, signals: Signals, *, resum
     if resume:
         job.metrics |= record.status.get("metrics", {})
         job.seconds |= record.status.get("seconds", {})
-        job.artifacts |= {name: Artifact(**each) for name, each in record.status.get("artifacts", {}).items()}
+        job.artifacts |= {name: ArtifactFile(**each) for name, each in record.status.get("artifacts", {}).items()}
     last = record.path / "checkpoints" / f"{checkpoints.LAST}.ckpt"
     if fitted:
         start_from(job, checkpoints.trained_checkpoint(record.path) or record.path, trained=True)

@@ -157,7 +157,7 @@ class Task(pl.LightningModule, ABC):
         loss = self.training_loss(inputs, outputs, targets)
         if self.distillation_loss is not None:
             loss = self.distillation_loss(inputs, outputs, targets, loss)
-        self.training_log.note(self, batch_idx, loss.detach(), outputs.detach(), targets)
+        self.training_log.add_batch(self, batch_idx, loss.detach(), outputs.detach(), targets)
         return loss
 
     def on_train_epoch_end(self) -> None:

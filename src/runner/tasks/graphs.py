@@ -70,7 +70,7 @@ class NodeClassification(Classification):
         """Return the graph of this task's data as the network sees it now."""
         datamodule: Any = self.data[0]
         graph: Graph = datamodule.graph
-        everyone = graph.asking(torch.arange(len(graph.x))).to(self.device)
+        everyone = graph.with_seeds(torch.arange(len(graph.x))).to(self.device)
         with torch.no_grad():
             predicted = self(everyone).argmax(1).cpu()
         true, names = datamodule.splits["train"].row_targets, self.class_names or ()

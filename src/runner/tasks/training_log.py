@@ -27,7 +27,7 @@ class TrainingLog:
         self._batch: tuple[int, int] | None = None
         self._logged_step = 0
 
-    def note(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+    def add_batch(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Record batch `index` of the epoch: its loss and outputs, both detached, and its targets."""
         trainer = module.trainer
         step, batch = trainer.global_step + 1, (trainer.current_epoch, index)

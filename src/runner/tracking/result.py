@@ -10,7 +10,7 @@ from runner.files import write_json
 
 
 @dataclass(frozen=True)
-class Artifact:
+class ArtifactFile:
     """A file that a run left behind: its path relative to the run directory, and its size in bytes."""
 
     path: str
@@ -32,7 +32,7 @@ class RunResult:
     parameters: int
     seconds: dict[str, float]
     metrics: dict[str, float]
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactFile] = field(default_factory=dict)
     checkpoint: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class RunResult:
         """
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            artifacts = {name: Artifact(**each) for name, each in values.pop("artifacts").items()}
+            artifacts = {name: ArtifactFile(**each) for name, each in values.pop("artifacts").items()}
             return cls(**values, artifacts=artifacts)
         except FileNotFoundError:
             raise RunnerError(f"{path}: there is no result; the run has not finished.") from None

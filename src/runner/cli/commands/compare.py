@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.errors import RunnerError
-from runner.report.comparison import Line, compare
-from runner.report.runs import Run, find_runs
+from runner.report.comparison import ComparedValue, compare
+from runner.report.runs import RunRecord, find_runs
 from runner.report.terminal import GAP, UNLIMITED
 from runner.tracking.console import console, shortest
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def the_run(place: Path) -> Run:
+def the_run(place: Path) -> RunRecord:
     """The run of a directory.
 
     Raises:
@@ -57,7 +57,7 @@ def the_run(place: Path) -> Run:
     return runs[0]
 
 
-def show(section: str, shown: Sequence[Line], count: int, sink: Console) -> None:
+def show(section: str, shown: Sequence[ComparedValue], count: int, sink: Console) -> None:
     """One section: its lines, and how many more are equal."""
     equal = count - len(shown)
     sink.print()

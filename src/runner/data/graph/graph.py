@@ -57,7 +57,7 @@ class Graph:
         """Return the graph on the CPU."""
         return self.to("cpu")
 
-    def asking(self, seeds: Tensor | None) -> "Graph":
+    def with_seeds(self, seeds: Tensor | None) -> "Graph":
         """Return the same graph, asked for other nodes."""
         return replace(self, seeds=seeds, importance=None)
 

@@ -49,7 +49,7 @@ class Nodes:
         self.graph = graph
 
     def __getitem__(self, nodes: Tensor) -> Graph:
-        return self.graph.asking(nodes)
+        return self.graph.with_seeds(nodes)
 
     def __len__(self) -> int:
         return len(self.graph.x)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
+from runner.data.graph.sampler import Adjacency, EpochPlan, Sampler, subgraph
 from runner.errors import RunnerError
 
 
@@ -30,11 +30,11 @@ class ClusterSampling(Sampler):
             )
         self.clusters, self.clusters_a_batch = clusters, clusters_a_batch
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> EpochPlan:
         """See Sampler.plan; how many training nodes a batch asks for is how many lie in its clusters."""
         clusters = min(self.clusters, len(graph.x))
         cluster = (metis if installed.WITH_PYG_LIB else banded)(graph.edge_index, len(graph.x), clusters)
-        return Plan(Clusters(graph, train, cluster), torch.arange(clusters), self.clusters_a_batch)
+        return EpochPlan(Clusters(graph, train, cluster), torch.arange(clusters), self.clusters_a_batch)
 
 
 class Clusters:
@@ -49,7 +49,7 @@ class Clusters:
     def __getitem__(self, clusters: Tensor) -> Graph:
         nodes = torch.isin(self.cluster, clusters).nonzero().flatten()
         seeds = self.trains[nodes].nonzero().flatten()
-        return subgraph(self.graph, self.adjacency, nodes, self.adjacency.between(nodes), seeds=seeds)
+        return subgraph(self.graph, self.adjacency, nodes, self.adjacency.edges_between(nodes), seeds=seeds)
 
 
 def banded(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:

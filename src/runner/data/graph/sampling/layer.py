@@ -7,7 +7,7 @@ from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from runner.data.graph.graph import Graph, coalesce
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
+from runner.data.graph.sampler import Adjacency, EpochPlan, Sampler, subgraph
 from runner.errors import RunnerError
 
 
@@ -27,9 +27,9 @@ class LayerSampling(Sampler):
             raise RunnerError(f"data.sampling.sizes={list(sizes)}: one number for each layer, at least 1.")
         self.sizes = tuple(sizes)
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> EpochPlan:
         """See Sampler.plan."""
-        return Plan(Layers(graph, self.sizes), train, batch_size)
+        return EpochPlan(Layers(graph, self.sizes), train, batch_size)
 
 
 class Layers:
@@ -47,7 +47,7 @@ class Layers:
         for layer in reversed(range(len(self.sizes))):
             drawn = torch.multinomial(self.probability, self.sizes[layer], replacement=True)
             times = torch.bincount(drawn, minlength=len(self.graph.x))
-            edges = self.adjacency.incoming(targets)
+            edges = self.adjacency.incoming_edges(targets)
             sources = self.adjacency.edge_index[0, edges]
             edges, sources = edges[times[sources] > 0], sources[times[sources] > 0]
             estimate = self.entries[edges] * times[sources] / (self.sizes[layer] * self.probability[sources])

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
+from runner.data.graph.sampler import Adjacency, EpochPlan, Sampler, subgraph
 from runner.errors import RunnerError
 
 
@@ -28,11 +28,11 @@ class NeighborSampling(Sampler):
             )
         self.fanouts = tuple(fanouts)
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> EpochPlan:
         """See Sampler.plan."""
         compiled = installed.WITH_PYG_LIB or installed.WITH_TORCH_SPARSE
         rows = CompiledNeighborhoods if compiled and graph.edge_weight is None else Neighborhoods
-        return Plan(rows(graph, self.fanouts), train, batch_size)
+        return EpochPlan(rows(graph, self.fanouts), train, batch_size)
 
 
 class Neighborhoods:
@@ -58,7 +58,7 @@ class Neighborhoods:
 
     def draw(self, targets: Tensor, fanout: int) -> Tensor:
         """Return positions of at most `fanout` random incoming edges of each target."""
-        edges = self.adjacency.incoming(targets)
+        edges = self.adjacency.incoming_edges(targets)
         counts = self.adjacency.degree[targets]
         if fanout < 0 or not len(edges) or int(counts.max()) <= fanout:
             return edges

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Plan, Sampler, subgraph
+from runner.data.graph.sampler import Adjacency, EpochPlan, Sampler, subgraph
 from runner.data.graph.sampling.layer import importance, with_self_loops
 
 
@@ -26,9 +26,9 @@ class SaintSampling(Sampler):
     def __init__(self, steps: int = 4, coverage: int = 50) -> None:
         self.steps, self.coverage = steps, coverage
 
-    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> Plan:
+    def plan(self, graph: Graph, train: Tensor, batch_size: int) -> EpochPlan:
         """See Sampler.plan."""
-        return Plan(Subgraphs(self, with_self_loops(graph), train, batch_size), torch.arange(self.steps), 1)
+        return EpochPlan(Subgraphs(self, with_self_loops(graph), train, batch_size), torch.arange(self.steps), 1)
 
     @abstractmethod
     def draw(self, graph: Graph, adjacency: Adjacency, budget: int) -> Tensor:
@@ -91,7 +91,7 @@ class Subgraphs:
 
     def __getitem__(self, items: Tensor) -> Graph:
         nodes = self.sampling.draw(self.graph, self.adjacency, self.budget)
-        edges = self.adjacency.between(nodes)
+        edges = self.adjacency.edges_between(nodes)
         seeds = self.trains[nodes].nonzero().flatten()
         asked = {"seeds": seeds, "importance": self.importance[nodes[seeds]], "propagation": self.entries[edges]}
         return subgraph(self.graph, self.adjacency, nodes, edges, **asked)
@@ -106,7 +106,7 @@ class Subgraphs:
         while node.sum() < wanted:
             nodes = self.sampling.draw(self.graph, self.adjacency, self.budget)
             node[nodes] += 1
-            edge[self.adjacency.between(nodes)] += 1
+            edge[self.adjacency.edges_between(nodes)] += 1
             rounds += 1
         rounds = max(rounds, 1)
         return node.clamp(min=1) / rounds, edge.clamp(min=1) / rounds
