@@ -59,7 +59,7 @@ class ProfileSteps(Callback):
         table = Table(title=f"The {ROWS} dearest operators", title_justify="left")
         for heading in ("operator", "own CPU ms", "calls", "share"):
             table.add_column(heading, justify="left" if heading == "operator" else "right")
-        total = sum(each.self_cpu_time_total for each in averages) or 1.0
+        total = sum(event.self_cpu_time_total for event in averages) or 1.0
         for each in sorted(averages, key=lambda each: -each.self_cpu_time_total)[:ROWS]:
             own = each.self_cpu_time_total
             table.add_row(each.key, f"{own / 1000:.2f}", str(each.count), f"{own / total:.1%}")

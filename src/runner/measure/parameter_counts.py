@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 def parameters(network: nn.Module) -> int:
     """Return the number of parameters; shared ones count once."""
-    return sum(each.numel() for each in network.parameters())
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def matrices(network: nn.Module) -> dict[str, Tensor]:
@@ -16,5 +16,5 @@ def matrices(network: nn.Module) -> dict[str, Tensor]:
 def nonzero_share(network: nn.Module) -> float:
     """Return the share of the values of all `matrices` that is not exactly zero, 0 to 1; 1 where there are none."""
     found = list(matrices(network).values())
-    total = sum(each.numel() for each in found)
-    return sum(int(each.count_nonzero()) for each in found) / total if total else 1.0
+    total = sum(matrix.numel() for matrix in found)
+    return sum(int(matrix.count_nonzero()) for matrix in found) / total if total else 1.0

@@ -26,7 +26,7 @@ def verdict(
     gains = {name: compiled / median_ms[name] for name in names}
     name, gain = names[-1], gains[names[-1]]
     reasons = dict.fromkeys(names, FEW_CHANNELS) | {name: reason}
-    sentences = [f"Batch {batch}: {gained(each, gains[each], median_ms, reasons[each])}" for each in names]
+    sentences = [f"Batch {batch}: {gained(name, gains[name], median_ms, reasons[name])}" for name in names]
     if eager / compiled > max(gain, TELLING):
         sentences.append(
             f"Batch {batch}: compiling alone is worth {eager / compiled:.2f}, more than {name} adds ({gain:.2f}); "

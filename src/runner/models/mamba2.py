@@ -21,7 +21,7 @@ def state_space_dual(inputs: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, ch
     n, _, heads, width = inputs.shape
     state = inputs.new_zeros(n, heads, b.shape[2], width)
     outputs = []
-    for x, d, b_t, c_t in zip(*(each.split(chunk, 1) for each in (inputs, log_decay, b, c)), strict=True):
+    for x, d, b_t, c_t in zip(*(tensor.split(chunk, 1) for tensor in (inputs, log_decay, b, c)), strict=True):
         x, total = x.transpose(1, 2), d.cumsum(1).transpose(1, 2)  # (N, H, T, P); (N, H, T): decay in this chunk
         b_t, c_t = b_t.unsqueeze(1), c_t.unsqueeze(1)  # (N, 1, T, S): heads share them
         between = (total.unsqueeze(3) - total.unsqueeze(2)).masked_fill(future(x.shape[2], x.device), -math.inf)

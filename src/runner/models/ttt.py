@@ -44,7 +44,7 @@ def train_while_reading(
     """
     weight, bias, scale, shift = inner
     outputs = []
-    for q, k, v, rate in zip(*(each.split(CHUNK, 2) for each in (queries, keys, values, rates)), strict=True):
+    for q, k, v, rate in zip(*(tensor.split(CHUNK, 2) for tensor in (queries, keys, values, rates)), strict=True):
         gradient = rate * inner_gradient(k @ weight + bias, v - k, scale, shift)
         past = torch.tril(q @ k.transpose(2, 3))
         sums = torch.tril(torch.ones_like(past[0, 0])) @ gradient

@@ -56,8 +56,8 @@ def shorten(text: str) -> str:
 def metric_column(name: str, rows: Sequence[ReportRow]) -> Column:
     """Return `0.9912 ± 0.0021` (mean and standard deviation), the number for one run, blank where there is none."""
     found = [row.metrics.get(name) for row in rows]
-    digits = decimals_of(name, (each.mean for each in found if each is not None))
-    return Column(name, column_heading(name), tuple(measured(each, digits) for each in found), True)
+    digits = decimals_of(name, (value.mean for value in found if value is not None))
+    return Column(name, column_heading(name), tuple(measured(value, digits) for value in found), True)
 
 
 def measured(value: Statistic | None, digits: int | None) -> str:
@@ -71,8 +71,8 @@ def measured(value: Statistic | None, digits: int | None) -> str:
 def interval_column(name: str, rows: Sequence[ReportRow]) -> Column:
     """Return the 95 % interval of the mean; blank for a single run."""
     found = [row.metrics.get(name) for row in rows]
-    digits = decimals_of(name, (each.mean for each in found if each is not None))
-    return Column(f"{name}/interval", "95 % interval", tuple(interval(each, digits) for each in found), True)
+    digits = decimals_of(name, (value.mean for value in found if value is not None))
+    return Column(f"{name}/interval", "95 % interval", tuple(interval(value, digits) for value in found), True)
 
 
 def interval(value: Statistic | None, digits: int | None) -> str:

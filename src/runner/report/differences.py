@@ -80,7 +80,7 @@ def comparable(value: Any) -> Any:
 
 def of_the_machine(key: str) -> bool:
     """Return whether a setting says where a run ran, not what it was."""
-    return any(key == each or key.startswith(f"{each}.") for each in MACHINE_SETTINGS)
+    return any(key == setting or key.startswith(f"{setting}.") for setting in MACHINE_SETTINGS)
 
 
 def section(group: str) -> str:
@@ -115,7 +115,7 @@ def principal(groups: Mapping[str, Values], typed: Sequence[str]) -> list[str]:
     kept = [group for group in typed if group in groups]
     rank = {group: position for position, group in enumerate(SHOWN)}
     for group in sorted(groups.keys() - {*kept}, key=lambda group: (rank.get(group, len(rank)), group)):
-        if not follows(groups[group], [groups[each] for each in kept]):
+        if not follows(groups[group], [groups[other] for other in kept]):
             kept.append(group)
     return kept
 
@@ -130,7 +130,7 @@ def scope(key: str, groups: Mapping[str, Values], settings: Iterable[str]) -> li
     return [
         values
         for group, values in groups.items()
-        if key.startswith(section(group)) or not any(each.startswith(section(group)) for each in settings)
+        if key.startswith(section(group)) or not any(setting.startswith(section(group)) for setting in settings)
     ]
 
 

@@ -41,9 +41,9 @@ def as_markdown(report: Report) -> str:
     lines += [] if report.rows or report.others else [NOTHING]
     columns = text_columns(report) if report.rows else []
     if columns:
-        lines.append(pipes([each.head for each in columns]))
-        lines.append(pipes(["---:" if each.numeric else "---" for each in columns]))
-        lines += [pipes(cells) for cells in zip(*(each.cells for each in columns), strict=True)]
+        lines.append(pipes([column.head for column in columns]))
+        lines.append(pipes(["---:" if column.numeric else "---" for column in columns]))
+        lines += [pipes(cells) for cells in zip(*(column.cells for column in columns), strict=True)]
     for remark in remarks(report):
         lines += ["", remark]
     if report.others:

@@ -31,7 +31,7 @@ def resolve(name: str, known: Sequence[str], option: str) -> str:
     """
     if name in known:
         return name
-    ends = [each for each in known if shortest(each) == name]
+    ends = [full for full in known if shortest(full) == name]
     if len(ends) == 1:
         return ends[0]
     if ends:

@@ -55,7 +55,7 @@ def statistic(value: Statistic | None) -> Any:
         return None
     if value.std is None or value.low is None or value.high is None:
         return number(value.mean)
-    return [number(each) for each in (value.mean, value.std, value.low, value.high, value.count)]
+    return [number(figure) for figure in (value.mean, value.std, value.low, value.high, value.count)]
 
 
 def number(value: float) -> float | int | None:

@@ -69,7 +69,7 @@ def build_report(
     runs = with_final(runs)
     refuse_mistakes(runs, metric, columns or (), where, best_per)
     wanted = conditions(where, known_names(runs))
-    kept = [run for run in runs if all(each.holds(run) for each in wanted)]
+    kept = [run for run in runs if all(condition.holds(run) for condition in wanted)]
     done = [run for run in kept if run.state == DONE]
     places = {run.path for run in kept}
     others = [run for run in runs if run.state != DONE and (run.path in places or not run.settings)]
@@ -111,10 +111,10 @@ def sorting(runs: Sequence[RunRecord], asked: str | None) -> tuple[str, str]:
     known = known_quantities(runs)
     if asked is None:
         monitored = [str(monitor) for (monitor, _), _ in monitors.most_common()]
-        tested = [each for each in known if each.startswith("test/")]
-        usual = [f"{kind}/{metric_base(each)}" for kind in ("final", "test") for each in monitored]
+        tested = [name for name in known if name.startswith("test/")]
+        usual = [f"{kind}/{metric_base(metric)}" for kind in ("final", "test") for metric in monitored]
         candidates = [*usual, *monitored, *tested, *known]
-        name, mode = next((each for each in candidates if each in known), ""), ""
+        name, mode = next((candidate for candidate in candidates if candidate in known), ""), ""
     else:
         name, mode = split_direction(asked, known)
     return name, mode or modes.get(metric_base(name)) or ("min" if is_cost(name) else "max")

@@ -74,7 +74,7 @@ def read_run(path: Path) -> RunRecord:
         parameters=parameters if isinstance(parameters, int) else None,
         artifacts={name: size for name, each in mapping(told.get("artifacts")).items() if (size := size_of(each))},
         started=numbers(status).get("started"),
-        overrides=tuple(str(each) for each in read_yaml(path / "overrides.yaml", list)),
+        overrides=tuple(str(text) for text in read_yaml(path / "overrides.yaml", list)),
         stopped=str(status.get("stopped") or ""),
     )
 

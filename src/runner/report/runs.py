@@ -64,7 +64,7 @@ def jobs_without_run(sweep: Path) -> Iterator[RunRecord]:
     jobs = read_json(sweep / SWEEP)[0].get("jobs")
     for job in map(mapping, jobs if isinstance(jobs, list) else []):
         path = sweep / str(job.get("number"))
-        if "number" in job and not (path.is_dir() and is_run({each.name for each in path.iterdir()})):
+        if "number" in job and not (path.is_dir() and is_run({file.name for file in path.iterdir()})):
             yield job_without_run(path, job)
 
 

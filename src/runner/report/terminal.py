@@ -46,8 +46,8 @@ def fitting_columns(columns: list[Column], report: Report, width: int) -> tuple[
     left_out: list[Column] = []
     settings = {*report.columns}
     while total_width(kept) > width:
-        movable = [each for each in kept if each.key not in settings and each.key != report.metric]
-        movable = movable or [each for each in kept if each.key in settings][1:]
+        movable = [column for column in kept if column.key not in settings and column.key != report.metric]
+        movable = movable or [column for column in kept if column.key in settings][1:]
         if not movable:
             break
         left_out.insert(0, movable[-1])
@@ -57,14 +57,14 @@ def fitting_columns(columns: list[Column], report: Report, width: int) -> tuple[
 
 def enumerated(columns: Sequence[Column]) -> str:
     """Return the names of the first of these columns, and how many more there are."""
-    names = ", ".join(each.key for each in columns[:NAMED])
+    names = ", ".join(column.key for column in columns[:NAMED])
     more = len(columns) - NAMED
     return f"{names} and {more} more (--columns chooses)" if more > 0 else names
 
 
 def total_width(columns: Sequence[Column]) -> int:
     """Return the terminal columns that these take beside each other."""
-    return sum(column_width(each) + GAP for each in columns) - GAP
+    return sum(column_width(column) + GAP for column in columns) - GAP
 
 
 def column_width(column: Column) -> int:

@@ -72,7 +72,7 @@ class Optimization:
         elif decay and not self.decay_bias_and_norm:
             groups = parameter_groups(network, decay)
         else:
-            groups = [{"params": [each for each in network.parameters() if each.requires_grad]}]
+            groups = [{"params": [parameter for parameter in network.parameters() if parameter.requires_grad]}]
         if not any(group["params"] for group in groups):
             raise RunnerError("Nothing is left to train: this network has no parameters that require a gradient.")
         return groups

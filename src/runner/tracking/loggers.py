@@ -33,7 +33,7 @@ class Renaming:
 @contextmanager
 def renaming(loggers: Sequence[Logger], prefix: str, first_step: int) -> Iterator[None]:
     """Give metrics `prefix` within this context, and count their steps from `first_step`."""
-    own = [each for each in loggers if isinstance(each, Renaming)]
+    own = [logger for logger in loggers if isinstance(logger, Renaming)]
     for each in own:
         each.prefix, each.first_step = prefix, first_step
     try:

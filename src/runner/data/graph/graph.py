@@ -48,7 +48,7 @@ class Graph:
         """Return the graph on a device; itself where it is there already."""
         if self.x.device == torch.device(device):
             return self
-        moved = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in moved.items():
             moved[name] = value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
         return Graph(**moved)

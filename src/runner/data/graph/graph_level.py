@@ -56,7 +56,7 @@ def pack_graphs(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
         except RunnerError as error:
             raise RunnerError(f"Graph {number}: {error}") from None
     nodes = torch.tensor([len(x) for x, _ in graphs])
-    counts = torch.tensor([each.shape[1] for each in edges])
+    counts = torch.tensor([pairs.shape[1] for pairs in edges])
     return Graphs(torch.cat([x for x, _ in graphs]), torch.cat(edges, 1), nodes, counts)
 
 

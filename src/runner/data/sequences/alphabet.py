@@ -19,7 +19,7 @@ SPELLED_OUT = str.maketrans(
 def plain(text: str) -> str:
     """Return the text without accents and outer spaces: `Müller` becomes `Muller`, `Łukasz` `Lukasz`."""
     parts = unicodedata.normalize("NFKD", text.strip().translate(SPELLED_OUT))
-    return "".join(each for each in parts if not unicodedata.combining(each))
+    return "".join(character for character in parts if not unicodedata.combining(character))
 
 
 def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: str | None = None) -> Tensor:
@@ -51,12 +51,14 @@ def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
     if not written:
         raise RunnerError(f"{place}: the text is empty. Fill it in, or remove the line.")
     known = alphabet if alphabet is not None else [chr(code) for code in range(32, 127)]
-    strange = sorted({each for each in written if each not in known})
+    strange = sorted({character for character in written if character not in known})
     if strange:
-        shown = ", ".join(f"'{each}' (U+{ord(each):04X})" for each in strange)
+        shown = ", ".join(f"'{character}' (U+{ord(character):04X})" for character in strange)
         words = "ASCII letters, once accents are taken off" if alphabet is None else ", ".join(alphabet)
         raise RunnerError(f"{place}: '{text}' has {shown}; the vocabulary is {words}. Write it in these.")
-    return written.encode("ascii") if alphabet is None else bytes(alphabet.index(each) + 1 for each in written)
+    return (
+        written.encode("ascii") if alphabet is None else bytes(alphabet.index(character) + 1 for character in written)
+    )
 
 
 def decode(tokens: Tensor, alphabet: str | None = None) -> str:

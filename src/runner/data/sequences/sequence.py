@@ -61,7 +61,7 @@ class SequenceDataModule(DataModule):
 
     def read(self, paths: list[Path]) -> Tensor:
         """Read the user's texts as uint8 (n, max_length): a line each, or the column `name` of a CSV file."""
-        texts, places = zip(*(each for path in paths for each in read_texts(path)), strict=True)
+        texts, places = zip(*(line for path in paths for line in read_texts(path)), strict=True)
         return encode(texts, places, self.max_length, self.alphabet)
 
     def names_of(self, path: Path, inputs: Tensor) -> list[str]:

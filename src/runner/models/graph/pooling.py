@@ -75,7 +75,7 @@ class DiffPool(nn.Module):
     ) -> None:
         super().__init__()
         before = [in_features, *[hidden] * (len(clusters) - 1)]
-        self.embeddings = nn.ModuleList([DenseBlock(each, hidden, hidden) for each in before])
+        self.embeddings = nn.ModuleList([DenseBlock(width, hidden, hidden) for width in before])
         self.assignments = nn.ModuleList(
             [DenseBlock(each, hidden, count) for each, count in zip(before, clusters, strict=True)]
         )
