@@ -18,10 +18,12 @@ class Rule:
 
 
 def at_least(minimum: float) -> Rule:
+    """Return the rule that a number is no less than `minimum`."""
     return Rule(f"at least {minimum}", lambda value: value >= minimum)
 
 
 def above(minimum: float) -> Rule:
+    """Return the rule that a number is greater than `minimum`."""
     return Rule(f"above {minimum}", lambda value: value > minimum)
 
 

@@ -1,4 +1,4 @@
-"""What one epoch costs: the runner, a plain loop over tensors in memory, and the usual per-sample loop."""
+"""Cost of one epoch: the runner, a plain loop over tensors in memory, and the usual per-sample loop."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""What one full-batch epoch of a GCN on Cora costs: the runner, and a plain loop over PyG's own layers."""
+"""Cost of one full-batch epoch of a GCN on Cora: the runner, and a plain loop over PyG's own layers."""
 
 import statistics
 import time

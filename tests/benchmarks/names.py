@@ -1,4 +1,4 @@
-"""What one epoch of names costs: the runner, and a plain loop over the same network with the same bucketing."""
+"""Cost of one epoch of names: the runner, and a plain loop over the same network with the same bucketing."""
 
 import os
 import statistics

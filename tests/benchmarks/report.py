@@ -1,4 +1,4 @@
-"""What a report over a thousand finished runs costs, the start of the process included: as a table and as HTML."""
+"""Cost of a report over a thousand finished runs, the start of the process included: as a table and as HTML."""
 
 import copy
 import csv

@@ -1,4 +1,4 @@
-"""What pruning, distillation and int8 together make of residual nets: accuracy, bytes, time."""
+"""Effect of pruning, distillation and int8 together on residual nets: accuracy, bytes, time."""
 
 import json
 import subprocess

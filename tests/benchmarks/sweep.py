@@ -1,4 +1,4 @@
-"""What a sweep costs beside its runs, and what two processes save of the time of one."""
+"""Cost of a sweep beside its runs, and the time that two processes save."""
 
 import json
 import os

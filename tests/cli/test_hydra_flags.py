@@ -1,4 +1,4 @@
-"""What Hydra's users expect of its flags holds, and mistakes beside them are ours to explain."""
+"""Hydra's flags do what its users expect, and mistakes beside them are explained by us."""
 
 import logging
 

@@ -9,8 +9,7 @@ from runner.compression.quantization.recipes import DynamicRecipe, StaticRecipe
 
 
 class Convolutional(nn.Module):
-    """Convolution and residual block (epsilon 1e-3, small variances), dropout 0.3, linear layer, lone batch
-    norm."""
+    """Convolution and residual block (epsilon 1e-3, small variances), dropout, linear layer, lone batch norm."""
 
     def __init__(self) -> None:
         super().__init__()

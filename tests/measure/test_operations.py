@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.measure.operations import multiply_accumulates, multiply_accumulates_by_layer
-from runner.measure.weights import nonzero_share, parameters
+from runner.measure.parameter_counts import nonzero_share, parameters
 
 
 def test_a_convolution_costs_its_kernel_at_every_position_and_a_linear_layer_its_weights():

@@ -6,7 +6,7 @@ from torch_geometric.nn import GCNConv
 
 from runner.models.graph import embedded, family, pooling, readout
 from runner.models.graph.convolution import GraphConvolution, NeighbourSum
-from runner.models.graph.stack import drop
+from runner.models.graph.stack import sparse_dropout
 
 NODE_NETS = {
     "message_passing": family.MessagePassingNet,
@@ -172,10 +172,10 @@ def test_dropout_of_sparse_features_drops_its_share_and_scales_the_rest():
     torch.manual_seed(0)
     x = torch.zeros(200, 100)
     x[:, ::20] = 2.0
-    dropped = drop(x, 0.25, training=True)
+    dropped = sparse_dropout(x, 0.25, training=True)
     assert dropped.unique().tolist() == pytest.approx([0, 2 / 0.75])
     assert float((dropped > 0).sum()) == pytest.approx(0.75 * 1000, abs=60)
-    assert torch.equal(drop(x, 0.25, training=False), x)
+    assert torch.equal(sparse_dropout(x, 0.25, training=False), x)
 
 
 def test_a_network_without_layers_is_refused():

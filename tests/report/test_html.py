@@ -15,7 +15,7 @@ from runner.report.html import PAGE, SCRIPTS, page
 from runner.report.page_data import page_data
 from runner.report.report import Report, build_report
 from runner.report.rows import make_row
-from runner.report.runs import Run, find_runs
+from runner.report.runs import RunRecord, find_runs
 
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -45,11 +45,11 @@ def report(grid) -> Report:
     return build_report(find_runs([grid]))
 
 
-def run_called(name: str, **settings) -> Run:
-    return Run(Path(name), name, "done", "", "", settings, {}, {"test/accuracy": 0.5}, {}, None, {}, None)
+def run_called(name: str, **settings) -> RunRecord:
+    return RunRecord(Path(name), name, "done", "", "", settings, {}, {"test/accuracy": 0.5}, {}, None, {}, None)
 
 
-def report_of(runs: list[Run], columns: list[str]) -> Report:
+def report_of(runs: list[RunRecord], columns: list[str]) -> Report:
     rows = [make_row((run,), columns) for run in runs]
     return Report(rows, "test/accuracy", "max", columns, ["test/accuracy"], [])
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from runner.config.compose import compose
 from runner.report.differences import MISSING, differing_columns, label, value_of
-from runner.report.runs import Run, find_runs
+from runner.report.runs import RunRecord, find_runs
 from runner.tracking.identity import flatten
 from tests.support.written_runs import Write, writer
 
@@ -21,11 +21,11 @@ def write(tmp_path) -> Write:
 
 
 @cache
-def composed(*overrides: str) -> Run:
+def composed(*overrides: str) -> RunRecord:
     """A finished run of the real configuration."""
     found = compose(overrides)
     plain = OmegaConf.to_container(found.config, resolve=True)
-    return Run(
+    return RunRecord(
         path=Path("/runs") / " ".join(overrides),
         name=plain["name"],
         state="done",

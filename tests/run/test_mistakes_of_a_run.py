@@ -1,4 +1,4 @@
-"""What goes wrong in a run: divergence, a user's own network that breaks, devices that are not there, bad resumes."""
+"""Failures of a run: divergence, a user's own network that breaks, devices that are not there, bad resumes."""
 
 import json
 import os

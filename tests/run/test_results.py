@@ -1,4 +1,4 @@
-"""What a run leaves: checkpoints of plain data, the same test metrics again, predictions; and what it can be told."""
+"""Results of a run: checkpoints of plain data, the same test metrics again, predictions."""
 
 import copy
 import csv

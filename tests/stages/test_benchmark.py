@@ -1,4 +1,4 @@
-"""What the benchmark may call int8, and what it says about it."""
+"""The benchmark's claims: which program it calls int8, and what it says about it."""
 
 from collections import Counter
 from types import SimpleNamespace

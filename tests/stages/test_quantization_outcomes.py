@@ -1,4 +1,4 @@
-"""What quantization says when it cannot do what was asked, and what it leaves behind; all through the real command."""
+"""Quantization that cannot do what was asked: its messages and its files, all through the real command."""
 
 import csv
 import json

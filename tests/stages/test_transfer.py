@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from runner.tracking.checkpoints import read
+from runner.tracking.checkpoints import read_checkpoint
 
 CONVOLUTIONS = {"features.0", "features.3"}
 
 
 def weights(directory):
-    state = read(directory / "checkpoints" / "last.ckpt")["state_dict"]
+    state = read_checkpoint(directory / "checkpoints" / "last.ckpt")["state_dict"]
     return {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
 
 
@@ -38,6 +38,6 @@ def test_only_what_is_named_changes(run, digits_run, trainable, changed):
         "stages=[fit]",
         "logger=none",
     )
-    start = read(digits_run / "checkpoints" / "best.ckpt")["state_dict"]
+    start = read_checkpoint(digits_run / "checkpoints" / "best.ckpt")["state_dict"]
     found = {name for name, value in weights(directory).items() if not torch.equal(value, start[f"network.{name}"])}
     assert found == changed

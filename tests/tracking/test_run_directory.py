@@ -12,7 +12,7 @@ from runner.errors import RunnerError
 from runner.files import write_json, write_text
 from runner.tracking import run_directory
 from runner.tracking.identity import identity
-from runner.tracking.result import Artifact, RunResult
+from runner.tracking.result import ArtifactFile, RunResult
 from runner.tracking.run_directory import RunDirectory, claim, create
 from runner.tracking.signals import Interrupted
 
@@ -106,7 +106,15 @@ def test_numbers_that_json_cannot_hold_become_null(tmp_path):
 
 def test_a_result_survives_the_file(tmp_path):
     result = RunResult(
-        "done", "cnn-digits", "abc", "/x", 5, {"fit": 1.5}, {"test/accuracy": 0.98}, {"p": Artifact("p.csv", 3)}, "c"
+        "done",
+        "cnn-digits",
+        "abc",
+        "/x",
+        5,
+        {"fit": 1.5},
+        {"test/accuracy": 0.98},
+        {"p": ArtifactFile("p.csv", 3)},
+        "c",
     )
     result.save(tmp_path / "result.json")
     assert RunResult.load(tmp_path / "result.json") == result

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run on images."""
+"""TensorBoard's view of a run on images."""
 
 import io
 import json

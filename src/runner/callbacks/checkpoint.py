@@ -10,7 +10,7 @@ from runner.tracking.checkpoints import BEST, LAST
 
 
 class BestAndLast(ModelCheckpoint):
-    """Keeps `best.ckpt` by one metric and `last.ckpt`, each written at the end of a training epoch.
+    """Checkpoints `best.ckpt` by one metric and `last.ckpt`, each written at the end of a training epoch.
 
     Without validation (`monitor=None`) the best is the latest. Lightning's own `save_last` writes only after epochs
     that were among the best.
@@ -36,14 +36,14 @@ class BestAndLast(ModelCheckpoint):
             trainer.save_checkpoint(Path(str(self.dirpath)) / f"{LAST}.ckpt")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As always, also where the run directory has moved: which epoch was best is known all the same."""
+        """Load the state, also where the run directory has moved: which epoch was best is known all the same."""
         before, now = str(state_dict["dirpath"]), str(self.dirpath)
-        super().load_state_dict(moved(state_dict, before, now))
+        super().load_state_dict(relocated(state_dict, before, now))
 
 
-def moved(value: Any, before: str, now: str) -> Any:
-    """The same nested value with every path below the directory `before` put below `now`."""
+def relocated(value: Any, before: str, now: str) -> Any:
+    """Return the same nested value with every path below the directory `before` put below `now`."""
     if isinstance(value, dict):
-        return {moved(key, before, now): moved(each, before, now) for key, each in value.items()}
+        return {relocated(key, before, now): relocated(each, before, now) for key, each in value.items()}
     inside = isinstance(value, str) and (value == before or value.startswith(f"{before}/"))
     return now + value[len(before) :] if inside else value

@@ -9,7 +9,7 @@ from runner.tracking import checkpoints
 
 
 class EarlyWeights(Callback):
-    """Writes a checkpoint of weights once.
+    """A checkpoint of weights, written once.
 
     Args:
         path: where.
@@ -28,7 +28,7 @@ class EarlyWeights(Callback):
             self.write(trainer, pl_module)
 
     def write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The weights as they are; one process of several writes."""
-        state = checkpoints.unguided(pl_module.state_dict())
+        """Write the weights as they are; one process of several writes."""
+        state = checkpoints.without_distillation_loss(pl_module.state_dict())
         if trainer.is_global_zero:
-            checkpoints.keep(self.path, {"state_dict": state, "epoch": self.epoch})
+            checkpoints.save_weights(self.path, {"state_dict": state, "epoch": self.epoch})

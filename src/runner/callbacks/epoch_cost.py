@@ -10,7 +10,7 @@ from runner.measure.memory import rise_above, start_counting
 
 
 class EpochCost(Callback):
-    """Logs `train/epoch_seconds` and `train/epoch_memory_bytes`: batches and steps, without validation and records.
+    """Log of `train/epoch_seconds` and `train/epoch_memory_bytes`: batches and steps, without validation and records.
 
     Memory is how far the process rose above where it stood when the epoch began (resident, on Linux; elsewhere it is
     left out). It is counted in pages, so small networks show little.

@@ -7,7 +7,7 @@ from pytorch_lightning.callbacks import Callback
 
 
 class Freezable(Protocol):
-    """What a fake-quantized network offers."""
+    """The part of a fake-quantized network that the schedule uses."""
 
     def follow_schedule(self, epoch: int, observers_after: int | None, batch_norm_after: int | None) -> None: ...
 
@@ -25,7 +25,7 @@ class FreezeSchedule(Callback):
         self.observers_after, self.batch_norm_after = observers_after, batch_norm_after
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning begins no epoch where it continues inside one."""
+        """Freeze what was due: Lightning begins no epoch where it continues inside one."""
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

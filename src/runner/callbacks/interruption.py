@@ -13,13 +13,13 @@ from runner.tracking.stop_request import stop_requested
 
 
 class StopOnRequest(Callback):
-    """Ends training after the validation that finds a request; the run goes on with its next stage."""
+    """End of training after the validation that finds a request; the run goes on with its next stage."""
 
     def __init__(self, record: RunDirectory) -> None:
         self.record = record
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """All processes of a run stop at the same epoch."""
+        """Stop where a stop is requested; all processes of a run stop at the same epoch."""
         reason = stop_requested(self.record.path)
         if trainer.strategy.reduce_boolean_decision(reason is not None, all=False) and not trainer.should_stop:
             trainer.should_stop = True
@@ -27,7 +27,7 @@ class StopOnRequest(Callback):
 
 
 class StopOnSignal(Checkpoint):
-    """Writes `last.ckpt` after the training step in which a signal arrived, then raises Interrupted.
+    """Checkpoint `last.ckpt` after the training step in which a signal arrived, then Interrupted.
 
     A signal in the last step of an epoch waits for the epoch's end: Lightning would not validate that epoch when it
     continues from a checkpoint written in between. The last epoch's end is the training's, after which the caller
@@ -41,7 +41,7 @@ class StopOnSignal(Checkpoint):
         self.stopping: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Takes SIGTERM back from Lightning, which has its own plans for it."""
+        """Take SIGTERM back from Lightning, which has its own plans for it."""
         self.signals.install()
 
     def on_train_batch_end(
@@ -49,23 +49,23 @@ class StopOnSignal(Checkpoint):
     ) -> None:
         # Gradients that were accumulated for the next step are in no checkpoint.
         between_steps = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        number = self.arrived(trainer)
+        number = self.received_signal(trainer)
         if number is not None and between_steps and not trainer.is_last_batch:
             trainer.save_checkpoint(self.path)
             raise Interrupted(number)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stopping = self.arrived(trainer)
+        self.stopping = self.received_signal(trainer)
         if self.stopping is not None:
             trainer.save_checkpoint(self.path)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stops between epochs: by now the loggers have the metrics of the one that ended."""
+        """Stop between epochs: by now the loggers have the metrics of the one that ended."""
         if self.stopping is not None:
             raise Interrupted(self.stopping)
 
-    def arrived(self, trainer: pl.Trainer) -> int | None:
-        """The signal that any process of the run received; all of them answer alike, at the same step."""
+    def received_signal(self, trainer: pl.Trainer) -> int | None:
+        """Return the signal that any process of the run received; all of them answer alike, at the same step."""
         own = self.signals.received or 0
         if trainer.world_size == 1:
             return own or None

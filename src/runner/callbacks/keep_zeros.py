@@ -19,7 +19,7 @@ class KeepZeros(Callback):
         self.zeros: KeptZeros | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Finds the zeros; the weights of a checkpoint are loaded by now."""
+        """Find the zeros; the weights of a checkpoint are loaded by now."""
         network = pl_module.network
         assert isinstance(network, nn.Module)
         self.zeros = KeptZeros(network)

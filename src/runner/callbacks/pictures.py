@@ -37,14 +37,14 @@ class Pictures(Callback):
         self._predictions: list[dict[str, Tensor]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the network's graph, where tracing can follow it."""
+        """Draw the network's graph, where tracing can follow it."""
         if trainer.global_step == 0 and isinstance(pl_module, Task):
             graph(trainer, pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Shows the augmented first batch, where it is of images."""
+        """Show the augmented first batch, where it is of images."""
         if batch_idx or trainer.current_epoch or not boards(trainer):
             return
         if not isinstance(batch[0], Tensor):
@@ -54,31 +54,31 @@ class Pictures(Callback):
             write(trainer, {"train/first_batch": image_grid(images)})
 
     def on_validation_epoch_start(self, *args: Any) -> None:
-        """Forgets the epoch before."""
+        """Forget the epoch before."""
         self._forget()
 
     def on_test_epoch_start(self, *args: Any) -> None:
-        """Forgets the validation."""
+        """Forget the validation."""
         self._forget()
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *args: Any
     ) -> None:
-        """Keeps the predictions."""
+        """Keep the predictions."""
         self._keep(trainer, pl_module, outputs, batch)
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, *args: Any
     ) -> None:
-        """Keeps the predictions."""
+        """Keep the predictions."""
         self._keep(trainer, pl_module, outputs, batch)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the last validation."""
+        """Draw the last validation."""
         self._draw(trainer, pl_module, "val")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the test."""
+        """Draw the test."""
         self._draw(trainer, pl_module, "test")
 
     def _keep(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Nested, batch: Batch) -> None:
@@ -109,12 +109,12 @@ class Pictures(Callback):
 
 
 def together(inputs: list[Any]) -> Any:
-    """Inputs of several batches on the CPU: tensors in one, float32; of anything else the first batch's."""
+    """Return inputs of several batches on the CPU: tensors in one, float32; of anything else the first batch's."""
     return joined(inputs).float().cpu() if nested.is_single(inputs[0]) else nested.to(inputs[0], "cpu")
 
 
 def joined(batches: list[Tensor]) -> Tensor:
-    """Batches (n, …) as one; those of sequences (n, T, …) are padded with 0 on the right to the longest."""
+    """Return batches (n, …) as one; those of sequences (n, T, …) are padded with 0 on the right to the longest."""
     longest = max(batch.shape[1] if batch.ndim > 1 else 0 for batch in batches)
     padded = [
         batch
@@ -126,12 +126,12 @@ def joined(batches: list[Tensor]) -> Tensor:
 
 
 def boards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
-    """The TensorBoard loggers of the main process."""
+    """Return the TensorBoard loggers of the main process."""
     return [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)] if trainer.is_global_zero else []
 
 
 def write(trainer: pl.Trainer, figures: dict[str, Figure]) -> None:
-    """Adds figures to TensorBoard at the current step."""
+    """Add figures to TensorBoard at the current step."""
     for name, figure in figures.items():
         pixels = render(figure)
         for board in boards(trainer):
@@ -139,7 +139,7 @@ def write(trainer: pl.Trainer, figures: dict[str, Figure]) -> None:
 
 
 def graph(trainer: pl.Trainer, task: Task) -> None:
-    """Adds the network's graph to TensorBoard; a network that cannot be traced has none."""
+    """Add the network's graph to TensorBoard; a network that cannot be traced has none."""
     data = getattr(trainer, "datamodule", None)
     for board in boards(trainer):
         training = task.training
@@ -159,7 +159,7 @@ def outputs(
     predictions: dict[str, Tensor],
     class_names: tuple[str, ...] | None = None,
 ) -> EvaluationOutputs:
-    """EvaluationOutputs with the normalisation that the data module applied."""
+    """Return EvaluationOutputs with the normalisation that the data module applied."""
     if not isinstance(inputs, Tensor):
         return EvaluationOutputs(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
     data = getattr(trainer, "datamodule", None)

@@ -15,7 +15,7 @@ ROWS = 10
 
 
 class ProfileSteps(Callback):
-    """Profiles `active` steps after `wait` and `warmup` ones and writes `trace.json` into `directory`.
+    """Profile of `active` steps after `wait` and `warmup` ones, written to `trace.json` in `directory`.
 
     The trace opens in chrome://tracing, ui.perfetto.dev and TensorBoard's trace viewer.
     """
@@ -51,7 +51,7 @@ class ProfileSteps(Callback):
             )
 
     def write(self, finished: profile) -> None:
-        """Saves the trace and prints the operators that took longest."""
+        """Save the trace and print the operators that took longest."""
         self.written = True
         self.directory.mkdir(parents=True, exist_ok=True)
         finished.export_chrome_trace(str(self.directory / "trace.json"))
@@ -59,7 +59,7 @@ class ProfileSteps(Callback):
         table = Table(title=f"The {ROWS} dearest operators", title_justify="left")
         for heading in ("operator", "own CPU ms", "calls", "share"):
             table.add_column(heading, justify="left" if heading == "operator" else "right")
-        total = sum(each.self_cpu_time_total for each in averages) or 1.0
+        total = sum(event.self_cpu_time_total for event in averages) or 1.0
         for each in sorted(averages, key=lambda each: -each.self_cpu_time_total)[:ROWS]:
             own = each.self_cpu_time_total
             table.add_row(each.key, f"{own / 1000:.2f}", str(each.count), f"{own / total:.1%}")

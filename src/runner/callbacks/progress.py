@@ -1,4 +1,4 @@
-"""How a run shows its progress: a live bar on a terminal, one plain line per epoch elsewhere."""
+"""Progress of a run: a live bar on a terminal, one plain line per epoch elsewhere."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from runner.tracking.console import console
 
 
 class EpochLines(Callback):
-    """Prints `epoch 3/10  train/loss 0.123  val/accuracy 0.981  4.1 s` after every epoch."""
+    """Lines `epoch 3/10  train/loss 0.123  val/accuracy 0.981  4.1 s`, printed after every epoch."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -29,7 +29,7 @@ class EpochLines(Callback):
 
 
 def progress() -> Callback:
-    """The bar where somebody watches, the lines where nobody does."""
+    """Return the bar where somebody watches, the lines where nobody does."""
     return EpochBar(leave=True) if console.is_terminal else EpochLines()
 
 

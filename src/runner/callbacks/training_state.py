@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import Callback
 
 
 class TrainingState(Callback):
-    """Puts into each checkpoint the metrics of that moment and the state of every random generator.
+    """The metrics of the moment and the state of every random generator, kept in each checkpoint.
 
     On continuation it restores the generators and three things that Lightning loses: the place in the training data
     (its loader's state is skipped where a schedule asked for the number of steps), that early stopping had decided to
@@ -40,7 +40,7 @@ class TrainingState(Callback):
         self.checkpoint = {**checkpoint["training"], "metrics": checkpoint["metrics"] if at_epoch_end else {}}
 
     def state_dict(self) -> dict[str, Any]:
-        """The generators' states as tensors and plain numbers, so that `weights_only` loads them."""
+        """Return the generators' states as tensors and plain numbers, so that `weights_only` loads them."""
         version, words, gauss = random.getstate()
         kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
         return {
@@ -54,7 +54,7 @@ class TrainingState(Callback):
         self.generators = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restores as late as possible: building and loading draw random numbers too."""
+        """Restore as late as possible: building and loading draw random numbers too."""
         if self.checkpoint is not None:
             loader: Any = trainer.train_dataloader
             if self.checkpoint["loader"] is not None and hasattr(loader, "load_state_dict"):
@@ -66,12 +66,12 @@ class TrainingState(Callback):
         self.checkpoint = self.generators = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning spares plateau schedules the epoch in which it continued, for fear that it had no metrics."""
+        """Step plateau schedules in the epoch in which training continued: Lightning skips it for want of metrics."""
         trainer.fit_loop.restarting = False
 
 
 def step_plateaus(trainer: pl.Trainer, metrics: dict[str, float]) -> None:
-    """The step that plateau schedules would have taken after the epoch that ended with these metrics."""
+    """Take the step that plateau schedules would have taken after the epoch that ended with these metrics."""
     for config in trainer.lr_scheduler_configs:
         due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
         if config.reduce_on_plateau and due and config.monitor in metrics:
@@ -79,7 +79,7 @@ def step_plateaus(trainer: pl.Trainer, metrics: dict[str, float]) -> None:
 
 
 def set_generators(state: dict[str, Any]) -> None:
-    """Restores Python's, NumPy's and torch's random generators."""
+    """Restore Python's, NumPy's and torch's random generators."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     kind, keys, *rest = state["numpy"]

@@ -104,5 +104,5 @@ class CompressedNetwork(nn.Module, ABC):
         """What became of the network: metrics by name (below `compressed/`), and the same in one line."""
 
     def train(self, mode: bool = True) -> "CompressedNetwork":
-        """Stays in inference mode."""
+        """Stay in inference mode."""
         return self

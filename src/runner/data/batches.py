@@ -15,7 +15,7 @@ from runner.nested import Nested
 
 
 class Rows(Protocol):
-    """What a batch is cut from: a tensor, or anything that yields rows for a tensor of indices."""
+    """Anything that batches are cut from: a tensor, or an object that yields rows for a tensor of indices."""
 
     def __getitem__(self, index: Tensor, /) -> Nested: ...
 
@@ -63,14 +63,14 @@ class EpochOrder:
         self.epoch = epoch
 
     def permutation(self, count: int | None = None) -> Tensor:
-        """int64 (count,); of all samples unless another count is given."""
+        """Return int64 (count,); of all samples unless another count is given."""
         seed = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(seed[0]))
         return torch.randperm(self.count if count is None else count, generator=generator)
 
 
 class BatchLoader:
-    """Iterates over batches `(inputs[i], targets[i])`; one indexing per batch, no per-sample Python.
+    """Loader of batches `(inputs[i], targets[i])`; one indexing per batch, no per-sample Python.
 
     `indices` int64 (n,) names the rows that belong to this split. With `world_size` > 1 each rank takes every
     world_size-th sample of the same permutation; the permutation is continued from its start until all ranks
@@ -130,7 +130,7 @@ class BatchLoader:
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch last iterated and how many of its batches were handed out."""
+        """Return the epoch last iterated and how many of its batches were handed out."""
         if self._resume_from is not None:
             return {"epoch": self._resume_from[0], "batches": self._resume_from[1]}
         return {"epoch": self._epoch, "batches": self._handed_out}
@@ -140,18 +140,18 @@ class BatchLoader:
         self._resume_from = (state["epoch"], state["batches"])
 
     def _batches(self) -> list[Tensor]:
-        """This rank's rows, batch by batch, in the order in which they are handed out."""
+        """Return this rank's rows, batch by batch, in the order in which they are handed out."""
         return list(self._share().split(self.batch_size)[: len(self)])
 
     def _share(self) -> Tensor:
-        """This rank's rows in this epoch's order."""
+        """Return this rank's rows in this epoch's order."""
         order = self.indices
         if isinstance(self.sampler, EpochOrder):
             order = order[self.sampler.permutation()]
         return self._for_rank(order)
 
     def _for_rank(self, order: Tensor) -> Tensor:
-        """Every world_size-th row of all ranks' order, which is continued from its start until it divides."""
+        """Return every world_size-th row of all ranks' order, which is continued from its start until it divides."""
         padding = -len(order) % self.world_size
         if padding:
             order = torch.cat([order, order.repeat(math.ceil(padding / len(order)))[:padding]])

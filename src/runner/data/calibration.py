@@ -11,7 +11,7 @@ from runner.nested import Nested
 
 
 def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, seed: int) -> Iterator[Nested]:
-    """Transformed, unaugmented inputs (batch_size, …) of training samples; classes in their proportions.
+    """Yield transformed, unaugmented inputs (batch_size, …) of training samples; classes in their proportions.
 
     Raises:
         RunnerError: fewer than one batch is asked for, or there is no training data.

@@ -9,7 +9,7 @@ from runner.data.module import Samples
 
 
 def fingerprint(splits: Mapping[str, Samples]) -> str:
-    """Sixteen hexadecimal digits over all inputs and targets that are in memory, and how they are divided.
+    """Return sixteen hexadecimal digits over all inputs and targets that are in memory, and how they are divided.
 
     Of inputs that are read from files as they are needed, only their number and the targets count.
     """

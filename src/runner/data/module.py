@@ -56,11 +56,11 @@ class Samples:
         return self.row_targets[self.indices]
 
     def head(self, count: int) -> Batch:
-        """The first `count` samples: (raw inputs, targets)."""
+        """Return the first `count` samples: (raw inputs, targets)."""
         return self.rows[self.indices[:count]], self.row_targets[self.indices[:count]]
 
     def spread(self, count: int) -> "Samples":
-        """`count` samples evenly spaced over the split (at most all): of many classes even where they are sorted."""
+        """Return `count` samples evenly spaced over the split (at most all): many classes even where it is sorted."""
         count = min(count, len(self))
         return Samples(self.rows, self.row_targets, self.indices[torch.arange(count) * len(self) // max(count, 1)])
 
@@ -106,22 +106,22 @@ class DataModule(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def transform(self, inputs: Nested) -> Nested:
-        """Raw inputs (n, …) to what the network takes, float32; without augmentation."""
+        """Turn raw inputs (n, …) into what the network takes, float32; without augmentation."""
 
     @abstractmethod
     def read(self, paths: list[Path]) -> Nested:
-        """The user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
+        """Read the user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
 
     def fix_shape(self) -> None:
         """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""
 
     def names_of(self, path: Path, inputs: Nested) -> list[str]:
-        """What to call the raw inputs (n, …) that `read` made of one file."""
+        """Return names for the raw inputs (n, …) that `read` made of one file."""
         count = nested.samples(inputs)
         return [str(path)] if count == 1 else [f"{path}:{number}" for number in range(1, count + 1)]
 
     def training_batch(self, batch: Batch) -> Batch:
-        """What a training batch becomes on the device; a subclass adds augmentation here."""
+        """Return the training batch as the network gets it, on the device; a subclass adds augmentation here."""
         return self.transform(batch[0]), batch[1]
 
     def fit_transform(self, training: Samples) -> None:
@@ -138,7 +138,7 @@ class DataModule(pl.LightningDataModule, ABC):
         self.fit_transform(self.splits["train"])
 
     def divide(self, source: Source) -> dict[str, Samples]:
-        """Source to splits "train", "val", "test"; what its makers set aside stays as they did."""
+        """Divide the source into "train", "val", "test"; what its makers set aside stays as they did."""
         rest = torch.ones(len(source.targets), dtype=torch.bool)
         for given in (source.val, source.test):
             if given is not None:
@@ -174,21 +174,21 @@ class DataModule(pl.LightningDataModule, ABC):
         self.splits["train"] = self.splits["train"].spread(self.batch_size)
 
     def training_example(self) -> Batch:
-        """`batch_size` training samples, after `keep_one_batch` all of them: transformed inputs, and targets."""
+        """Return `batch_size` training samples, after `keep_one_batch` all of them: transformed inputs, and targets."""
         samples = self.splits["train"].spread(self.batch_size)
         return self.transform(samples.inputs), samples.targets
 
     def train_dataloader(self) -> BatchLoader:
-        """Shuffled batches of the training split, or the same ones each epoch under `overfit_batches`."""
+        """Return shuffled batches of the training split, or the same ones each epoch under `overfit_batches`."""
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         return self._loader("train", shuffle=not overfit)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
-        """The validation split in fixed order; no loader at all where the split is empty."""
+        """Return the validation split in fixed order; no loader at all where the split is empty."""
         return self._loader("val") if len(self.splits["val"]) else []
 
     def test_dataloader(self) -> BatchLoader | list[BatchLoader]:
-        """The test split in fixed order; no loader at all where the split is empty."""
+        """Return the test split in fixed order; no loader at all where the split is empty."""
         return self._loader("test") if len(self.splits["test"]) else []
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -218,11 +218,11 @@ class DataModule(pl.LightningDataModule, ABC):
             yield self.transform(samples.rows[part]), samples.row_targets[part]
 
     def identify(self, row: int) -> dict[str, Any]:
-        """What a row of this dataset is known by, for tables of predictions; nothing where rows have no name."""
+        """Return the values that a row is known by, for tables of predictions; empty where rows have no name."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """What prediction needs without the data: plain Python."""
+        """Return what prediction needs without the data: plain Python."""
         return {"class_names": list(self.class_names) if self.class_names else None}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -235,7 +235,7 @@ class DataModule(pl.LightningDataModule, ABC):
         return set_aside(rows, count, seed=self.split_seed, labels=labels)
 
     def _pool(self) -> Samples:
-        """All samples that aren't test samples, in ascending order."""
+        """Return all samples that aren't test samples, in ascending order."""
         if not self.splits:
             raise RunnerError("The data must be set up before it is divided into folds: call setup() first.")
         train, val = self.splits["train"], self.splits["val"]

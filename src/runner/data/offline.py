@@ -10,14 +10,14 @@ VARIABLE = "RUNNER_OFFLINE"
 
 
 def refuse_offline(what: str) -> None:
-    """Raises RunnerError where downloads are forbidden; call it before one begins."""
+    """Raise RunnerError where downloads are forbidden; call it before one begins."""
     if os.environ.get(VARIABLE, "") not in ("", "0"):
         raise RunnerError(f"{what} is not there, and {VARIABLE} forbids to download it.")
 
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Within this context nothing is downloaded, unless the variable says otherwise already."""
+    """Forbid downloads within this context, unless the variable says otherwise already."""
     before = os.environ.get(VARIABLE)
     os.environ.setdefault(VARIABLE, "1")
     try:

@@ -36,7 +36,7 @@ def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None =
 
 
 def size_of(fraction: float, total: int) -> int:
-    """How many of `total` samples a fraction is: rounded to the nearest, at least 1 for a fraction above 0.
+    """Return a fraction of `total` as a number of samples: rounded, at least 1 for a fraction above 0.
 
     Raises:
         RunnerError: the fraction is not in [0, 1).

@@ -19,12 +19,12 @@ class Standardizer:
         self._on_device: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def apply(self, values: Tensor) -> Tensor:
-        """float32 in original units to a new, standardized tensor."""
+        """Convert float32 in original units to a new, standardized tensor."""
         mean, std = self._constants(values.device)
         return (values - mean).div_(std)
 
     def undo(self, values: Tensor) -> Tensor:
-        """Standardized float32 to a new tensor in original units."""
+        """Convert standardized float32 to a new tensor in original units."""
         mean, std = self._constants(values.device)
         return torch.addcmul(mean, values, std)
 

@@ -31,7 +31,7 @@ def labelled_graph(
     trained: Tensor,
     edge_weight: Tensor | None = None,
 ) -> Figure:
-    """Nodes with number and predicted class as colour; a wrong one has a red ring and its true class beside it.
+    """Draw nodes with number and predicted class as colour; a wrong one has a red ring and its true class beside it.
 
     Training nodes are squares. The layout depends on nothing but the graph. Of a large graph the neighbourhood of a
     node that is predicted wrong (else of the first) is shown.
@@ -61,7 +61,7 @@ def labelled_graph(
 
 
 def to_networkx(edge_index: Tensor, nodes: int, edge_weight: Tensor | None = None) -> nx.DiGraph:
-    """A directed graph with nodes 0, 1, …; `weight` on its edges where given."""
+    """Return a directed graph with nodes 0, 1, …; `weight` on its edges where given."""
     graph = nx.DiGraph()
     graph.add_nodes_from(range(nodes))
     weights = [{}] * edge_index.shape[1] if edge_weight is None else [{"weight": each} for each in edge_weight.tolist()]
@@ -70,7 +70,7 @@ def to_networkx(edge_index: Tensor, nodes: int, edge_weight: Tensor | None = Non
 
 
 def neighbourhood(graph: nx.DiGraph, centre: int) -> nx.DiGraph:
-    """At most `LARGEST_DRAWN` nodes near `centre`, whatever way edges point; of a hub's neighbours only some."""
+    """Return at most `LARGEST_DRAWN` nodes near `centre`, whatever way edges point; of a hub's neighbours only some."""
     ties, kept, frontier = graph.to_undirected(as_view=True), [centre], [centre]
     while frontier and len(kept) < LARGEST_DRAWN:
         found: list[int] = []
@@ -84,7 +84,7 @@ def neighbourhood(graph: nx.DiGraph, centre: int) -> nx.DiGraph:
 
 
 def draw_edges(axes: Axes, graph: nx.DiGraph, place: dict[int, np.ndarray]) -> None:
-    """Lines where both directions are there, arrows elsewhere; weights where there are few edges that have one."""
+    """Draw lines where both directions are there, arrows elsewhere; weights where few edges have one."""
     both = [(source, target) for source, target in graph.edges if graph.has_edge(target, source)]
     one = [pair for pair in graph.edges if not graph.has_edge(*pair[::-1])]
     lines = [pair for pair in both if pair[0] < pair[1]]
@@ -106,7 +106,7 @@ def draw_nodes(
     trained: set[int],
     names: Sequence[str],
 ) -> None:
-    """Squares for training nodes, circles for others, numbers in them, and the true class beside wrong ones."""
+    """Draw squares for training nodes, circles for others, numbers in them, the true class beside wrong ones."""
     for shape, nodes in (("s", [n for n in graph if n in trained]), ("o", [n for n in graph if n not in trained])):
         fill = [COLOURS[predicted[node] % len(COLOURS)] for node in nodes]
         ring = [RED if true[node] != predicted[node] else "#333333" for node in nodes]
@@ -123,7 +123,7 @@ def draw_nodes(
 
 
 def legend(classes: Sequence[int], names: Sequence[str]) -> list[Line2D]:
-    """One entry a class, and what shapes and rings mean."""
+    """Draw one entry a class, and what shapes and rings mean."""
     dot = {"linestyle": "", "markersize": 8, "markeredgecolor": "#333333"}
     entries = [
         Line2D([], [], marker="o", color=COLOURS[each % len(COLOURS)], label=shorten(name(names, each)), **dot)  # type: ignore[arg-type]
@@ -136,12 +136,12 @@ def legend(classes: Sequence[int], names: Sequence[str]) -> list[Line2D]:
 
 
 def name(names: Sequence[str], index: int) -> str:
-    """A class's name, or its index."""
+    """Return a class's name, or its index."""
     return names[index] if index < len(names) else str(index)
 
 
 def summary(edge_index: Tensor, classes: Tensor) -> str:
-    """Nodes, edges, degrees, isolated nodes, self-loops, and the share of edges within a class, in two lines."""
+    """Return nodes, edges, degrees, isolated nodes, self-loops, and the share of edges within a class, in two lines."""
     nodes, (source, target) = len(classes), edge_index
     degree = torch.bincount(target, minlength=nodes)
     loops = int((source == target).sum())
@@ -157,7 +157,7 @@ def summary(edge_index: Tensor, classes: Tensor) -> str:
 
 
 def degrees(edge_index: Tensor, nodes: int) -> Figure:
-    """How many nodes have which degree (incoming edges)."""
+    """Draw the distribution of degrees (incoming edges)."""
     degree = torch.bincount(edge_index[1], minlength=nodes)
     figure = Figure(figsize=(6, 3.6), layout="constrained", dpi=100)
     axes = figure.add_subplot()
@@ -176,7 +176,7 @@ def degrees(edge_index: Tensor, nodes: int) -> Figure:
 
 
 def adjacency(edge_index: Tensor, classes: Tensor, names: Sequence[str]) -> Figure:
-    """Which class's nodes are joined to which: the matrix itself by class, and the share of each class's edges."""
+    """Draw which class's nodes are joined to which: the matrix by class, and the share of each class's edges."""
     figure = Figure(figsize=(10, 4.6), layout="constrained", dpi=100)
     left, right = figure.subplots(1, 2)
     order = classes.argsort(stable=True)
@@ -212,7 +212,7 @@ def adjacency(edge_index: Tensor, classes: Tensor, names: Sequence[str]) -> Figu
 def graph_grid(
     edge_index: Tensor, batch: Tensor, true: Tensor, predicted: Tensor, names: Sequence[str], count: int = 16
 ) -> Figure:
-    """The first graphs of a batch, evenly chosen, with their class; where the prediction differs, in red with both.
+    """Draw the first graphs of a batch, evenly chosen, with their class; a wrong prediction in red with both.
 
     Args:
         batch: int64 (nodes,), ascending: the graph of each node.

@@ -17,20 +17,20 @@ LONGEST_NAME, MARKED_CROSSINGS = 18, 4
 
 
 def render(figure: Figure) -> np.ndarray:
-    """The figure as pixels: uint8 (height, width, 3)."""
+    """Return the figure as pixels: uint8 (height, width, 3)."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def confusion_counts(true: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
-    """int64 (num_classes, num_classes): how many samples of class [row] were taken for class [column]."""
+    """Return int64 (num_classes, num_classes): the samples of class [row] that were taken for class [column]."""
     pairs = true.long() * num_classes + predicted.long()
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def confusion_matrix(counts: Tensor, names: Sequence[str]) -> Figure:
-    """True classes down, predicted across; colour is the share of the true class, numbers are counts."""
+    """Draw true classes down, predicted across; colour is the share of the true class, numbers are counts."""
     n = len(names)
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     size = min(max(4.5, 0.5 * n + 2), 11.0)
@@ -54,7 +54,7 @@ def confusion_matrix(counts: Tensor, names: Sequence[str]) -> Figure:
 
 
 def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
-    """One bar a class, with its number of samples; of very many classes the worst, worst first."""
+    """Draw one bar a class, with its number of samples; of very many classes the worst, worst first."""
     totals = counts.sum(1)
     accuracy = counts.diagonal() / totals.clamp(min=1)
     order = totals.nonzero().flatten()
@@ -77,7 +77,7 @@ def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
 
 
 def top_confusions(counts: Tensor, names: Sequence[str], count: int = 12) -> Figure:
-    """The most frequent mistakes, most frequent first, each with its share of the true class."""
+    """Draw the most frequent mistakes, most frequent first, each with its share of the true class."""
     n = len(names)
     wrong = counts.clone()
     wrong.fill_diagonal_(0)
@@ -100,7 +100,7 @@ def top_confusions(counts: Tensor, names: Sequence[str], count: int = 12) -> Fig
 
 
 def right_and_wrong(images: Tensor | None, true: Tensor, predicted: Tensor, names: Sequence[str]) -> dict[str, Figure]:
-    """Grids `samples_right` and `samples_wrong` of the first images (n, 1 or 3, h, w) from 0 to 1, where any are."""
+    """Draw grids `samples_right` and `samples_wrong` of the first images (n, 1 or 3, h, w) from 0 to 1, if any."""
     if images is None:
         return {}
     right = true[: len(images)] == predicted[: len(images)]
@@ -113,7 +113,7 @@ def right_and_wrong(images: Tensor | None, true: Tensor, predicted: Tensor, name
 
 
 def sample_grid(images: Tensor, true: Tensor, predicted: Tensor, names: Sequence[str], count: int = 16) -> Figure:
-    """The first `count` images with their class; where the prediction differs, in red, with both."""
+    """Draw the first `count` images with their class; where the prediction differs, in red, with both."""
     shown = min(count, len(images))
     columns = min(shown, 4)
     lines = math.ceil(shown / columns)
@@ -130,7 +130,7 @@ def sample_grid(images: Tensor, true: Tensor, predicted: Tensor, names: Sequence
 
 
 def image_grid(images: Tensor, count: int = 16) -> Figure:
-    """The first `count` images (n, 1 or 3, h, w) from 0 to 1, without words."""
+    """Draw the first `count` images (n, 1 or 3, h, w) from 0 to 1, without words."""
     shown = min(count, len(images))
     columns = math.ceil(math.sqrt(shown))
     lines = math.ceil(shown / columns)
@@ -144,7 +144,7 @@ def image_grid(images: Tensor, count: int = 16) -> Figure:
 
 
 def show_image(axes: Axes, image: Tensor) -> None:
-    """Draws an image (1 or 3, h, w) from 0 to 1."""
+    """Draw an image (1 or 3, h, w) from 0 to 1."""
     if len(image) == 1:
         axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
     else:
@@ -152,7 +152,7 @@ def show_image(axes: Axes, image: Tensor) -> None:
 
 
 def regression_scatter(true: Tensor, predicted: Tensor) -> Figure:
-    """Predicted over true values (n,), with the diagonal on which they would be equal."""
+    """Draw predicted over true values (n,), with the diagonal on which they would be equal."""
     figure = Figure(figsize=(5.5, 5.2), layout="constrained", dpi=100)
     axes = figure.add_subplot()
     both = torch.cat([true, predicted])
@@ -169,7 +169,7 @@ def regression_scatter(true: Tensor, predicted: Tensor) -> Figure:
 
 
 def fitted_line(x: Tensor, y: Tensor, points_x: Tensor, points_y: Tensor) -> Figure:
-    """The network's output y over x (k,) through the samples (n,)."""
+    """Draw the network's output y over x (k,) through the samples (n,)."""
     figure = Figure(figsize=(6, 4), layout="constrained", dpi=100)
     axes = figure.add_subplot()
     axes.plot(x.numpy(), y.numpy(), color=ORANGE, label="network")
@@ -183,7 +183,7 @@ def fitted_line(x: Tensor, y: Tensor, points_x: Tensor, points_y: Tensor) -> Fig
 def probability_curve(
     x: Tensor, probability: Tensor, points_x: Tensor, points_y: Tensor, names: Sequence[str]
 ) -> Figure:
-    """Probability of the second class over x (k,), where it crosses 0.5, and the samples (n,) at 0 and 1."""
+    """Draw the probability of the second class over x (k,), where it crosses 0.5, and the samples (n,) at 0 and 1."""
     figure = Figure(figsize=(6, 4), layout="constrained", dpi=100)
     axes = figure.add_subplot()
     axes.plot(x.numpy(), probability.numpy(), color=ORANGE, label=f"probability of {names[1]}")
@@ -198,7 +198,7 @@ def probability_curve(
 
 
 def crossings(x: Tensor, y: Tensor, level: float = 0.5) -> list[float]:
-    """Where the line through the points (k,), x ascending, crosses `level`, by linear interpolation."""
+    """Return the x where the line through the points (k,), x ascending, crosses `level`, by linear interpolation."""
     above = y.double() - level
     found = []
     for index in ((above[:-1] < 0) != (above[1:] < 0)).nonzero().flatten().tolist():
@@ -208,12 +208,12 @@ def crossings(x: Tensor, y: Tensor, level: float = 0.5) -> list[float]:
 
 
 def shorten(name: str) -> str:
-    """A class name short enough for an axis; the middle goes, since names often differ at their end."""
+    """Shorten a class name for an axis; the middle goes, since names often differ at their end."""
     return name if len(name) <= LONGEST_NAME else f"{name[:9]}…{name[-(LONGEST_NAME - 10) :]}"
 
 
 def layer_errors(layers: Sequence[str], sqnr_db: Sequence[float]) -> Figure:
-    """Signal to quantization noise of each layer's output in the int8 program, in dB; higher is better.
+    """Draw the signal to quantization noise of each layer's output in the int8 program, in dB; higher is better.
 
     Errors add up from layer to layer (below 20 dB a classifier usually begins to suffer).
     """
@@ -233,7 +233,7 @@ def layer_errors(layers: Sequence[str], sqnr_db: Sequence[float]) -> Figure:
 def pruning_rounds(
     relative: Mapping[str, Sequence[float]], metrics: Mapping[str, Sequence[float]], name: str
 ) -> Figure:
-    """What pruning cost and saved, round after round, the dense network first.
+    """Draw what pruning cost and saved, round after round, the dense network first.
 
     Args:
         relative: costs as shares of the dense network's, by what they are.

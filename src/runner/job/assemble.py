@@ -98,11 +98,11 @@ def read_weights(path: Path) -> dict[str, Any]:
         RunnerError: the file is missing, damaged, or of another network than its run's.
     """
     if path.suffix != SPARSE_SUFFIX:
-        return checkpoints.read(path)
+        return checkpoints.read_checkpoint(path)
     from runner.compression.files.sparse import load_sparse
 
     record = owner(path, "which say what network it is of")
-    content = checkpoints.read(record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt")
+    content = checkpoints.read_checkpoint(record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt")
     start = "network."
     like = {key.removeprefix(start): each for key, each in content["state_dict"].items() if key.startswith(start)}
     found = load_sparse(path, like)
@@ -122,7 +122,7 @@ def restore(config: DictConfig, directory: Path, weights: Path | None = None) ->
         RunnerError: there is no checkpoint, or it is damaged or of another network.
     """
     trained_elsewhere = config.checkpoint and "fit" not in config.stages
-    path = weights or checkpoints.find(config.checkpoint if trained_elsewhere else directory)
+    path = weights or checkpoints.find_checkpoint(config.checkpoint if trained_elsewhere else directory)
     content = read_weights(path)
     datamodule: DataModule = build(config, "data")
     datamodule.load_state_dict(content[type(datamodule).__qualname__])

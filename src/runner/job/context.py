@@ -12,7 +12,7 @@ from torch import nn
 from runner.data.module import DataModule
 from runner.tasks.base import Task
 from runner.tracking import layout
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
 
@@ -29,7 +29,7 @@ class Results:
 
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Context:
         """The directory of the files that the run leaves behind."""
         return self.record.path / layout.ARTIFACTS
 
-    def artifact(self, path: Path) -> Artifact:
+    def artifact(self, path: Path) -> ArtifactFile:
         """Return the entry of a file of the run directory for `result.json`."""
-        return Artifact(str(path.relative_to(self.record.path)), path.stat().st_size)
+        return ArtifactFile(str(path.relative_to(self.record.path)), path.stat().st_size)
 
     def monitored(self, task: Task, network: nn.Module) -> float:
         """Return the task's monitored metric of any network on validation data (training data where there is none)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from runner.tasks.base import Task
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 
 if TYPE_CHECKING:  # torchao takes seconds to import, and most runs do not compress
     from runner.compression.network import CompressedNetwork
@@ -81,5 +81,5 @@ class StageResult:
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactFile] = field(default_factory=dict)
     networks: Networks | None = None

@@ -1,4 +1,4 @@
-"""What this CPU can do in int8 and bf16."""
+"""Capabilities of this CPU in int8 and bf16."""
 
 from pathlib import Path
 
@@ -17,8 +17,7 @@ _WANTED = (
 
 
 def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
-    """The vector instruction sets that matter to inference, as Linux names them; empty where it can't be
-    told."""
+    """Return the vector instruction sets that matter to inference, as Linux names them; empty elsewhere."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
@@ -28,13 +27,15 @@ def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
 
 
 def has_integer_dot_product(sets: tuple[str, ...] | None = None) -> bool:
-    """Whether int8 products can't overflow: VNNI or AMX on x86, dot product on Arm. Without, use
-    reduce_range."""
+    """Return whether int8 products can't overflow: VNNI or AMX on x86, dot product on Arm.
+
+    Without, use reduce_range.
+    """
     sets = instruction_sets() if sets is None else sets
     return not sets or any(name in sets for name in ("avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"))
 
 
 def has_bfloat16(sets: tuple[str, ...] | None = None) -> bool:
-    """Whether bfloat16 products run in hardware."""
+    """Return whether bfloat16 products run in hardware."""
     sets = instruction_sets() if sets is None else sets
     return any(name in sets for name in ("avx512_bf16", "amx_bf16", "bf16"))

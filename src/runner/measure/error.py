@@ -1,4 +1,4 @@
-"""How far noisy values are from those they stand for."""
+"""Distance of noisy values from those they stand for."""
 
 from torch import Tensor
 
@@ -21,5 +21,5 @@ def _sqnr(reference: Tensor, noisy: Tensor) -> float:
 
 
 def decibels(reference: Tensor, noise: Tensor) -> float:
-    """The mean power of `reference` against `noise`, a mean squared error, in dB."""
+    """Return the mean power of `reference` against `noise`, a mean squared error, in dB."""
     return float(10 * (reference.detach().square().mean() / noise.detach()).log10())

@@ -28,7 +28,7 @@ def time_interleaved(
     seconds: float = 30.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Latency]:
-    """The latency of each program on `inputs` (N, ...): two calls of each in turn, `runs` times.
+    """Return the latency of each program on `inputs` (N, …): two calls of each in turn, `runs` times.
 
     Only the second is timed: the first one meets the caches, the threads and the memory as another program left them,
     and that can cost half as much again (compiled float32 after ONNX Runtime: 8.9 ms, after itself 5.8 ms).

@@ -10,7 +10,7 @@ RESET_PEAK = "5"
 
 
 def working_memory(call: Callable[[], object]) -> int | None:
-    """Bytes by which the resident memory of this process rose above its level before `call`, at the highest.
+    """Return the bytes by which this process's resident memory rose above its level before `call`, at most.
 
     Weights and code that are loaded already do not count; call once before, so that they are. None where the system
     does not tell (anything but Linux).
@@ -21,7 +21,7 @@ def working_memory(call: Callable[[], object]) -> int | None:
 
 
 def start_counting() -> int | None:
-    """Resident memory now, in bytes, from where the highest is counted anew; None where the system does not tell."""
+    """Return resident memory now, in bytes, and count its peak anew; None where the system does not tell."""
     with contextlib.suppress(OSError, AttributeError):  # another C library has no such call
         ctypes.CDLL(None).malloc_trim(0)  # hand back what the allocator kept
     try:
@@ -33,12 +33,12 @@ def start_counting() -> int | None:
 
 
 def rise_above(before: int | None) -> int | None:
-    """By how many bytes the resident memory has been above `before`, at the highest since `start_counting`."""
+    """Return the peak of resident memory above `before`, in bytes, since `start_counting`."""
     return None if before is None else max(0, resident("VmHWM") - before)
 
 
 def resident(field: str) -> int:
-    """A memory field of /proc/self/status (VmRSS: now, VmHWM: at the highest), in bytes.
+    """Return a memory field of /proc/self/status (VmRSS: now, VmHWM: at the highest), in bytes.
 
     Raises:
         OSError: there is no such file or field.

@@ -17,7 +17,7 @@ EVERYTHING = ""
 
 
 def multiply_accumulates(network: nn.Module, inputs: Any) -> int:
-    """Multiply-accumulates of one sample through `network`: convolutions and matrix products, nothing else.
+    """Count multiply-accumulates of one sample through `network`: convolutions and matrix products, nothing else.
 
     Exact for the shapes of `inputs`, a batch (N, …). Additions of biases, activations, pooling and normalization are
     not counted, as is customary.
@@ -26,7 +26,7 @@ def multiply_accumulates(network: nn.Module, inputs: Any) -> int:
 
 
 def multiply_accumulates_by_layer(network: nn.Module, inputs: Any) -> dict[str, int]:
-    """The same for every module by its name, what is inside it included; the whole network is the empty name.
+    """Count them for every module by its name, what is inside it included; the whole network is the empty name.
 
     Modules without any are left out, and a module that runs several times counts every time. The network runs once, in
     evaluation mode, and is left in the mode it was in.
@@ -49,7 +49,7 @@ def multiply_accumulates_by_layer(network: nn.Module, inputs: Any) -> dict[str, 
 
 @contextmanager
 def _plain_operators() -> Iterator[None]:
-    """Within it no operator runs that the counter has no formula for: fused attention, oneDNN's recurrent cells."""
+    """Run no operator that the counter has no formula for: fused attention, oneDNN's recurrent cells."""
     fast = mha.get_fastpath_enabled()
     mha.set_fastpath_enabled(False)
     try:

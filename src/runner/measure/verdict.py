@@ -1,4 +1,4 @@
-"""What a benchmark's numbers mean, in words: does compression pay here, and against what?"""
+"""A benchmark's numbers in words: does compression pay here, and against what?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ TELLING = 1.05
 def verdict(
     median_ms: Mapping[str, float], batch: int, subjects: Sequence[str] = ("int8",), reason: str = FEW_CHANNELS
 ) -> list[str]:
-    """Sentences about one batch size.
+    """Return the sentences about one batch size.
 
     Args:
         median_ms: median latency by program: `eager`, `compiled`, perhaps `bf16`, and what was made of the network, by
@@ -26,7 +26,7 @@ def verdict(
     gains = {name: compiled / median_ms[name] for name in names}
     name, gain = names[-1], gains[names[-1]]
     reasons = dict.fromkeys(names, FEW_CHANNELS) | {name: reason}
-    sentences = [f"Batch {batch}: {gained(each, gains[each], median_ms, reasons[each])}" for each in names]
+    sentences = [f"Batch {batch}: {gained(name, gains[name], median_ms, reasons[name])}" for name in names]
     if eager / compiled > max(gain, TELLING):
         sentences.append(
             f"Batch {batch}: compiling alone is worth {eager / compiled:.2f}, more than {name} adds ({gain:.2f}); "
@@ -39,12 +39,12 @@ def verdict(
 
 
 def run_as(subject: str, median_ms: Mapping[str, float]) -> str | None:
-    """The program that was timed of it: its own, else an exported file's."""
+    """Return the program that was timed of it: its own, else an exported file's."""
     return next((name for name in median_ms if name == subject or name.startswith(f"{subject}_")), None)
 
 
 def gained(name: str, gain: float, median_ms: Mapping[str, float], reason: str) -> str:
-    """One program against the compiled float network."""
+    """Return one program's comparison with the compiled float network."""
     if gain >= TELLING:
         return f"{name} is {gain:.2f} times as fast as compiled float32."
     loss = "slower" if gain < 1 / TELLING else "no faster"

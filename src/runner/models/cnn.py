@@ -19,7 +19,7 @@ class CNN(nn.Module):
         channels: Sequence[int] = (10, 20),
         kernel_size: int = 5,
     ) -> None:
-        """Raises ValueError when the images are too small for this many convolutions."""
+        """Raise ValueError when the images are too small for this many convolutions."""
         super().__init__()
         size = size_after_stages(image_size, kernel_size, len(channels))
         layers: list[nn.Module] = []
@@ -29,5 +29,5 @@ class CNN(nn.Module):
         self.head = nn.Linear(channels[-1] * size**2, num_outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float images (N, in_channels, image_size, image_size) -> float (N, num_outputs)."""
+        """Map float images (N, in_channels, image_size, image_size) to float (N, num_outputs)."""
         return self.head(self.features(images).flatten(1))

@@ -2,7 +2,7 @@
 
 
 def output_size(size: int, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """Positions a window takes along one side of `size` pixels; 0 or less where it doesn't fit.
+    """Return the positions a window takes along one side of `size` pixels; 0 or less where it doesn't fit.
 
     floor((size + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1
     (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, relationship 15).
@@ -11,7 +11,7 @@ def output_size(size: int, kernel_size: int, *, stride: int = 1, padding: int = 
 
 
 def size_after_stages(image_size: int, kernel_size: int, stages: int) -> int:
-    """Side of the feature map after `stages` times (unpadded convolution, 2x2 pooling) on square images.
+    """Return the side of the feature map after `stages` times (unpadded convolution, 2x2 pooling) on square images.
 
     Raises ValueError, naming the smallest image size that fits, when nothing would be left.
     """
@@ -21,14 +21,15 @@ def size_after_stages(image_size: int, kernel_size: int, stages: int) -> int:
     if size < 1:
         smallest = _smallest_size(kernel_size, stages)
         raise ValueError(
-            f"Images of {image_size}x{image_size} are too small for {stages} convolutions "
-            f"of {kernel_size}x{kernel_size} with pooling: set data.image_size={smallest} or larger."
+            f"Images of {image_size}x{image_size} are too small "
+            f"for {stages} convolutions of {kernel_size}x{kernel_size} with pooling: "
+            f"set data.image_size={smallest} or larger."
         )
     return size
 
 
 def _smallest_size(kernel_size: int, stages: int) -> int:
-    """The image size of which exactly one position is left: the formulas above, run backwards."""
+    """Return the image size of which exactly one position is left: the formulas above, run backwards."""
     size = 1
     for _ in range(stages):
         size = 2 * size + kernel_size - 1

@@ -14,7 +14,7 @@ WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 
 
 def efficientnet_lite0(in_channels: int, num_outputs: int, weights: str | None = None) -> nn.Module:
-    """EfficientNet-Lite0 from float images (N, in_channels, H, W), any size, to float (N, num_outputs).
+    """Build EfficientNet-Lite0: float images (N, in_channels, H, W), any size, to float (N, num_outputs).
 
     weights="imagenet" starts from the trained network (images normalised with mean 0.5 and standard
     deviation 0.5 on the 0..1 scale); the head is kept only for its own 1000 classes. None: from scratch.
@@ -31,7 +31,7 @@ def efficientnet_lite0(in_channels: int, num_outputs: int, weights: str | None =
 
 
 def _find_weights() -> Path:
-    """The file inside the installed package; the package itself is not imported."""
+    """Return the file inside the installed package; the package itself is not imported."""
     spec = find_spec(WEIGHTS_PACKAGE)
     if spec is None or spec.origin is None:
         raise ValueError(

@@ -24,7 +24,7 @@ class Inception(nn.Module):
         self.out_channels = reduced + 3 * widened
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, in_channels, H, W) -> float (N, out_channels, H, W); 88 channels by default."""
+        """Map float (N, in_channels, H, W) to float (N, out_channels, H, W); 88 channels by default."""
         branches = (self.branch1x1, self.branch5x5, self.branch3x3, self.branch_pool)
         return torch.cat([branch(features) for branch in branches], dim=1)
 
@@ -40,7 +40,7 @@ class GoogLeNet(nn.Module):
         channels: Sequence[int] = (10, 20),
         kernel_size: int = 5,
     ) -> None:
-        """Raises ValueError when the images are too small for this many convolutions."""
+        """Raise ValueError when the images are too small for this many convolutions."""
         super().__init__()
         size = size_after_stages(image_size, kernel_size, len(channels))
         blocks = [Inception(width) for width in channels]
@@ -52,5 +52,5 @@ class GoogLeNet(nn.Module):
         self.head = nn.Linear(inputs[-1] * size**2, num_outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float images (N, in_channels, image_size, image_size) -> float (N, num_outputs)."""
+        """Map float images (N, in_channels, image_size, image_size) to float (N, num_outputs)."""
         return self.head(self.features(images).flatten(1))

@@ -13,11 +13,10 @@ STEP_RANGE = (1e-3, 1e-1)
 
 
 def scan(decay: Tensor, inputs: Tensor, chunk: int = CHUNK) -> Tensor:
-    """All states of h_t = decay_t * h_{t-1} + inputs_t with h_0 = 0; everything is float (N, T, …).
+    """Return all states of h_t = decay_t * h_{t-1} + inputs_t with h_0 = 0; everything is float (N, T, …).
 
     Within a chunk by doubling (Hillis and Steele, 1986): after round r a position holds its last 2^r inputs, so a
-    chunk takes log2(chunk) rounds over whole tensors and no division, which would overflow. Chunks follow each
-    other.
+    chunk takes log2(chunk) rounds over whole tensors and no division, which would overflow. Chunks come in sequence.
     """
     state, states = torch.zeros_like(inputs[:, 0]), []
     for a, b in zip(decay.split(chunk, 1), inputs.split(chunk, 1), strict=True):
@@ -33,9 +32,9 @@ def scan(decay: Tensor, inputs: Tensor, chunk: int = CHUNK) -> Tensor:
 
 
 def selective_scan(inputs: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """y_t = C_t h_t with h_t = exp(step_t A) h_{t-1} + step_t B_t x_t (algorithm 2; B by Euler's rule, as published
-    code has it).
+    """Return y_t = C_t h_t with h_t = exp(step_t A) h_{t-1} + step_t B_t x_t (algorithm 2).
 
+    B is discretised by Euler's rule, as published code has it.
     `inputs` and `step` float (N, T, D), `a` (D, S) below 0, `b` and `c` (N, T, S) -> float (N, T, D).
     """
     decay = torch.exp(step.unsqueeze(3) * a)
@@ -44,7 +43,7 @@ def selective_scan(inputs: Tensor, step: Tensor, a: Tensor, b: Tensor, c: Tensor
 
 
 def initial_step_bias(count: int) -> Tensor:
-    """Biases float (count,) for which softplus gives steps spread evenly, in logarithm, over STEP_RANGE."""
+    """Return biases float (count,) for which softplus gives steps spread evenly, in logarithm, over STEP_RANGE."""
     low, high = map(math.log, STEP_RANGE)
     steps = torch.exp(low + (high - low) * torch.rand(count))
     return steps + torch.log(-torch.expm1(-steps))
@@ -75,7 +74,7 @@ class MambaBlock(nn.Module):
             self.step.bias.copy_(initial_step_bias(inner))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, T, width) -> the same shape; a token sees itself and those before it."""
+        """Map float (N, T, width) to the same shape; a token sees itself and those before it."""
         x, gate = self.input(features).chunk(2, 2)
         x = F.silu(causal_convolution(x, self.kernel, self.kernel_bias))
         low, b, c = self.selection(x).split([self.rank, self.state, self.state], 2)
@@ -98,7 +97,7 @@ class StateSpace(SequenceNetwork):
         self.norm = nn.LayerNorm(width)
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Float (N, T, width) -> the same shape; padding stands behind a sequence, so no token sees it."""
+        """Map float (N, T, width) to the same shape; padding stands behind a sequence, so no token sees it."""
         return self.norm(self.layers(embedded))
 
 
@@ -112,6 +111,6 @@ def mamba(
     layers: int = 2,
     dropout: float = 0.1,
 ) -> StateSpace:
-    """`layers` of `MambaBlock`."""
+    """Build `layers` of `MambaBlock`."""
     blocks: list[nn.Module] = [MambaBlock(width, state) for _ in range(layers)]
     return StateSpace(num_tokens, num_outputs, readout, width=width, blocks=blocks, dropout=dropout)

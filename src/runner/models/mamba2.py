@@ -11,7 +11,7 @@ from runner.models.sequence import causal_convolution
 
 
 def state_space_dual(inputs: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, chunk: int = CHUNK) -> Tensor:
-    """y_t = sum over s <= t of (C_t . B_s) exp(log_decay_{s+1} + … + log_decay_t) x_s (section 6, listing 1).
+    """Return y_t = sum over s <= t of (C_t . B_s) exp(log_decay_{s+1} + … + log_decay_t) x_s (section 6, listing 1).
 
     The same as the recurrence h_t = exp(log_decay_t) h_{t-1} + x_t B_t^T, y_t = h_t C_t: within a chunk as masked
     matrix products, from chunk to chunk through the state.
@@ -21,7 +21,7 @@ def state_space_dual(inputs: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, ch
     n, _, heads, width = inputs.shape
     state = inputs.new_zeros(n, heads, b.shape[2], width)
     outputs = []
-    for x, d, b_t, c_t in zip(*(each.split(chunk, 1) for each in (inputs, log_decay, b, c)), strict=True):
+    for x, d, b_t, c_t in zip(*(tensor.split(chunk, 1) for tensor in (inputs, log_decay, b, c)), strict=True):
         x, total = x.transpose(1, 2), d.cumsum(1).transpose(1, 2)  # (N, H, T, P); (N, H, T): decay in this chunk
         b_t, c_t = b_t.unsqueeze(1), c_t.unsqueeze(1)  # (N, 1, T, S): heads share them
         between = (total.unsqueeze(3) - total.unsqueeze(2)).masked_fill(future(x.shape[2], x.device), -math.inf)
@@ -34,7 +34,7 @@ def state_space_dual(inputs: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, ch
 
 
 def future(steps: int, device: torch.device) -> Tensor:
-    """bool (T, T): True where the second token comes after the first."""
+    """Return bool (T, T): True where the second token comes after the first."""
     return torch.ones(steps, steps, dtype=torch.bool, device=device).triu(1)
 
 
@@ -64,7 +64,7 @@ class Mamba2Block(nn.Module):
         self.output = nn.Linear(inner, width, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, T, width) -> the same shape; a token sees itself and those before it."""
+        """Map float (N, T, width) to the same shape; a token sees itself and those before it."""
         gate, mixed, step = self.input(features).split(self.sizes, 2)
         mixed = F.silu(causal_convolution(mixed, self.kernel, self.kernel_bias))
         x, b, c = mixed.split([self.sizes[0], self.state, self.state], 2)
@@ -85,6 +85,6 @@ def mamba2(
     layers: int = 2,
     dropout: float = 0.1,
 ) -> StateSpace:
-    """`layers` of `Mamba2Block`."""
+    """Build `layers` of `Mamba2Block`."""
     blocks: list[nn.Module] = [Mamba2Block(width, state, heads) for _ in range(layers)]
     return StateSpace(num_tokens, num_outputs, readout, width=width, blocks=blocks, dropout=dropout)

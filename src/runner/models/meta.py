@@ -12,12 +12,12 @@ USUAL_SIZES = (224, 240, 256, 288, 299, 320, 384)
 
 
 def building_on_meta() -> bool:
-    """Whether the caller builds inside `with torch.device("meta")`, where weights have no values."""
+    """Return whether the caller builds inside `with torch.device("meta")`, where weights have no values."""
     return torch.get_default_device().type == "meta"
 
 
 def built_once(build: Build) -> Build:
-    """A `build` that makes one network and hands it out for every size: for those that fit any."""
+    """Return a `build` that makes one network and hands it out for every size: for those that fit any."""
     built: list[nn.Module] = []
 
     def reuse(image_size: int) -> nn.Module:
@@ -44,7 +44,7 @@ def refuse_wrong_size(name: str, build: Build, in_channels: int, image_size: int
 
 
 def _failure(build: Build, in_channels: int, image_size: int) -> str | None:
-    """The library's own reason for refusing this size, None when a batch of two goes through."""
+    """Return the library's own reason for refusing this size, None when a batch of two goes through."""
     try:
         with torch.device("meta"), torch.no_grad():
             build(image_size).eval()(torch.empty(2, in_channels, image_size, image_size))

@@ -19,10 +19,10 @@ class MLP(nn.Module):
         self.head = nn.Linear(widths[-1], num_outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Float (N, ...) with `in_features` values a sample -> float (N, num_outputs)."""
+        """Map float (N, …) with `in_features` values a sample to float (N, num_outputs)."""
         return self.head(self.features(inputs))
 
 
 def image_mlp(in_channels: int, image_size: int, num_outputs: int, hidden: Sequence[int] = (512, 256, 128, 64)) -> MLP:
-    """An `MLP` over every pixel of images (N, in_channels, image_size, image_size)."""
+    """Build an `MLP` over every pixel of images (N, in_channels, image_size, image_size)."""
     return MLP(in_channels * image_size**2, num_outputs, hidden)

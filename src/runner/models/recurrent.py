@@ -51,14 +51,14 @@ class Recurrent(SequenceNetwork):
         )
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Float (N, T, embedding) -> the states (N, T, hidden), forward and backward side by side."""
+        """Map float (N, T, embedding) to the states (N, T, hidden), forward and backward side by side."""
         if torch.compiler.is_compiling():  # also while torch.export captures: it cannot follow packed sequences
             return self.unrolled(embedded, lengths)
         packed, _ = self.packed(embedded, lengths)
         return pad_packed_sequence(packed, batch_first=True, total_length=embedded.shape[1])[0]
 
     def summarize(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """The forward state at the last token and the backward state at the first: float (N, features)."""
+        """Return the forward state at the last token and the backward state at the first: float (N, features)."""
         if torch.compiler.is_compiling():
             states = self.unrolled(embedded, lengths)
             return torch.cat([last(states[:, :, : self.hidden], lengths), states[:, 0, self.hidden :]], 1)
@@ -67,12 +67,12 @@ class Recurrent(SequenceNetwork):
         return torch.cat(list(final[-2 if self.body.bidirectional else -1 :]), 1)
 
     def packed(self, embedded: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor | tuple[Tensor, Tensor]]:
-        """What torch's network answers to packed sequences: all states, and the final ones."""
+        """Return the output of torch's network for packed sequences: all states, and the final ones."""
         sequences = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return self.body(sequences)
 
     def unrolled(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """What `encode` computes, step by step: the form that torch.export can follow.
+        """Compute the same as `encode`, step by step: the form that torch.export can follow.
 
         The backward direction runs over each sequence in reverse, so that no padding comes first.
         """
@@ -87,7 +87,7 @@ class Recurrent(SequenceNetwork):
         return features
 
     def direction(self, features: Tensor, suffix: str) -> Tensor:
-        """One layer in one direction: float (N, T, D) to its states (N, T, hidden).
+        """Return one layer in one direction: float (N, T, D) to its states (N, T, hidden).
 
         The products with the inputs are one linear layer over all steps, which integer kernels exist for. Those with
         the state are plain products: Inductor packs no int8 weight that several steps share (torch 2.14).
@@ -104,12 +104,12 @@ class Recurrent(SequenceNetwork):
 
 
 def rnn_step(inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """h = tanh(W_ih x + W_hh h); `inputs` and `recurrent` are the two products (N, hidden)."""
+    """Return h = tanh(W_ih x + W_hh h); `inputs` and `recurrent` are the two products (N, hidden)."""
     return torch.tanh(inputs + recurrent), memory
 
 
 def gru_step(inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """h = (1 - z) n + z h with n = tanh(x_n + r h_n) (Cho et al., 2014); the products are (N, 3 hidden): r, z, n."""
+    """Return h = (1 - z) n + z h, n = tanh(x_n + r h_n) (Cho et al., 2014); the products are (N, 3 hidden): r, z, n."""
     x_r, x_z, x_n = inputs.chunk(3, 1)
     h_r, h_z, h_n = recurrent.chunk(3, 1)
     update = torch.sigmoid(x_z + h_z)
@@ -118,7 +118,10 @@ def gru_step(inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -
 
 
 def lstm_step(inputs: Tensor, recurrent: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """c = f c + i g, h = o tanh(c) (Hochreiter and Schmidhuber, 1997); the products are (N, 4 hidden): i, f, g, o."""
+    """Return the state h = o tanh(c) and the memory c = f c + i g (Hochreiter & Schmidhuber, 1997).
+
+    `inputs` and `recurrent` are the two products (N, 4 hidden): i, f, g, o.
+    """
     write, keep, proposal, show = (inputs + recurrent).chunk(4, 1)
     memory = torch.sigmoid(keep) * memory + torch.sigmoid(write) * torch.tanh(proposal)
     return torch.sigmoid(show) * torch.tanh(memory), memory

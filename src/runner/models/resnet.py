@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, channels, H, W) -> the same shape."""
+        """Map float (N, channels, H, W) to the same shape."""
         return self.relu(features + self.residual(features))
 
 
@@ -36,7 +36,7 @@ class ResidualNet(nn.Module):
         channels: Sequence[int] = (16, 32),
         kernel_size: int = 5,
     ) -> None:
-        """Raises ValueError when the images are too small for this many convolutions."""
+        """Raise ValueError when the images are too small for this many convolutions."""
         super().__init__()
         size = size_after_stages(image_size, kernel_size, len(channels))
         layers: list[nn.Module] = []
@@ -47,5 +47,5 @@ class ResidualNet(nn.Module):
         self.head = nn.Linear(channels[-1] * size**2, num_outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float images (N, in_channels, image_size, image_size) -> float (N, num_outputs)."""
+        """Map float images (N, in_channels, image_size, image_size) to float (N, num_outputs)."""
         return self.head(self.features(images).flatten(1))

@@ -21,7 +21,7 @@ class SteppedRNN(nn.Module):
         start_small(self.cell)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """int64 (N, T) -> float (N, T, num_outputs), or (N, num_outputs) for the readout "whole"."""
+        """Map int64 (N, T) to float (N, T, num_outputs), or (N, num_outputs) for the readout "whole"."""
         inputs = one_hot(tokens, self.num_tokens)
         state = inputs.new_zeros(len(tokens), self.cell.hidden_size)
         states = []
@@ -41,20 +41,20 @@ class PlainRNN(nn.Module):
         start_small(self.rnn)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """int64 (N, T) -> float (N, T, num_outputs), or (N, num_outputs) for the readout "whole"."""
+        """Map int64 (N, T) to float (N, T, num_outputs), or (N, num_outputs) for the readout "whole"."""
         states, _ = self.rnn(one_hot(tokens, self.num_tokens))
         return read_out(states, tokens, lengths, self.readout)
 
 
 def read_out(states: Tensor, tokens: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
-    """Hidden states (N, T, D) as they are, or for "whole" each sequence's last one (N, D)."""
+    """Return hidden states (N, T, D) as they are, or for "whole" each sequence's last one (N, D)."""
     if readout == "each":
         return states
     return last(states, lengths_of(tokens) if lengths is None else lengths)
 
 
 def start_small(recurrent: nn.Module) -> None:
-    """Torch's initial weights times SMALL, no biases.
+    """Multiply torch's initial weights by SMALL and set the biases to zero.
 
     Logits that are hidden states lie between -1 and 1. From small weights all of them begin where tanh is steep: within
     15 steps 99 % of seeds learn "ohlol", from torch's own initial weights 72 %.

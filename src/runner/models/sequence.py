@@ -1,4 +1,4 @@
-"""What every sequence network shares: padded tokens in, logits out, for the whole sequence or for each token."""
+"""Parts that every sequence network shares: padded tokens in, logits out, by sequence or by token."""
 
 from abc import ABC, abstractmethod
 
@@ -12,36 +12,36 @@ PRIME, HASHES = 1_000_003, 2**31 - 1
 
 
 def lengths_of(tokens: Tensor) -> Tensor:
-    """Tokens (N, T), 0 being padding on the right, to lengths int64 (N,); at least 1."""
+    """Return the lengths int64 (N,), at least 1, of tokens (N, T), 0 being padding on the right."""
     return (tokens != 0).sum(1).clamp(min=1)
 
 
 def valid(lengths: Tensor, steps: int) -> Tensor:
-    """bool (N, steps): True where a sequence has a token, False where it is padded."""
+    """Return bool (N, steps): True where a sequence has a token, False where it is padded."""
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
 def last(features: Tensor, lengths: Tensor) -> Tensor:
-    """Features (N, T, D) at each sequence's last token: (N, D)."""
+    """Return features (N, T, D) at each sequence's last token: (N, D)."""
     index = (lengths - 1)[:, None, None].expand(-1, 1, features.shape[2])
     return features.gather(1, index).squeeze(1)
 
 
 def mean(features: Tensor, lengths: Tensor) -> Tensor:
-    """The mean of features (N, T, D) over each sequence's tokens: (N, D)."""
+    """Return the mean of features (N, T, D) over each sequence's tokens: (N, D)."""
     mask = valid(lengths, features.shape[1]).unsqueeze(2)
     return (features * mask).sum(1) / lengths.unsqueeze(1)
 
 
 def reverse(features: Tensor, lengths: Tensor) -> Tensor:
-    """Features (N, T, D) with each sequence's tokens in reverse order; padding stays where it is."""
+    """Return features (N, T, D) with each sequence's tokens in reverse order; padding stays where it is."""
     steps = torch.arange(features.shape[1], device=features.device)
     index = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
     return features.gather(1, index.unsqueeze(2).expand_as(features))
 
 
 def one_hot(tokens: Tensor, num_tokens: int) -> Tensor:
-    """Tokens (N, T) to float32 (N, T, num_tokens); token t is column t mod num_tokens, padding is zero."""
+    """Convert tokens (N, T) to float32 (N, T, num_tokens); token t is column t mod num_tokens, padding is zero."""
     columns = torch.arange(num_tokens, device=tokens.device)
     return ((tokens.unsqueeze(2) % num_tokens == columns) & (tokens.unsqueeze(2) != 0)).to(torch.float32)
 
@@ -63,7 +63,7 @@ class NgramEmbedding(nn.Module):
         self.ngrams = nn.ModuleList(tables)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """int64 (N, T) -> float (N, T, width)."""
+        """Map int64 (N, T) to float (N, T, width)."""
         embedded, code = self.token(tokens % self.num_tokens), tokens
         for n, table in enumerate(self.ngrams, 1):
             code = (code * PRIME + F.pad(tokens, (n, 0))[:, : tokens.shape[1]]) % HASHES
@@ -106,14 +106,14 @@ class SequenceNetwork(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Float (N, T, embedding) to float (N, T, features); padding must not reach a sequence's own steps."""
+        """Map float (N, T, embedding) to float (N, T, features); padding must not reach a sequence's own steps."""
 
     def summarize(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Float (N, T, embedding) to float (N, features) for the whole sequence: the mean over its tokens."""
+        """Map float (N, T, embedding) to float (N, features) for the whole sequence: the mean over its tokens."""
         return mean(self.encode(embedded, lengths), lengths)
 
     def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """int64 (N, T), 0 being padding on the right -> float logits, see `readout`.
+        """Map int64 (N, T), 0 being padding on the right, to float logits, see `readout`.
 
         `lengths` int64 (N,) from 1 to T; counted where they are not given.
         """
@@ -132,12 +132,12 @@ class PreNorm(nn.Module):
         self.norm, self.block, self.dropout = nn.LayerNorm(width), block, nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, T, width) -> the same shape."""
+        """Map float (N, T, width) to the same shape."""
         return features + self.dropout(self.block(self.norm(features)))
 
 
 def causal_convolution(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Depthwise: y_t = bias + sum_k weight[:, k] * x_{t - K + 1 + k}; features (N, T, D), weight (D, K).
+    """Convolve by channel: y_t = bias + sum_k weight[:, k] * x_{t - K + 1 + k}; features (N, T, D), weight (D, K).
 
     As K shifted products: for a short kernel faster on CPUs than a convolution with D groups.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import PatchEmbed
+from timm.layers.patch_embed import PatchEmbed
 from torch import nn
 
 from runner.models.meta import building_on_meta, built_once, refuse_wrong_size
@@ -20,7 +20,7 @@ def timm_model(
     pretrained: bool = False,
     **kwargs: Any,
 ) -> nn.Module:
-    """A network from float images (N, in_channels, image_size, image_size) to float (N, num_outputs).
+    """Build a network from float images (N, in_channels, image_size, image_size) to float (N, num_outputs).
 
     `pretrained` loads timm's weights, fitted by timm to channels and size; `kwargs` go to the library.
     Images that patches don't divide are padded with zeros to the next whole patch (timm would cut them).
@@ -42,13 +42,14 @@ def timm_model(
         return build(image_size, pretrained=True)
     except Exception as error:  # the hub's client raises a different kind for each way of being offline
         raise ValueError(
-            f"The weights of {name} could not be had ({error}). They come from the Hugging Face hub and are "
-            f"kept in its cache: connect once, or set model.pretrained=false to train from scratch."
+            f"The weights of {name} could not be had ({error}). "
+            "They come from the Hugging Face hub and are kept in its cache: connect once, "
+            "or set model.pretrained=false to train from scratch."
         ) from error
 
 
 def _build(name: str, arguments: dict[str, Any], size: int, pretrained: bool = False) -> nn.Module:
-    """timm's network for images of `size` pixels a side, its patches padded where they don't fit."""
+    """Return timm's network for images of `size` pixels a side, its patches padded where they don't fit."""
     network = timm.create_model(name, pretrained=pretrained, img_size=size, **arguments)
     whole = _whole_patches(network, size)
     if whole == size:
@@ -59,12 +60,12 @@ def _build(name: str, arguments: dict[str, Any], size: int, pretrained: bool = F
 
 
 def _build_for_any_size(name: str, arguments: dict[str, Any], size: int, pretrained: bool = False) -> nn.Module:
-    """timm's network where the architecture asks for no size."""
+    """Return timm's network where the architecture asks for no size."""
     return timm.create_model(name, pretrained=pretrained, **arguments)
 
 
 def _takes_size(name: str, arguments: dict[str, Any], size: int) -> bool:
-    """Whether the architecture is built for one image size."""
+    """Return whether the architecture is built for one image size."""
     try:
         with torch.device("meta"):
             timm.create_model(name, img_size=size, **arguments)
@@ -78,7 +79,7 @@ def _takes_size(name: str, arguments: dict[str, Any], size: int) -> bool:
 
 
 def _whole_patches(network: nn.Module, size: int) -> int:
-    """`size` rounded up to a multiple of the patch, where the network cuts images into patches."""
+    """Return `size` rounded up to a multiple of the patch, where the network cuts images into patches."""
     patches = [module.patch_size[0] for module in network.modules() if isinstance(module, PatchEmbed)]
     patch = max(patches, default=1)
     return -(-size // patch) * patch

@@ -24,7 +24,7 @@ def torchvision_model(
     weights: str | None = None,
     **kwargs: Any,
 ) -> nn.Module:
-    """A network from float images (N, in_channels, image_size, image_size) to float (N, num_outputs).
+    """Build a network from float images (N, in_channels, image_size, image_size) to float (N, num_outputs).
 
     `weights` names trained weights ("DEFAULT", "IMAGENET1K_V1"): all but the head is then kept, and the
     first convolution is fitted to `in_channels`. Auxiliary heads are off. `kwargs` go to the library.
@@ -56,7 +56,7 @@ def torchvision_model(
 
 
 def _builder(name: str) -> Callable[..., nn.Module]:
-    """The library's function for `name`; ValueError with the nearest names when there is none."""
+    """Return the library's function for `name`; ValueError with the nearest names when there is none."""
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         near = ", ".join(get_close_matches(name, known, cutoff=0.5)) or "resnet18, mobilenet_v2, vit_b_16"
@@ -65,7 +65,7 @@ def _builder(name: str) -> Callable[..., nn.Module]:
 
 
 def _built(builder: Callable[..., nn.Module], **arguments: Any) -> nn.Module:
-    """`builder(**arguments)`, also on the meta device."""
+    """Return `builder(**arguments)`, also on the meta device."""
     try:
         return builder(**arguments)
     except NotImplementedError:
@@ -77,7 +77,7 @@ def _built(builder: Callable[..., nn.Module], **arguments: Any) -> nn.Module:
 
 
 def _settings(builder: Callable[..., nn.Module], size: int) -> dict[str, Any]:
-    """What the class behind `builder` wants to know besides the number of classes."""
+    """Return the parameters of the class behind `builder` besides the number of classes."""
     ours = {
         "aux_logits": False,
         "image_size": size,
@@ -89,7 +89,7 @@ def _settings(builder: Callable[..., nn.Module], size: int) -> dict[str, Any]:
 
 
 def _weights(name: str, weights: str) -> WeightsEnum:
-    """The library's entry for "IMAGENET1K_V1" or "ResNet18_Weights.IMAGENET1K_V1"; ValueError otherwise."""
+    """Return the library's entry for "IMAGENET1K_V1" or "ResNet18_Weights.IMAGENET1K_V1"; ValueError otherwise."""
     known = torchvision.models.get_model_weights(name)
     try:
         return known[weights.rpartition(".")[2]]
@@ -115,7 +115,7 @@ def _trained(
     settings: dict[str, Any],
     in_channels: int,
 ) -> nn.Module:
-    """The network as it was trained, with its own head; downloaded, or taken from torch.hub's folder."""
+    """Return the network as it was trained, with its own head; downloaded, or taken from torch.hub's folder."""
     arguments = {key: value for key, value in settings.items() if key != "init_weights"}
     if "aux_logits" in arguments:
         arguments["aux_logits"] = True  # the weights hold the auxiliary heads
@@ -123,8 +123,8 @@ def _trained(
         network = builder(weights=weights, **arguments)
     except (OSError, RuntimeError) as error:
         raise ValueError(
-            f"The weights {weights} of {name} could not be had ({error}). Download {weights.url} into "
-            f"{torch.hub.get_dir()}/checkpoints, or set model.weights=null to train from scratch."
+            f"The weights {weights} of {name} could not be had ({error}). Download {weights.url} "
+            f"into {torch.hub.get_dir()}/checkpoints, or set model.weights=null to train from scratch."
         ) from error
     drop_auxiliary_heads(network)
     if in_channels != 3 and hasattr(network, "transform_input"):

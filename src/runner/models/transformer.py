@@ -9,7 +9,7 @@ from runner.models.sequence import PreNorm, SequenceNetwork, valid
 
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """softmax(Q K^T / sqrt(d)) V (Vaswani et al., 2017, equation 1).
+    """Return softmax(Q K^T / sqrt(d)) V (Vaswani et al., 2017, equation 1).
 
     Float (…, T, d) each; `mask` bool, broadcast to (…, T, T), False where a key must not be looked at. At least one
     key of each query must be visible.
@@ -31,12 +31,12 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Float (N, T, width), bool (N, T) where there are tokens -> float (N, T, width)."""
+        """Map float (N, T, width) and bool (N, T), true where there are tokens, to float (N, T, width)."""
         q, k, v = (self.split(layer(features)) for layer in (self.query, self.key, self.value))
         return self.output(attention(q, k, v, mask[:, None, None, :]).transpose(1, 2).flatten(2))
 
     def split(self, features: Tensor) -> Tensor:
-        """(N, T, width) to (N, heads, T, width / heads)."""
+        """Split (N, T, width) into (N, heads, T, width / heads)."""
         return features.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
 
@@ -51,7 +51,7 @@ class Layer(nn.Module):
         self.perceptron = PreNorm(width, perceptron, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Float (N, T, width), bool (N, T) where there are tokens -> float (N, T, width)."""
+        """Map float (N, T, width) and bool (N, T), true where there are tokens, to float (N, T, width)."""
         return self.perceptron(features + self.dropout(self.attention(self.norm(features), mask)))
 
 
@@ -82,7 +82,7 @@ class Transformer(SequenceNetwork):
         self.norm = nn.LayerNorm(width)
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Float (N, T, width) -> the same shape; every token has looked at all tokens of its sequence."""
+        """Map float (N, T, width) to the same shape; every token has looked at all tokens of its sequence."""
         steps = embedded.shape[1]
         if steps > self.max_length:
             raise ValueError(f"A sequence of {steps} tokens is longer than max_length={self.max_length}.")

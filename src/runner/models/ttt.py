@@ -11,14 +11,14 @@ EPSILON = 1e-6
 
 
 def normalized(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Values (…, P) with mean 0 and variance 1 over the last dimension, and the standard deviation (…, 1)."""
+    """Return values (…, P) with mean 0 and variance 1 over the last dimension, and the standard deviation (…, 1)."""
     centred = values - values.mean(-1, keepdim=True)
     std = (centred.square().mean(-1, keepdim=True) + EPSILON).sqrt()
     return centred / std, std
 
 
 def inner_gradient(answer: Tensor, goal: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """The gradient of the inner loss ||scale * norm(answer) + shift - goal||² / 2 by `answer`, float (…, P)."""
+    """Return the gradient of the inner loss ||scale * norm(answer) + shift - goal||² / 2 by `answer`, float (…, P)."""
     unit, std = normalized(answer)
     by_unit = (scale * unit + shift - goal) * scale
     mean = by_unit.mean(-1, keepdim=True)
@@ -44,7 +44,7 @@ def train_while_reading(
     """
     weight, bias, scale, shift = inner
     outputs = []
-    for q, k, v, rate in zip(*(each.split(CHUNK, 2) for each in (queries, keys, values, rates)), strict=True):
+    for q, k, v, rate in zip(*(tensor.split(CHUNK, 2) for tensor in (queries, keys, values, rates)), strict=True):
         gradient = rate * inner_gradient(k @ weight + bias, v - k, scale, shift)
         past = torch.tril(q @ k.transpose(2, 3))
         sums = torch.tril(torch.ones_like(past[0, 0])) @ gradient
@@ -77,7 +77,7 @@ class TTTLinearBlock(nn.Module):
         self.norm, self.output = nn.LayerNorm(width), nn.Linear(width, width, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, T, width) -> the same shape; a token sees itself and those before it."""
+        """Map float (N, T, width) to the same shape; a token sees itself and those before it."""
         layers = (self.query, self.key, self.value)
         q, k, v = (layer(features).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in layers)
         rates = self.rate * torch.sigmoid(self.step(features)).transpose(1, 2).unsqueeze(3)
@@ -95,6 +95,6 @@ def ttt_linear(
     layers: int = 2,
     dropout: float = 0.1,
 ) -> StateSpace:
-    """`layers` of `TTTLinearBlock`."""
+    """Build `layers` of `TTTLinearBlock`."""
     blocks: list[nn.Module] = [TTTLinearBlock(width, heads) for _ in range(layers)]
     return StateSpace(num_tokens, num_outputs, readout, width=width, blocks=blocks, dropout=dropout)

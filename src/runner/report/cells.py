@@ -27,7 +27,7 @@ class Column:
 
 
 def text_columns(report: Report) -> list[Column]:
-    """All columns from the left: settings, how many seeds, the sorting metric with its interval, metrics, paths."""
+    """Return all columns from the left: settings, seeds, the sorting metric with its interval, metrics, paths."""
     settings = [setting_column(key, report) for key in report.columns]
     grouped = any(len(row.runs) > 1 for row in report.rows)
     seeds = Column("seeds", "seeds", tuple(str(len(row.runs)) for row in report.rows), True)
@@ -39,7 +39,7 @@ def text_columns(report: Report) -> list[Column]:
 
 
 def setting_column(key: str, report: Report) -> Column:
-    """A setting as it is typed; blank where a row has none."""
+    """Return the cells of a setting as it is typed; blank where a row has none."""
     known = [row.settings[key] for row in report.rows if key in row.settings]
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
     cells = tuple(cut(show(row.settings[key])) if key in row.settings else "" for row in report.rows)
@@ -47,20 +47,20 @@ def setting_column(key: str, report: Report) -> Column:
 
 
 def cut(text: str) -> str:
-    """A long list or path without its middle."""
+    """Shorten a long list or path by its middle."""
     half = LONGEST // 2
     return text if len(text) <= LONGEST else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def metric_column(name: str, rows: Sequence[ReportRow]) -> Column:
-    """`0.9912 ± 0.0021` (mean and standard deviation), the number alone for one run, blank where there is none."""
+    """Return `0.9912 ± 0.0021` (mean and standard deviation), the number for one run, blank where there is none."""
     found = [row.metrics.get(name) for row in rows]
     digits = places(name, (each.mean for each in found if each is not None))
     return Column(name, heading(name), tuple(measured(each, digits) for each in found), True)
 
 
 def measured(value: Statistic | None, digits: int | None) -> str:
-    """One cell of a metric; sizes and counts that are the same for all seeds need no deviation."""
+    """Return one cell of a metric; sizes and counts that are the same for all seeds need no deviation."""
     if value is None:
         return ""
     mean = number(value.mean, digits)
@@ -68,34 +68,34 @@ def measured(value: Statistic | None, digits: int | None) -> str:
 
 
 def interval_column(name: str, rows: Sequence[ReportRow]) -> Column:
-    """The 95 % interval of the mean; blank for a single run."""
+    """Return the 95 % interval of the mean; blank for a single run."""
     found = [row.metrics.get(name) for row in rows]
     digits = places(name, (each.mean for each in found if each is not None))
     return Column(f"{name}/interval", "95 % interval", tuple(interval(each, digits) for each in found), True)
 
 
 def interval(value: Statistic | None, digits: int | None) -> str:
-    """`[0.9860, 0.9964]`."""
+    """Return `[0.9860, 0.9964]`."""
     if value is None or value.low is None or value.high is None:
         return ""
     return f"[{number(value.low, digits)}, {number(value.high, digits)}]"
 
 
 def above(report: Report) -> Path:
-    """The directory that all runs of the report lie below."""
+    """Return the directory that all runs of the report lie below."""
     paths = [run.path.parent for row in report.rows for run in row.runs] + [run.path.parent for run in report.others]
     return Path(os.path.commonpath(paths)) if paths else Path.cwd()
 
 
 def directories(report: Report) -> tuple[str, ...]:
-    """The run directories of each row, by what tells them apart."""
+    """Return the run directories of each row, by what tells them apart."""
     root = above(report)
     names = [", ".join(str(run.path.relative_to(root)) for run in row.runs) for row in report.rows]
     return tuple(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in names)
 
 
 def title(report: Report) -> str:
-    """What the table shows, in one line."""
+    """Return the title of the table, in one line."""
     count = sum(len(row.runs) for row in report.rows)
     runs = f"{count} run{'s' * (count != 1)}"
     order = (
@@ -105,7 +105,7 @@ def title(report: Report) -> str:
 
 
 def remarks(report: Report) -> list[str]:
-    """What a reader has to know to read the table."""
+    """Return the remarks that a reader needs to read the table."""
     found = []
     if any(len(row.runs) > 1 for row in report.rows):
         found.append("± is the standard deviation over seeds; the interval is that of the mean, by Student's t.")

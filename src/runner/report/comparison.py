@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.report.contents import read_json
 from runner.report.quantities import number, places, quantities, show
-from runner.report.runs import Run
+from runner.report.record_files import read_json
+from runner.report.runs import RunRecord
 from runner.tracking import layout
 from runner.tracking.identity import AROUND_RUNS, flatten
 
@@ -23,8 +23,8 @@ class ComparisonLine:
     equal: bool
 
 
-def compare(one: Run, other: Run) -> dict[str, list[ComparisonLine]]:
-    """Everything that either run has, by section; choices come before the settings that follow from them."""
+def compare(one: RunRecord, other: RunRecord) -> dict[str, list[ComparisonLine]]:
+    """Return everything that either run has, by section; choices come before the settings that follow from them."""
     return {
         "configuration": [
             *lines(without(one.choices, AROUND_RUNS), without(other.choices, AROUND_RUNS)),
@@ -36,12 +36,12 @@ def compare(one: Run, other: Run) -> dict[str, list[ComparisonLine]]:
 
 
 def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The settings that are not called so; `mode` is a group and a key, and need not be told twice."""
+    """Return the settings that are not called so; `mode` is a group and a key, and need not be told twice."""
     return {key: value for key, value in settings.items() if key not in names}
 
 
 def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[ComparisonLine]:
-    """One line for every key of either mapping."""
+    """Return one line for every key of either mapping."""
     found = []
     for key in {**one, **other}:
         values = (show(one[key]) if key in one else "", show(other[key]) if key in other else "")
@@ -50,7 +50,7 @@ def lines(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[ComparisonLi
 
 
 def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[ComparisonLine]:
-    """One line for every number of either run, with the difference."""
+    """Return one line for every number of either run, with the difference."""
     found = []
     for name in {**one, **other}:
         known = [values[name] for values in (one, other) if name in values]
@@ -65,10 +65,10 @@ def measured(one: Mapping[str, float], other: Mapping[str, float]) -> list[Compa
 
 
 def signed(value: float, digits: int | None) -> str:
-    """A difference with its sign; `=` where there is none."""
+    """Return a difference with its sign; `=` where there is none."""
     return f"{'+' if value > 0 else ''}{number(value, digits)}" if value else "="
 
 
-def environment(run: Run) -> dict[str, Any]:
-    """What environment.json says, by dotted keys; empty where the run has none."""
+def environment(run: RunRecord) -> dict[str, Any]:
+    """Return the content of environment.json by dotted keys; empty where the run has none."""
     return flatten(read_json(run.path / ENVIRONMENT)[0])

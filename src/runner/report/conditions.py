@@ -9,7 +9,7 @@ from typing import Any
 from runner.errors import RunnerError, did_you_mean
 from runner.report.differences import MISSING, shortest, value_of
 from runner.report.quantities import quantities, show
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -27,8 +27,8 @@ class Condition:
     sign: str
     text: str
 
-    def holds(self, run: Run) -> bool:
-        """Whether it does; a run without the value only satisfies !=."""
+    def holds(self, run: RunRecord) -> bool:
+        """Return whether the condition holds; a run without the value only satisfies !=."""
         value = quantities(run).get(self.name, MISSING)
         if value is MISSING:
             value = value_of(run, self.name)
@@ -41,7 +41,7 @@ class Condition:
 
 
 def conditions(texts: Iterable[str], known: Sequence[str]) -> list[Condition]:
-    """Reads conditions such as `optimizer.lr=0.01`, `model=cnn`, `test/accuracy>0.9`.
+    """Read conditions such as `optimizer.lr=0.01`, `model=cnn`, `test/accuracy>0.9`.
 
     Args:
         known: the names of what runs have.
@@ -53,7 +53,7 @@ def conditions(texts: Iterable[str], known: Sequence[str]) -> list[Condition]:
 
 
 def condition(text: str, known: Sequence[str]) -> Condition:
-    """One condition; see `conditions`."""
+    """Read one condition; see `conditions`."""
     match = re.fullmatch(r"\s*([^=<>!\s]+)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", text)
     if match is None:
         raise RunnerError(
@@ -66,7 +66,7 @@ def condition(text: str, known: Sequence[str]) -> Condition:
 
 
 def equals(value: Any, text: str) -> bool:
-    """Whether a recorded value is what somebody wrote: numbers as numbers, all else as it is shown."""
+    """Return whether a recorded value is what somebody wrote: numbers as numbers, all else as it is shown."""
     number, wanted = as_number(value), as_number(text)
     if number is not None and wanted is not None:
         return number == wanted
@@ -74,7 +74,7 @@ def equals(value: Any, text: str) -> bool:
 
 
 def as_number(value: Any) -> float | None:
-    """The value as a number, if it is one."""
+    """Return the value as a number, if it is one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -83,23 +83,23 @@ def as_number(value: Any) -> float | None:
         return None
 
 
-def known_settings(runs: Iterable[Run]) -> list[str]:
-    """The groups and dotted keys of these runs."""
+def known_settings(runs: Iterable[RunRecord]) -> list[str]:
+    """Return the groups and dotted keys of these runs."""
     return list(dict.fromkeys(name for run in runs for name in (*run.choices, *run.settings)))
 
 
-def known_quantities(runs: Iterable[Run]) -> list[str]:
-    """The metrics of these runs, and what else can be shown as a number."""
+def known_quantities(runs: Iterable[RunRecord]) -> list[str]:
+    """Return the metrics of these runs, and all else that can be shown as a number."""
     return list(dict.fromkeys(name for run in runs for name in quantities(run)))
 
 
-def known_names(runs: Sequence[Run]) -> list[str]:
-    """Everything that --where and --columns understand."""
+def known_names(runs: Sequence[RunRecord]) -> list[str]:
+    """Return every name that --where and --columns understand."""
     return list(dict.fromkeys([*known_settings(runs), *known_quantities(runs)]))
 
 
 def resolve(name: str, known: Sequence[str], option: str) -> str:
-    """The full name of what was asked for; `lr` will do for `optimizer.lr` where nothing else ends so.
+    """Return the full name of what was asked for; `lr` will do for `optimizer.lr` where nothing else ends so.
 
     Raises:
         RunnerError: no run has it, or several things are called so.
@@ -115,5 +115,5 @@ def resolve(name: str, known: Sequence[str], option: str) -> str:
 
 
 def examples(known: Sequence[str]) -> str:
-    """A few of the names there are."""
+    """Return a few of the names."""
     return f" There are {', '.join(known[:8])}, …" if known else ""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 from runner.tracking.console import SHOWN
 from runner.tracking.identity import AROUND_RUNS, MACHINE_SETTINGS
 
@@ -19,8 +19,8 @@ MISSING = object()
 Values = tuple[Any, ...]
 
 
-def differing_columns(runs: Sequence[Run]) -> list[str]:
-    """Groups and dotted keys that tell these runs apart, those the user typed first; `seed` is not among them.
+def differing_columns(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the groups and dotted keys that tell runs apart, those the user typed first; never `seed`.
 
     Left out are settings of the machine, and what the columns imply anyway: a choice of `model` stands for the dozen
     settings of its file as long as all runs with this choice agree in them, the choice of `data` for the task it
@@ -51,8 +51,8 @@ def differing_columns(runs: Sequence[Run]) -> list[str]:
     return sorted(dict.fromkeys(columns), key=lambda key: order.get(key, len(order)))
 
 
-def value_of(run: Run, column: str) -> Any:
-    """A choice, a setting, or MISSING; of runs that did not record their choices, the name of the section's class."""
+def value_of(run: RunRecord, column: str) -> Any:
+    """Return a choice, a setting, or MISSING; where no choices were recorded, the name of the section's class."""
     if column in run.choices:
         return run.choices[column]
     if not run.choices and isinstance(target := run.settings.get(f"{column}._target_"), str):
@@ -60,8 +60,8 @@ def value_of(run: Run, column: str) -> Any:
     return run.settings.get(column, MISSING)
 
 
-def differing_values(runs: Sequence[Run], keys: Iterable[str]) -> dict[str, Values]:
-    """The values of those keys that not all runs agree in."""
+def differing_values(runs: Sequence[RunRecord], keys: Iterable[str]) -> dict[str, Values]:
+    """Return the values of those keys that not all runs agree in."""
     found = {}
     for key in keys:
         values = [value_of(run, key) for run in runs]
@@ -73,23 +73,25 @@ def differing_values(runs: Sequence[Run], keys: Iterable[str]) -> dict[str, Valu
 
 
 def comparable(value: Any) -> Any:
-    """The value as something that can be hashed, in which true is not 1."""
+    """Return the value as something that can be hashed, in which true is not 1."""
     plain = value is MISSING or value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
     return value if plain else json.dumps(value, default=str)
 
 
 def of_the_machine(key: str) -> bool:
-    """Whether a setting says where a run ran, not what it was."""
+    """Return whether a setting says where a run ran, not what it was."""
     return any(key == each or key.startswith(f"{each}.") for each in MACHINE_SETTINGS)
 
 
 def section(group: str) -> str:
-    """The prefix of a group's settings: `quantization.backend.`."""
+    """Return the prefix of a group's settings: `quantization.backend.`."""
     return group.replace("/", ".") + "."
 
 
-def differing_groups(runs: Sequence[Run], table: Mapping[str, Values], settings: Iterable[str]) -> dict[str, Values]:
-    """The groups whose choices differ; not those whose own settings are all the same for it."""
+def differing_groups(
+    runs: Sequence[RunRecord], table: Mapping[str, Values], settings: Iterable[str]
+) -> dict[str, Values]:
+    """Return the groups whose choices differ; not those whose own settings are all the same for it."""
     names = {group for run in runs for group in run.choices if group not in AROUND_RUNS and not of_the_machine(group)}
     if not all(run.choices for run in runs):
         names |= {key.removesuffix("._target_") for key in settings if re.fullmatch(r"\w+\._target_", key)}
@@ -102,14 +104,14 @@ def differing_groups(runs: Sequence[Run], table: Mapping[str, Values], settings:
     }
 
 
-def typed_keys(runs: Sequence[Run]) -> list[str]:
-    """The groups and keys of all command lines, in the order in which they were typed."""
+def typed_keys(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the groups and keys of all command lines, in the order in which they were typed."""
     texts = dict.fromkeys(text for run in runs for text in run.overrides)
     return list(dict.fromkeys(re.split(r"[=@]", text.lstrip("+~"), maxsplit=1)[0] for text in texts))
 
 
 def principal(groups: Mapping[str, Values], typed: Sequence[str]) -> list[str]:
-    """The groups whose choices the others follow from: those typed, and what is not decided by them."""
+    """Return the groups whose choices the others follow from: those typed, and what is not decided by them."""
     kept = [group for group in typed if group in groups]
     rank = {group: position for position, group in enumerate(SHOWN)}
     for group in sorted(groups.keys() - {*kept}, key=lambda group: (rank.get(group, len(rank)), group)):
@@ -119,8 +121,10 @@ def principal(groups: Mapping[str, Values], typed: Sequence[str]) -> list[str]:
 
 
 def scope(key: str, groups: Mapping[str, Values], settings: Iterable[str]) -> list[Values]:
-    """The choices that can decide a setting: of the groups whose section it is in, and of those without a section; for
-    a setting that is in none, all."""
+    """Return the choices that can decide a setting: of its section's groups, and of those without a section.
+
+    Of a setting that is in no section these are all choices.
+    """
     if "." not in key:
         return [*groups.values()]
     return [
@@ -131,7 +135,7 @@ def scope(key: str, groups: Mapping[str, Values], settings: Iterable[str]) -> li
 
 
 def follows(values: Sequence[Any], reasons: Sequence[Values]) -> bool:
-    """Whether runs that agree in all reasons agree in this value; never so without a reason."""
+    """Return whether runs that agree in all reasons agree in this value; never so without a reason."""
     known: dict[tuple[Any, ...], Any] = {}
     return bool(reasons) and all(
         known.setdefault(reason, value) == value
@@ -140,7 +144,7 @@ def follows(values: Sequence[Any], reasons: Sequence[Values]) -> bool:
 
 
 def copies(values: Values, other: Values, reasons: Sequence[Values]) -> bool:
-    """Whether a setting has the value of another one wherever it is there, and is absent for a reason."""
+    """Return whether a setting has the value of another one wherever it is there, and is absent for a reason."""
     absent = [value is MISSING for value in values]
     pairs = zip(values, other, strict=True)
     if follows(absent, reasons):
@@ -149,11 +153,11 @@ def copies(values: Values, other: Values, reasons: Sequence[Values]) -> bool:
 
 
 def label(column: str, columns: Iterable[str] = ()) -> str:
-    """A column's short name: the last part of its key, as long as no other column has the same."""
+    """Return a column's short name: the last part of its key, as long as no other column has the same."""
     short = shortest(column)
     return column if any(other != column and shortest(other) == short for other in columns) else short
 
 
 def shortest(column: str) -> str:
-    """The last part of a group's or a setting's name."""
+    """Return the last part of a group's or a setting's name."""
     return re.split(r"[./]", column.removesuffix("._target_"))[-1]

@@ -10,17 +10,17 @@ from runner.report.cells import NOTHING, remarks, text_columns, title
 from runner.report.differences import MISSING, SEED, value_of
 from runner.report.quantities import show
 from runner.report.report import Report, ReportRow
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 
 def as_csv(report: Report) -> str:
-    """One line a row: settings by their full keys, every figure in full precision, the run directories."""
+    """Return one line a row: settings by their full keys, every figure in full precision, the run directories."""
     grouped = any(len(row.runs) > 1 for row in report.rows)
     return csv_text([flat(row, report, grouped) for row in report.rows])
 
 
 def flat(row: ReportRow, report: Report, grouped: bool) -> dict[str, Any]:
-    """One row of the CSV file; what a row does not have is blank."""
+    """Return one row of the CSV file; what a row does not have is blank."""
     cells: dict[str, Any] = {key: show(row.settings[key]) if key in row.settings else "" for key in report.columns}
     cells |= {key: value for key, value in row.settings.items() if isinstance(value, float)}
     cells["runs"] = len(row.runs)
@@ -34,7 +34,7 @@ def flat(row: ReportRow, report: Report, grouped: bool) -> dict[str, Any]:
 
 
 def as_markdown(report: Report) -> str:
-    """A pipe table, the remarks, and a list of the runs that are not done."""
+    """Return a pipe table, the remarks, and a list of the runs that are not done."""
     lines = [f"{title(report)}.", ""] if report.rows else []
     lines += [] if report.rows or report.others else [NOTHING]
     columns = text_columns(report) if report.rows else []
@@ -51,12 +51,12 @@ def as_markdown(report: Report) -> str:
 
 
 def pipes(cells: Sequence[str]) -> str:
-    """One line of a pipe table."""
+    """Return one line of a pipe table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def as_json(report: Report) -> str:
-    """Everything: all metrics of every row with their statistics, all runs with their states."""
+    """Return the whole report: all metrics of every row with their statistics, all runs with their states."""
     content = {
         "metric": report.metric,
         "mode": report.mode,
@@ -76,8 +76,8 @@ def as_json(report: Report) -> str:
     return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
-def described(run: Run) -> dict[str, Any]:
-    """What identifies a run."""
+def described(run: RunRecord) -> dict[str, Any]:
+    """Return the identification of a run."""
     seed = value_of(run, SEED)
     return {
         "path": str(run.path),

@@ -21,7 +21,7 @@ SCRIPTS = (
 
 
 def page(report: Report) -> str:
-    """The whole page: markup, style, script and the report's data in one text below 5 MB."""
+    """Return the whole page: markup, style, script and the report's data in one text below 5 MB."""
     style = read("page.css")
     script = "(() => {\n" + "\n".join(read(f"{name}.js") for name in SCRIPTS) + "})();\n"
     return Template(read("page.html")).substitute(
@@ -34,18 +34,20 @@ def page(report: Report) -> str:
 
 
 def read(name: str) -> str:
+    """Return the text of a file of the page."""
     return (PAGE / name).read_text(encoding="utf-8")
 
 
 def policy(style: str, script: str) -> str:
-    """A content security policy under which this style and this script work, and no other and no address does."""
+    """Return a content security policy that allows this style, this script and no address."""
     return f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; base-uri 'none'"
 
 
 def digest(text: str) -> str:
+    """Return the hash of an inline element as a content security policy names it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def embedded(data: dict[str, Any]) -> str:
-    """JSON that can't end the element it stands in, whatever a run is called."""
+    """Return JSON that can't end the element it stands in, whatever a run is called."""
     return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

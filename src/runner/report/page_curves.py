@@ -20,7 +20,7 @@ Drawn = dict[str, list[tuple[float, float]]]
 
 
 def page_curves(report: Report) -> tuple[list[str], list[list[list[Any]]], list[str]]:
-    """What is drawn: the curves' names, the curves of every row by name and run, and the names that had no room.
+    """Return the curves' names, the curves of every row by name and run, and the names that had no room.
 
     A curve is [step, value, step, value, …]. A name of which no run has two points is no curve; where there are too
     many curves for the file, the least interesting names have no room.
@@ -38,12 +38,13 @@ def page_curves(report: Report) -> tuple[list[str], list[list[list[Any]]], list[
 
 
 def read(run: Any) -> Drawn:
+    """Return the curves of a run with more than one point, thinned for a page."""
     thinned = {name: thin(points, MOST_POINTS) for name, points in curves(run).items()}
     return {name: points for name, points in thinned.items() if len(points) > 1}
 
 
 def fitting(names: list[str], counts: dict[str, int]) -> list[str]:
-    """As many names from the front as can have `LEAST_POINTS` a curve; the first one always."""
+    """Return as many names from the front as can have `LEAST_POINTS` a curve; the first one always."""
     kept: list[str] = []
     total = 0
     for name in names:
@@ -55,7 +56,7 @@ def fitting(names: list[str], counts: dict[str, int]) -> list[str]:
 
 
 def interest(name: str, metric: str) -> int:
-    """The smaller, the sooner a reader wants to see it: the metric itself, the losses, the rest, learning rates."""
+    """Return a smaller number for more interest: the metric itself, the losses, the rest, learning rates."""
     stage, _, what = name.rpartition("/")
     if what == metric.rpartition("/")[2]:
         return 0 if stage == "val" else 1
@@ -65,16 +66,18 @@ def interest(name: str, metric: str) -> int:
 
 
 def flat(points: list[tuple[float, float]]) -> list[float | int]:
+    """Return points one number after another, shortened."""
     return [short(part) for point in points for part in point]
 
 
 def short(value: float) -> float | int:
+    """Return a number with as many digits as a picture can show."""
     rounded = float(f"{value:.{VALUE_DIGITS}g}") if value != int(value) else value
     return int(rounded) if rounded == int(rounded) else rounded
 
 
 def thin(points: Points, limit: int) -> list[tuple[float, float]]:
-    """At most `limit` (at least 4) of the (step, value) pairs, in their order; values that are no number are left out.
+    """Return at most `limit` (at least 4) of the (step, value) pairs, in their order, without those that are no number.
 
     The first and the last stay, and of every stretch between them the lowest and the highest: a loss that leapt for
     one step is still seen to leap.

@@ -1,4 +1,4 @@
-"""What the page knows of a report: plain numbers and texts, short enough for a thousand runs."""
+"""Data of the page: plain numbers and texts, short enough for a thousand runs."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -9,7 +9,7 @@ from runner.report.differences import label, of_the_machine
 from runner.report.page_curves import page_curves
 from runner.report.quantities import heading, is_cost, show
 from runner.report.report import Report, ReportRow
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 from runner.report.statistic import Statistic
 from runner.tracking.identity import AROUND_RUNS
 
@@ -17,7 +17,7 @@ DIGITS = 6
 
 
 def page_data(report: Report) -> dict[str, Any]:
-    """The report as JSON can hold it; metrics have six digits."""
+    """Return the report as JSON can hold it; metrics have six digits."""
     metrics = list(dict.fromkeys([*report.metrics, *(name for row in report.rows for name in row.metrics)]))
     keys, best, differences = differing(report.rows)
     names, curves, left_out = page_curves(report)
@@ -49,7 +49,7 @@ def page_data(report: Report) -> dict[str, Any]:
 
 
 def statistic(value: Statistic | None) -> Any:
-    """Nothing, one run's number, or [mean, standard deviation, low, high, count]."""
+    """Return None, one run's number, or [mean, standard deviation, low, high, count]."""
     if value is None:
         return None
     if value.std is None or value.low is None or value.high is None:
@@ -58,7 +58,7 @@ def statistic(value: Statistic | None) -> Any:
 
 
 def number(value: float) -> float | int | None:
-    """A number as short as JSON has it; None where it is none."""
+    """Return a number as short as JSON has it; None where it is none."""
     if not isfinite(value):
         return None
     short = float(f"{value:.{DIGITS}g}")
@@ -66,19 +66,19 @@ def number(value: float) -> float | int | None:
 
 
 def text(value: Any) -> float | int | str:
-    """A setting as the page has it: numbers stay numbers, all else is as it is typed."""
+    """Return a setting as the page has it: numbers stay numbers, all else is as it is typed."""
     plain = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
     return value if plain else show(value)
 
 
-def full(run: Run) -> dict[str, Any]:
-    """Choices (model: resnet) before the settings that follow from them, without the class that a choice stands for."""
+def full(run: RunRecord) -> dict[str, Any]:
+    """Return choices (model: resnet) before the settings that follow from them, without the chosen classes."""
     told = {*run.choices, *(f"{group.replace('/', '.')}._target_" for group in run.choices)}
     return {**run.choices, **{key: value for key, value in run.settings.items() if key not in told}}
 
 
 def differing(rows: Sequence[ReportRow]) -> tuple[list[str], list[Any], list[list[list[Any]]]]:
-    """The settings in which any row differs from the best, the best one's, and every row's own as [index, value].
+    """Return the settings in which a row differs from the best, the best's, and every row's as [index, value].
 
     What varies between the runs of one row (the seed, and what follows from it) is no difference between rows.
     """
@@ -99,7 +99,7 @@ def differing(rows: Sequence[ReportRow]) -> tuple[list[str], list[Any], list[lis
 
 
 def unequal(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The keys that only one of two has or whose values differ, other than those of the machine."""
+    """Return the keys that only one of two has or whose values differ, other than those of the machine."""
     absent = object()
     keys = [key for key in {**one, **other} if one.get(key, absent) != other.get(key, absent)]
     return [key for key in keys if key not in AROUND_RUNS and not of_the_machine(key)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 
 PARAMETERS = "parameters"
 # The lower the better, by the last part of the name; of all other metrics the higher.
@@ -21,8 +21,8 @@ WHOLE = 1e15
 LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
 
 
-def quantities(run: Run) -> dict[str, float]:
-    """The run's metrics, `parameters`, `seconds/fit` … `seconds/total`, and `bytes/int8_program` … by artifact."""
+def quantities(run: RunRecord) -> dict[str, float]:
+    """Return metrics, `parameters`, `seconds/fit` … `seconds/total`, and `bytes/int8_program` … by artifact."""
     known: dict[str, float] = dict(run.metrics)
     if run.parameters is not None:
         known[PARAMETERS] = run.parameters
@@ -31,13 +31,13 @@ def quantities(run: Run) -> dict[str, float]:
 
 
 def is_cost(name: str) -> bool:
-    """Whether less of it is better, as far as its name tells: `test/loss`, `benchmark/int8/latency_ms/batch_1`."""
+    """Return whether less is better, by its name: `test/loss`, `benchmark/int8/latency_ms/batch_1`."""
     return any(COSTS.fullmatch(part) for part in name.split("/"))
 
 
 @cache
 def heading(name: str) -> str:
-    """A quantity's name as the head of a column."""
+    """Return a quantity's name as the head of a column."""
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
     kind, _, rest = name.partition("/")
@@ -49,12 +49,12 @@ def heading(name: str) -> str:
 
 
 def places(name: str, values: Iterable[float]) -> int | None:
-    """Decimals of the column of a quantity; see `decimals`."""
+    """Return the decimals of the column of a quantity; see `decimals`."""
     return 1 if name.startswith("seconds/") else decimals(values)
 
 
 def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]:
-    """The columns of a table, the most telling first: the metric, the same of compressed networks, latency, bytes, …
+    """Return the columns of a table, the most telling first: the metric, of compressed networks, then latency.
 
     Args:
         rows: the quantities of each run.
@@ -76,7 +76,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
 
 
 def latencies(names: Iterable[str]) -> list[str]:
-    """The latencies of the compressed program, by batch size; where nothing was compressed, of the compiled one."""
+    """Return the latencies of the compressed program, or of the compiled one, by batch size."""
     found = [match for name in names if (match := LATENCY.fullmatch(name))]
     for program in ("int8", "compiled"):
         if own := [match for match in found if match[1] == program]:
@@ -85,19 +85,19 @@ def latencies(names: Iterable[str]) -> list[str]:
 
 
 def differ(values: Iterable[float | None]) -> bool:
-    """Whether there are several different values."""
+    """Return whether there are several different values."""
     return len({*values} - {None}) > 1
 
 
 def show(value: Any) -> str:
-    """A setting as it is written on the command line."""
+    """Write a setting as on the command line."""
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).replace('"', "")
 
 
 def decimals(values: Iterable[float]) -> int | None:
-    """How many decimals the numbers of one column get; None where each is best written by itself.
+    """Return the decimals of the numbers of one column; None where each is best written by itself.
 
     Whole numbers get none, shares and losses four, latencies of tens of milliseconds three.
     """
@@ -111,7 +111,7 @@ def decimals(values: Iterable[float]) -> int | None:
 
 
 def number(value: float, places: int | None) -> str:
-    """A number with its column's decimals; one that would vanish among them in two digits of its own."""
+    """Write a number with its column's decimals; one that would vanish among them in two digits of its own."""
     if places is None or (value and abs(value) < 0.5 * 10**-places):
         return f"{value:.2g}" if places is not None else f"{value:.4g}"
     return f"{value:,.{places}f}"

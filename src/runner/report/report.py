@@ -11,7 +11,7 @@ from runner.report.differences import SEED, differing_columns, label, value_of
 from runner.report.final import with_final
 from runner.report.quantities import is_cost, quantities, worth_showing
 from runner.report.rows import ReportRow, best_of_each, group_seeds, make_row, ranked
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 from runner.report.state import DONE
 from runner.report.statistic import Statistic
 
@@ -22,7 +22,7 @@ MODES = ("max", "min")
 
 @dataclass(frozen=True)
 class Report:
-    """What a table, a file or a page shows.
+    """Content of a table, a file or a page.
 
     Attributes:
         rows: best first; those without the metric last.
@@ -39,12 +39,12 @@ class Report:
     mode: str
     columns: list[str]
     metrics: list[str]
-    others: list[Run]
-    repeats: list[Run] = field(default_factory=list)
+    others: list[RunRecord]
+    repeats: list[RunRecord] = field(default_factory=list)
 
 
 def build_report(
-    runs: Sequence[Run],
+    runs: Sequence[RunRecord],
     *,
     metric: str | None = None,
     columns: Sequence[str] | None = None,
@@ -52,7 +52,7 @@ def build_report(
     best_per: str | None = None,
     group: bool = True,
 ) -> Report:
-    """Compares the runs that are done.
+    """Compare the runs that are done.
 
     Args:
         metric: what to sort by, `NAME`, `NAME:max` or `NAME:min`; by default what the runs were selected by, measured
@@ -85,9 +85,9 @@ def build_report(
 
 
 def refuse_mistakes(
-    runs: Sequence[Run], metric: str | None, columns: Sequence[str], where: Sequence[str], best_per: str | None
+    runs: Sequence[RunRecord], metric: str | None, columns: Sequence[str], where: Sequence[str], best_per: str | None
 ) -> None:
-    """Raises one RunnerError for everything that no run has, and for what is no condition."""
+    """Raise one RunnerError for everything that no run has, and for what is no condition."""
     known, settings, numbers = known_names(runs), known_settings(runs), known_quantities(runs)
     checks: list[Callable[[], object]] = [partial(conditions, [text], known) for text in where]
     checks += [partial(resolve, name, known, "--columns") for name in columns]
@@ -103,8 +103,8 @@ def refuse_mistakes(
         raise join_errors(messages)
 
 
-def sorting(runs: Sequence[Run], asked: str | None) -> tuple[str, str]:
-    """The metric to sort by, and whether its highest or its lowest value is best."""
+def sorting(runs: Sequence[RunRecord], asked: str | None) -> tuple[str, str]:
+    """Return the metric to sort by, and whether its highest or its lowest value is best."""
     monitors = Counter((run.settings.get("task.monitor"), run.settings.get("task.monitor_mode")) for run in runs)
     modes = {base(str(monitor)): str(mode) for (monitor, mode), _ in monitors.items() if mode in MODES}
     known = known_quantities(runs)
@@ -120,7 +120,7 @@ def sorting(runs: Sequence[Run], asked: str | None) -> tuple[str, str]:
 
 
 def direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
-    """`test/loss:min` in its parts, the name in full; the second is empty where nothing was said.
+    """Split `test/loss:min` into its parts, the name in full; the second is empty where nothing was said.
 
     Raises:
         RunnerError: no run has the metric, or the direction is none.
@@ -132,14 +132,14 @@ def direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
 
 
 def base(metric: str) -> str:
-    """What is measured, whatever it is measured on: `accuracy` of `val/accuracy`."""
+    """Return the quantity measured, whatever it is measured on: `accuracy` of `val/accuracy`."""
     return metric.rpartition("/")[2]
 
 
 def asked_for(
-    names: Sequence[str] | None, runs: Sequence[Run], differing: list[str], usual: list[str]
+    names: Sequence[str] | None, runs: Sequence[RunRecord], differing: list[str], usual: list[str]
 ) -> tuple[list[str], list[str]]:
-    """The settings and the metrics to show, the sorting metric always; of the kind nobody asked for, the usual ones."""
+    """Return the settings and the metrics to show, the sorting metric always; the usual ones of an unasked kind."""
     full = [resolve(name, known_names(runs), "--columns") for name in names or ()]
     settings = {*known_settings(runs)}
     chosen = [name for name in full if name in settings]

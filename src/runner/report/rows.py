@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.report.differences import MISSING, SEED, comparable, value_of
 from runner.report.quantities import is_cost, quantities
-from runner.report.runs import Run
+from runner.report.runs import RunRecord
 from runner.report.statistic import Statistic, statistic
 
 
@@ -20,14 +20,16 @@ class ReportRow:
         metrics: of everything that the runs measured, not only of what the table shows.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunRecord, ...]
     settings: dict[str, Any]
     metrics: dict[str, Statistic]
 
 
-def group_seeds(runs: Iterable[Run], columns: Sequence[str]) -> tuple[list[tuple[Run, ...]], list[Run]]:
-    """The runs in groups that agree in all columns, by seed; and the older ones among those of the same seed."""
-    groups: dict[tuple[Any, ...], dict[Any, Run]] = {}
+def group_seeds(
+    runs: Iterable[RunRecord], columns: Sequence[str]
+) -> tuple[list[tuple[RunRecord, ...]], list[RunRecord]]:
+    """Return the runs in groups that agree in all columns, by seed; and the older ones among those of the same seed."""
+    groups: dict[tuple[Any, ...], dict[Any, RunRecord]] = {}
     repeats = []
     for run in sorted(runs, key=lambda run: run.started or 0.0):
         key = tuple(comparable(value_of(run, column)) for column in columns)
@@ -39,14 +41,14 @@ def group_seeds(runs: Iterable[Run], columns: Sequence[str]) -> tuple[list[tuple
     return [tuple(sorted(seeds.values(), key=by_seed)) for seeds in groups.values()], repeats
 
 
-def by_seed(run: Run) -> tuple[float, str]:
-    """Sorts runs by seed."""
+def by_seed(run: RunRecord) -> tuple[float, str]:
+    """Sort runs by seed."""
     seed = value_of(run, SEED)
     return (seed if isinstance(seed, (int, float)) else 0.0), str(run.path)
 
 
-def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> ReportRow:
-    """One row; where its runs differ in a column (`seed`), it holds no value there."""
+def make_row(runs: tuple[RunRecord, ...], columns: Sequence[str]) -> ReportRow:
+    """Return one row; where its runs differ in a column (`seed`), it holds no value there."""
     settings = {}
     for column in columns:
         values = {comparable(value_of(run, column)) for run in runs}
@@ -60,7 +62,7 @@ def make_row(runs: tuple[Run, ...], columns: Sequence[str]) -> ReportRow:
 
 
 def ranked(rows: Iterable[ReportRow], metrics: Sequence[str], mode: str) -> list[ReportRow]:
-    """The rows by the first metric, best first; ties by the next ones, rows without a metric behind those with it."""
+    """Return the rows by the first metric, best first; ties by the next ones, rows without it last."""
     signs = [-1 if (mode == "max" if index == 0 else not is_cost(name)) else 1 for index, name in enumerate(metrics)]
 
     def rank(row: ReportRow) -> tuple[Any, ...]:
@@ -72,7 +74,7 @@ def ranked(rows: Iterable[ReportRow], metrics: Sequence[str], mode: str) -> list
 
 
 def best_of_each(rows: Iterable[ReportRow], column: str) -> list[ReportRow]:
-    """The first row of each value of a setting."""
+    """Return the first row of each value of a setting."""
     first: dict[Any, ReportRow] = {}
     for row in rows:
         first.setdefault(comparable(value_of(row.runs[0], column)), row)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runner.errors import RunnerError
-from runner.report.contents import mapping, read_json
-from runner.report.record import Run, job_without_run, read_run
+from runner.report.record_files import mapping, read_json
+from runner.report.run_record import RunRecord, job_without_run, read_run
 from runner.tracking import layout
 
-__all__ = ["Run", "curves", "find_runs", "read_run"]
+__all__ = ["RunRecord", "curves", "find_runs", "read_run"]
 
 # What lies inside a run directory and holds no further runs.
 INSIDE = (layout.ARTIFACTS, layout.CHECKPOINTS, layout.TENSORBOARD)
@@ -19,13 +19,13 @@ INSIDE = (layout.ARTIFACTS, layout.CHECKPOINTS, layout.TENSORBOARD)
 SWEEP = "sweep.json"
 
 
-def find_runs(places: Sequence[Path]) -> list[Run]:
-    """The runs in these directories and below them, each once, by path.
+def find_runs(places: Sequence[Path]) -> list[RunRecord]:
+    """Return the runs in these directories and below them, each once, by path.
 
     Raises:
         RunnerError: a place does not exist, is no directory, or holds no run at all.
     """
-    found: dict[Path, Run] = {}
+    found: dict[Path, RunRecord] = {}
     for place in places:
         if not place.is_dir():
             what = "is a file; name the run directory it lies in" if place.exists() else "there is no such directory"
@@ -39,8 +39,8 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
     return list(found.values())
 
 
-def runs_below(place: Path) -> Iterator[Run]:
-    """The runs of `place` and of what lies below it, by path; jobs of a sweep that never became one among them."""
+def runs_below(place: Path) -> Iterator[RunRecord]:
+    """Yield the runs of `place` and of what lies below it, by path, with the jobs that never became one."""
     for folder, inner, files in os.walk(place.resolve()):
         inner[:] = sorted((name for name in inner if not name.startswith(".")), key=in_order)
         if is_run({*files}):
@@ -51,17 +51,17 @@ def runs_below(place: Path) -> Iterator[Run]:
 
 
 def in_order(name: str) -> tuple[int, str]:
-    """Sorts directories by name; numbers, as a sweep calls its runs, by their size."""
+    """Sort directories by name; numbers, as a sweep calls its runs, by their size."""
     return (int(name), "") if name.isdecimal() else (0, name)
 
 
 def is_run(files: set[str]) -> bool:
-    """Whether a directory with these files is a run's; `config.yaml` alone is also a directory of choices."""
+    """Return whether a directory with these files is a run's; `config.yaml` alone is also a directory of choices."""
     return bool({layout.RESULT, layout.STATUS} & files) or {layout.CONFIG, layout.OVERRIDES} <= files
 
 
-def jobs_without_run(sweep: Path) -> Iterator[Run]:
-    """The jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
+def jobs_without_run(sweep: Path) -> Iterator[RunRecord]:
+    """Yield the jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
     jobs = read_json(sweep / SWEEP)[0].get("jobs")
     for job in map(mapping, jobs if isinstance(jobs, list) else []):
         path = sweep / str(job.get("number"))
@@ -69,8 +69,8 @@ def jobs_without_run(sweep: Path) -> Iterator[Run]:
             yield job_without_run(path, job)
 
 
-def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
-    """What metrics.csv logged: (step, value) in the order of the file by metric; empty where there is no such file.
+def curves(run: RunRecord) -> dict[str, list[tuple[float, float]]]:
+    """Return the curves of metrics.csv by metric: (step, value) in the order of the file; empty without one.
 
     Values that are no finite numbers, and lines that were cut off, are left out.
     """
@@ -82,7 +82,7 @@ def curves(run: Run) -> dict[str, list[tuple[float, float]]]:
 
 
 def points(rows: Iterable[Sequence[str]]) -> dict[str, list[tuple[float, float]]]:
-    """The rows `step, epoch, metric, value` by metric."""
+    """Return the rows `step, epoch, metric, value` by metric."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""What became of a run that left no result."""
+"""State of a run that left no result."""
 
 import time
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ LENGTH = 160
 
 
 def missing_entries(result: Mapping[str, Any]) -> str:
-    """What a result.json lacks, in words; empty where it is complete."""
+    """Return the entries that a result.json lacks, in words; empty where it is complete."""
     missing = [name for name in ENTRIES if name not in result]
     return f"result.json has no {', '.join(missing)}" if missing else ""
 
 
 def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
-    """State and reason of a run without a result, from its status.json (empty where there is none)."""
+    """Return state and reason of a run without a result, from its status.json (empty where there is none)."""
     if not status:
         return "unfinished", "neither status.json nor result.json: it never began"
     state = status.get("state")
@@ -35,7 +35,7 @@ def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def progress(status: Mapping[str, Any]) -> tuple[str, str]:
-    """Running, or died: status.json of a killed process says running for ever."""
+    """Return "running" or "died": status.json of a killed process says running for ever."""
     if is_elsewhere(status):
         return "running", f"says its status, on {status['host']}, which cannot be asked from here{stage(status)}"
     if is_alive(status):
@@ -44,18 +44,18 @@ def progress(status: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def stage(status: Mapping[str, Any]) -> str:
-    """Where the run was, as the end of a sentence."""
+    """Return the stage of the run, as the end of a sentence."""
     return f", in stage {status['stage']}" if status.get("stage") else ""
 
 
 def since(started: Any) -> str:
-    """When the run began, as part of a sentence."""
+    """Return the start of the run, as part of a sentence."""
     if not isinstance(started, (int, float)):
         return ""
     return time.strftime(" since %Y-%m-%d %H:%M", time.localtime(started))
 
 
 def first_line(error: Any, nothing: str = "no reason recorded") -> str:
-    """The first line of an error, cut to a readable length."""
+    """Return the first line of an error, cut to a readable length."""
     text = (str(error or "").strip().splitlines() or [nothing])[0]
     return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

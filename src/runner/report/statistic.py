@@ -28,7 +28,7 @@ class Statistic:
 
 
 def statistic(values: Sequence[float]) -> Statistic:
-    """The statistic of at least one finite value."""
+    """Return the statistic of at least one finite value."""
     mean, count = fmean(values), len(values)
     if count == 1:
         return Statistic(mean, None, None, None, 1)

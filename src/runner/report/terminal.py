@@ -21,7 +21,7 @@ UNLIMITED = 100_000
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the table, remarks, and the runs that are not done."""
+    """Print the table, remarks, and the runs that are not done."""
 
     def line(text: str = "", style: str = "") -> None:
         console.print(Text(text, style), soft_wrap=True)
@@ -41,7 +41,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def fitting(columns: list[Column], report: Report, width: int) -> tuple[list[Column], list[Column]]:
-    """The columns that fit, and those left out: metrics from the right, then settings, never the sorting metric."""
+    """Return the columns that fit, and the others: metrics go from the right, then settings, never the sorting one."""
     kept = list(columns)
     left_out: list[Column] = []
     settings = {*report.columns}
@@ -56,24 +56,24 @@ def fitting(columns: list[Column], report: Report, width: int) -> tuple[list[Col
 
 
 def enumerated(columns: Sequence[Column]) -> str:
-    """The names of the first of these columns, and how many there are beside."""
+    """Return the names of the first of these columns, and how many more there are."""
     names = ", ".join(each.key for each in columns[:NAMED])
     more = len(columns) - NAMED
     return f"{names} and {more} more (--columns chooses)" if more > 0 else names
 
 
 def total(columns: Sequence[Column]) -> int:
-    """Terminal columns that these take beside each other."""
+    """Return the terminal columns that these take beside each other."""
     return sum(breadth(each) + GAP for each in columns) - GAP
 
 
 def breadth(column: Column) -> int:
-    """Terminal columns of the widest cell."""
+    """Return the terminal columns of the widest cell."""
     return max(map(cell_len, [*column.head.split(", "), *column.cells]))
 
 
 def table(columns: Sequence[Column]) -> Table:
-    """Heads of several parts take several lines; the first row, the best one, is bold."""
+    """Return the table: heads of several parts take several lines; the first row, the best one, is bold."""
     result = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold underline")
     for column in columns:
         head = column.head.replace(", ", "\n")
@@ -84,7 +84,7 @@ def table(columns: Sequence[Column]) -> Table:
 
 
 def show_others(report: Report, console: Console) -> None:
-    """State, directory and reason of the runs that are not done, and what can be done about it."""
+    """Print state, directory and reason of the runs that are not done, and what can be done about it."""
     count = len(report.others)
     verb = "runs are" if count > 1 else "run is"
     console.print(f"\n{count} {verb} not done:" if report.rows else f"No run is done; {count} {verb} not:")

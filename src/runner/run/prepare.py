@@ -12,7 +12,7 @@ from runner.job.context import Context, Results
 from runner.job.networks import Networks
 from runner.tracking import checkpoints
 from runner.tracking.loggers import MetricsFile, TensorBoard
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
 
@@ -44,8 +44,12 @@ def prepare(
     context = Context(config, record, signals, datamodule, build_loggers(config), resume, dry_run, results)
     last = context.checkpoints / f"{checkpoints.LAST}.ckpt"
     if fitted:
-        networks = start_from(context, networks, checkpoints.trained(record.path) or record.path, trained=True)
-        return context, replace(networks, steps=checkpoints.read(last)["global_step"] if last.is_file() else 0)
+        networks = start_from(
+            context, networks, checkpoints.trained_checkpoint(record.path) or record.path, trained=True
+        )
+        return context, replace(
+            networks, steps=checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
+        )
     if resume and last.is_file():
         return context, go_on_from(context, networks, last)
     if config.checkpoint:
@@ -58,13 +62,13 @@ def prepare(
 def recorded(record: RunDirectory) -> Results:
     """Return what the finished stages of an interrupted run came to."""
     status = record.status
-    artifacts = {name: Artifact(**each) for name, each in status.get("artifacts", {}).items()}
+    artifacts = {name: ArtifactFile(**each) for name, each in status.get("artifacts", {}).items()}
     return Results(dict(status.get("metrics", {})), dict(status.get("seconds", {})), artifacts)
 
 
 def start_from(context: Context, networks: Networks, place: str | Path, *, trained: bool) -> Networks:
     """Load the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
-    path = checkpoints.find(place)
+    path = checkpoints.find_checkpoint(place)
     content = read_weights(path)
     load_trained(networks.task, content, path)
     state = content.get(type(context.datamodule).__qualname__)
@@ -79,7 +83,7 @@ def go_on_from(context: Context, networks: Networks, last: Path) -> Networks:
     Raises:
         RunnerError: the checkpoint is damaged, of another network, or holds weights only.
     """
-    content = checkpoints.read(last)
+    content = checkpoints.read_checkpoint(last)
     checkpoints.check_same_network(networks.task, content, last)
     if "training" not in content:
         raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")
@@ -103,7 +107,7 @@ def take_up(context: Context, networks: Networks, phase: str) -> Networks | None
     path = context.checkpoints / f"{phase}.ckpt"
     if not path.is_file():
         return None
-    content, networks = checkpoints.read(path), networks.with_baseline()
+    content, networks = checkpoints.read_checkpoint(path), networks.with_baseline()
     load_trained(networks.task, content, path)
     networks = networks.made_smaller(networks.task.network, networks.task.structure, phase)
     return replace(networks, steps=content["global_step"], checkpoint=path)

@@ -75,7 +75,7 @@ def stages_of(config: DictConfig) -> list[str]:
 def stages_done(record: RunDirectory) -> list[str]:
     """Return the stages that need not be repeated; training must be where no checkpoint kept its weights."""
     done: list[str] = record.status.get("done", [])
-    return done if "fit" not in done or checkpoints.trained(record.path) else []
+    return done if "fit" not in done or checkpoints.trained_checkpoint(record.path) else []
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from runner.measure.memory import working_memory
 from runner.measure.verdict import FEW_CHANNELS, verdict
 from runner.nested import Nested
 from runner.stages.parts.benchmark_report import Findings, Memory, show
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 
 Programs = dict[str, Callable[[Nested], Any]]
 AGREEMENT_SAMPLES = 512
@@ -108,7 +108,7 @@ def exported(context: Context, networks: Networks) -> dict[str, FileFormat]:
     return {name: known[form] for name, (network, form) in files.items() if network in names and form in known}
 
 
-def made_of(name: str, artifact: Artifact) -> tuple[str, str]:
+def made_of(name: str, artifact: ArtifactFile) -> tuple[str, str]:
     """Return a file's network and format, empty for others; of older records, which lack them, by its name."""
     network, _, form = name.rpartition("_")
     by_name = (network, form) if form in NAMED_BEFORE else ("", "")
@@ -172,7 +172,7 @@ def some(context: Context, count: int) -> Nested:
     return nested.repeat(nested.to(context.datamodule.example(count), "cpu"), count)
 
 
-def save_baselines(context: Context, networks: Networks) -> dict[str, Artifact]:
+def save_baselines(context: Context, networks: Networks) -> dict[str, ArtifactFile]:
     """Save every float network in the same format as the compressed program, unless export did; return the files."""
     saved = save_float(context, "float", networks.baseline)
     if networks.smaller is not None and networks.smaller_phase is not None:
@@ -180,7 +180,7 @@ def save_baselines(context: Context, networks: Networks) -> dict[str, Artifact]:
     return saved
 
 
-def sizes_on_disk(networks: Networks, artifacts: Mapping[str, Artifact]) -> dict[str, int]:
+def sizes_on_disk(networks: Networks, artifacts: Mapping[str, ArtifactFile]) -> dict[str, int]:
     """Return the bytes of the run's files that hold a network."""
     names = named(networks)
     files = {name: (each.bytes, *made_of(name, each)) for name, each in artifacts.items()}
@@ -198,7 +198,7 @@ def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int])
     return found
 
 
-def save_float(context: Context, name: str, network: nn.Module) -> dict[str, Artifact]:
+def save_float(context: Context, name: str, network: nn.Module) -> dict[str, ArtifactFile]:
     """Save a float network as a program; return the file, nothing where it was there already."""
     path = context.artifacts / f"{name}.pt2"
     if path.is_file():

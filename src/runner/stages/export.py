@@ -23,7 +23,7 @@ from runner.nested import Nested
 from runner.stages.parts.pruning_context import example as example_inputs
 from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
 LEAST_SQNR_DB = 25.0
@@ -43,7 +43,7 @@ def export(context: Context, networks: Networks) -> StageResult:
     network, quantized = networks.floating, networks.quantized
     name = quantized.title if quantized is not None else networks.smaller_phase or "float"
     metrics: dict[str, float] = {}
-    artifacts: dict[str, Artifact] = {}
+    artifacts: dict[str, ArtifactFile] = {}
     known, structured = known_formats(context.config), partial(is_structured, network, example)
     for each in chosen(known, context.config.export.formats, lowering(networks), kind(context, networks), structured):
         path = context.artifacts / f"{name}{known[each].suffix}"

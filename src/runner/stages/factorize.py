@@ -16,7 +16,7 @@ from runner.stages.parts.fine_tune import fine_tune
 from runner.stages.parts.kept import keep_made
 from runner.tracking.checkpoints import FACTORIZED
 from runner.tracking.console import console
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 
 ARTIFACT = "factorized_layers"
 
@@ -59,7 +59,7 @@ def preflight(context: Context, networks: Networks) -> None:
     check_teacher(context, networks)
 
 
-def record(context: Context, networks: Networks, rows: list[Row]) -> tuple[dict[str, float], dict[str, Artifact]]:
+def record(context: Context, networks: Networks, rows: list[Row]) -> tuple[dict[str, float], dict[str, ArtifactFile]]:
     """Print the table of layers and write it as a CSV file; return its sums as metrics, and the file."""
     before, after = sum(row.before for row in rows), sum(row.after for row in rows)
     metrics = {

@@ -34,7 +34,7 @@ def fit(context: Context, networks: Networks) -> StageResult:
             task.network.compile()
         train(context, task, trainer, networks.resume_from)
     # What an interrupted run made smaller or fine-tuned began from weights that nobody kept.
-    checkpoints.forget_after(context.record.path)
+    checkpoints.remove_derived(context.record.path)
     metrics = selected(trainer.callback_metrics, "train/", "val/", "data/")
     best, found = keep_best(context, networks)
     networks = replace(networks, steps=trainer.global_step, checkpoint=best)
@@ -58,6 +58,6 @@ def keep_best(context: Context, networks: Networks) -> tuple[Path | None, dict[s
         # What a signal left in mid-training would pass for the result.
         (context.checkpoints / f"{checkpoints.LAST}.ckpt").unlink(missing_ok=True)
         return None, {}
-    content = checkpoints.read(best)
+    content = checkpoints.read_checkpoint(best)
     checkpoints.load_weights(networks.task, content, best)
     return best, selected(content["metrics"], "train/", "val/", "data/")

@@ -26,7 +26,7 @@ Batch = tuple[Nested, Nested]
 
 
 class Task(pl.LightningModule, ABC):
-    """What a kind of problem has of its own: loss, metrics, predictions and figures.
+    """A kind of problem: its loss, metrics, predictions and figures.
 
     Batches are `(inputs, targets)` as the data module yields them. Training logs `train/loss_step` and `train/*`
     (see `TrainingLog`), evaluation `val/*` and `test/*`. A loss that stops being finite raises `DivergedError`.
@@ -67,61 +67,65 @@ class Task(pl.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, outputs: Nested, targets: Nested) -> Tensor:
-        """The mean loss of a batch, 0-d."""
+        """Return the mean loss of a batch, 0-d."""
 
     def training_loss(self, inputs: Any, outputs: Nested, targets: Nested) -> Tensor:
-        """What a training step minimises, 0-d: the loss, unless inputs or network have something to add."""
+        """Return the quantity that a training step minimises, 0-d: the loss, unless inputs or network add to it."""
         return self.loss(outputs, targets)
 
     @abstractmethod
     def make_metrics(self) -> dict[str, Metric]:
-        """Fresh metrics by name."""
+        """Return fresh metrics by name."""
 
     @abstractmethod
     def metric_inputs(self, outputs: Nested, targets: Nested) -> Batch:
-        """Outputs and targets of any number of samples as the metrics take them."""
+        """Return outputs and targets of any number of samples as the metrics take them."""
 
     @abstractmethod
     def predictions(self, outputs: Nested) -> dict[str, Tensor]:
-        """Network outputs in the user's terms: tensors whose first dimension is the sample."""
+        """Return network outputs in the user's terms: tensors whose first dimension is the sample."""
 
     @abstractmethod
     def rows(self, outputs: Nested, targets: Nested | None = None) -> list[dict[str, Any]]:
-        """One row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
+        """Return one row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
 
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
-        """The number of right answers among training samples, 0-d; None where there is no right and wrong."""
+        """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Pictures of an evaluated split, by name."""
+        """Return pictures of an evaluated split, by name."""
         return {}
 
     def describe(self, datamodule: DataModule) -> None:
-        """Takes over what the data knows; called once, after the data was set up."""
+        """Take over what the data knows; called once, after the data was set up."""
         self.class_names = datamodule.class_names
 
     def call(self, network: nn.Module, inputs: Any) -> Nested:
-        """The outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""
+        """Return the outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""
         return network(inputs)
 
     def standalone(self) -> nn.Module:
-        """A copy of the network on the CPU as it is compressed: in evaluation mode, with one tensor as its input."""
+        """Return a copy of the network on the CPU for compression: in evaluation mode, one tensor as its input."""
         return copy.deepcopy(self.network).cpu().eval()
 
     def forward(self, inputs: Any) -> Nested:
-        """The network's outputs."""
+        """Return the network's outputs."""
         return self.call(self.network, inputs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As always; but Lightning notes the running hook here forty times a step, which nn.Module makes slow."""
+        """Set the attribute as nn.Module does, but for Lightning's name of the running hook.
+
+        Lightning sets `_current_fx_name` forty times a step; nn.Module would look each time whether it is a parameter,
+        a buffer or a module.
+        """
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
     def train(self, mode: bool = True) -> "Task":
-        """As always, but frozen batch normalisation keeps its statistics."""
+        """Set the mode as always, but let frozen batch normalisation keep its statistics."""
         super().train(mode)
         for norm in frozen_norms(self.network):
             norm.eval()
@@ -129,7 +133,7 @@ class Task(pl.LightningModule, ABC):
 
     @torch.no_grad()
     def loss_on(self, batch: Batch) -> float:
-        """The loss of one batch in evaluation mode."""
+        """Return the loss of one batch in evaluation mode."""
         training, device = self.training, self.device
         self.eval()
         loss = self.loss(self(nested.to(batch[0], device)), nested.to(batch[1], device))
@@ -138,70 +142,70 @@ class Task(pl.LightningModule, ABC):
 
     @torch.no_grad()
     def measure(self, network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Loss and metrics (`val/…`) of any network that answers like this task's, outside a trainer."""
+        """Return loss and metrics (`val/…`) of any network that answers like this task's, outside a trainer."""
         for inputs, targets in batches:
             outputs = self.call(network, inputs)
             self.validation.add(self.loss(outputs, targets), outputs, targets)
         return self.validation.results()
 
     def setup(self, stage: str) -> None:
-        """Training begins with an empty log; Lightning restores a checkpoint's after this."""
+        """Begin with an empty log; Lightning restores a checkpoint's after this."""
         if stage == "fit":
             self.training_log = TrainingLog(self.hits)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch, noted for the log."""
+        """Return the loss of a batch, noted for the log."""
         inputs, targets = batch
         outputs = self.call(self.network, inputs)
         loss = self.training_loss(inputs, outputs, targets)
         if self.distillation_loss is not None:
             loss = self.distillation_loss(inputs, outputs, targets, loss)
-        self.training_log.note(self, batch_idx, loss.detach(), nested.map_tensors(Tensor.detach, outputs), targets)
+        self.training_log.add_batch(self, batch_idx, loss.detach(), nested.map_tensors(Tensor.detach, outputs), targets)
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Logs an epoch that ended before its last batch (`max_steps`, a callback that stopped it)."""
+        """Log an epoch that ended before its last batch (`max_steps`, a callback that stopped it)."""
         self.training_log.read(self.trainer)
         self.training_log.log_epoch(self)
 
     def on_validation_start(self) -> None:
-        """A broken training is noticed before its weights are evaluated."""
+        """Notice a broken training before its weights are evaluated."""
         self.training_log.read(self.trainer)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The outputs of a batch."""
+        """Return the outputs of a batch."""
         return self._evaluate(self.validation, batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The outputs of a batch."""
+        """Return the outputs of a batch."""
         return self._evaluate(self.testing, batch)
 
     def predict_step(self, batch: Any, batch_idx: int = 0) -> dict[str, Tensor]:
-        """Predictions for a batch of inputs, with or without targets."""
+        """Return predictions for a batch of inputs, with or without targets."""
         return self.predictions(self(batch[0] if isinstance(batch, (tuple, list)) else batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs `val/*`."""
+        """Log `val/*`."""
         self.log_dict(self.validation.results(), batch_size=1, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        """Logs `test/*`."""
+        """Log `test/*`."""
         self.log_dict(self.testing.results(), batch_size=1, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Saves the sums of an epoch under way; raises DivergedError instead of saving broken weights."""
+        """Save the sums of an epoch under way; raises DivergedError instead of saving broken weights."""
         if self._trainer is not None:
             self.training_log.read(self._trainer)
         checkpoint["training_log"] = self.training_log.state_dict()
         checkpoint["structure"] = self.structure
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Goes on with the saved sums."""
+        """Go on with the saved sums."""
         if "training_log" in checkpoint:
             self.training_log.load_state_dict(checkpoint["training_log"])
 
     def configure_optimizers(self) -> Any:
-        """The optimizer over the parameters that train, and its scheduler."""
+        """Return the optimizer over the parameters that train, and its scheduler."""
         also = [] if self.distillation_loss is None else list(self.distillation_loss.parameters())
         return self.optimization.configure(self.network, self.trainer, also)
 

@@ -21,27 +21,27 @@ class AUROC(BinaryAUROC):
     """Area under the ROC curve; NaN, not 0, where all targets are of one class."""
 
     def compute(self) -> Tensor:  # type: ignore[override]
-        """0-d."""
+        """Return the metric, 0-d."""
         targets = dim_zero_cat(self.target)
         return super().compute() if targets.min() < targets.max() else torch.tensor(torch.nan)
 
 
 class BinaryClassification(Task):
-    """Outputs are logits (N,) or (N, 1); targets 0 and 1, (N,).
+    """Classification with two classes; outputs are logits (N,) or (N, 1), targets 0 and 1, (N,).
 
     Logs `loss`, `accuracy` (at probability 0.5), `auroc` and `f1` (of class 1).
     """
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean binary cross-entropy in nats."""
+        """Return the mean binary cross-entropy in nats."""
         return F.binary_cross_entropy_with_logits(outputs.flatten(), targets.to(outputs.dtype).flatten())
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How many are on the right side of probability 0.5."""
+        """Return the number of samples on the right side of probability 0.5."""
         return ((outputs.flatten() > 0) == (targets.flatten() > 0.5)).sum()
 
     def make_metrics(self) -> dict[str, Metric]:
-        """Accuracy, AUROC, F1."""
+        """Return accuracy, AUROC, F1."""
         return {
             "accuracy": BinaryAccuracy(validate_args=False),
             "auroc": AUROC(validate_args=False),
@@ -49,16 +49,16 @@ class BinaryClassification(Task):
         }
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """Probabilities and 0/1 as int64."""
+        """Return probabilities and 0/1 as int64."""
         return outputs.flatten().float().sigmoid(), targets.flatten().long()
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
-        """`class` int64 (N,) and `probability` float32 (N,), which is of class 1."""
+        """Return `class` int64 (N,) and `probability` float32 (N,), which is of class 1."""
         probability = outputs.flatten().float().sigmoid()
         return {"class": (probability > 0.5).long(), "probability": probability}
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
-        """`prediction` and `target` as class names (0 and 1 where there are none); `probability` of class 1."""
+        """Return `prediction` and `target` as class names (0 and 1 where there are none); `probability` of class 1."""
         names: tuple[str | int, ...] = self.class_names or (0, 1)
         predicted = self.predictions(outputs)
         pairs = zip(predicted["class"].tolist(), predicted["probability"].tolist(), strict=True)
@@ -69,7 +69,7 @@ class BinaryClassification(Task):
         return [{"target": names[index], **row} for index, row in zip(true, rows, strict=True)]
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
+        """Return the confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
         names = outputs.class_names or ("0", "1")
         true, predicted = outputs.targets.flatten().long(), outputs.predictions["class"]
         drawn = {"confusion_matrix": plots.confusion_matrix(plots.confusion_counts(true, predicted, 2), names)}

@@ -17,7 +17,7 @@ CLASSES_FOR_TOP5 = 20
 
 
 class Classification(Task):
-    """Outputs are logits (N, num_classes); targets int64 (N,), or float (N, num_classes) from mixup or cutmix.
+    """Classification: logits (N, num_classes), targets int64 (N,), or float (N, num_classes) from mixup or cutmix.
 
     Logs `loss`, `accuracy`, `f1` (mean over classes) and, from 20 classes on, `top5_accuracy`.
 
@@ -31,16 +31,16 @@ class Classification(Task):
         super().__init__(*args, **kwargs)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats."""
+        """Return the mean cross-entropy in nats."""
         smoothing = self.label_smoothing if self.training else 0.0
         return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """How many have their (largest) class predicted."""
+        """Return the number of samples whose (largest) class is predicted."""
         return (outputs.argmax(1) == classes(targets)).sum()
 
     def make_metrics(self) -> dict[str, Metric]:
-        """Accuracy over samples, F1 as the mean over classes, top-5 accuracy where it says something."""
+        """Return accuracy over samples, F1 as the mean over classes, top-5 accuracy where it says something."""
         quick: dict[str, Any] = {"num_classes": self.num_classes, "validate_args": False}
         metrics: dict[str, Metric] = {
             "accuracy": MulticlassAccuracy(average="micro", **quick),
@@ -51,17 +51,17 @@ class Classification(Task):
         return metrics
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """Logits and class indices."""
+        """Return logits and class indices."""
         return outputs, classes(targets)
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
-        """`class` int64 (N,), its `probability` float32 (N,), and `probabilities` float32 (N, num_classes)."""
+        """Return `class` int64 (N,), its `probability` float32 (N,), and `probabilities` float32 (N, num_classes)."""
         probabilities = outputs.float().softmax(1)
         best = probabilities.max(1)
         return {"class": best.indices, "probability": best.values, "probabilities": probabilities}
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
-        """`prediction` and `target` as class names (indices where there are no names), `probability`."""
+        """Return `prediction` and `target` as class names (indices where there are no names), `probability`."""
         predicted = self.predictions(outputs)
         pairs = zip(predicted["class"].tolist(), predicted["probability"].tolist(), strict=True)
         rows = [{"prediction": self.name_of(index), "probability": value} for index, value in pairs]
@@ -71,11 +71,11 @@ class Classification(Task):
         return [{"target": self.name_of(index), **row} for index, row in zip(true, rows, strict=True)]
 
     def name_of(self, index: int) -> str | int:
-        """The class's name, or its index."""
+        """Return the class's name, or its index."""
         return self.class_names[index] if self.class_names else index
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Confusion matrix and accuracy of each class; of images also samples, right and wrong."""
+        """Return the confusion matrix and the accuracy of each class; of images also samples, right and wrong."""
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
         true, predicted = classes(outputs.targets), outputs.predictions["class"]
         counts = plots.confusion_counts(true, predicted, len(names))
@@ -87,5 +87,5 @@ class Classification(Task):
 
 
 def classes(targets: Tensor) -> Tensor:
-    """Class indices int64 (N,) from indices, or from shares (N, num_classes)."""
+    """Return class indices int64 (N,) from indices, or from shares (N, num_classes)."""
     return targets.argmax(1) if targets.ndim == 2 else targets

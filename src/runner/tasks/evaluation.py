@@ -38,14 +38,14 @@ class Evaluation(nn.Module):
         return [str(name) for name in self.metrics.keys(keep_base=True)]
 
     def add(self, loss: Tensor, outputs: Nested, targets: Nested) -> None:
-        """A batch: its mean loss, the network's outputs and the targets."""
+        """Add a batch: its mean loss, the network's outputs and the targets."""
         self.record.add(0, loss, outputs, targets)
         self.waiting.append((outputs, targets))
         if len(self.waiting) >= BATCHES:
             self.update()
 
     def update(self) -> None:
-        """Shows the metrics what waits."""
+        """Update the metrics with the batches that wait."""
         if self.waiting:
             # Prepared one by one: outputs for each token differ in length from batch to batch.
             outputs, targets = zip(*(self.prepare(*batch) for batch in self.waiting), strict=True)
@@ -53,7 +53,7 @@ class Evaluation(nn.Module):
         self.waiting = []
 
     def results(self) -> dict[str, float]:
-        """Loss and metrics of all that was added, which is then forgotten.
+        """Return loss and metrics of all that was added, which is then forgotten.
 
         A metric that these samples leave undefined (R² of one sample, AUROC of one class) is left out.
         """

@@ -39,18 +39,18 @@ class EvaluationOutputs:
 
     @property
     def has_one_feature(self) -> bool:
-        """Whether inputs are (n, 1)."""
+        """True where inputs are (n, 1)."""
         return self.inputs.ndim == 2 and self.inputs.shape[1] == 1
 
     def original(self, inputs: Tensor) -> Tensor:
-        """Network inputs (n, …) in the user's units: columns unstandardized, images from 0 to 1."""
+        """Return network inputs (n, …) in the user's units: columns unstandardized, images from 0 to 1."""
         if not self.mean or len(self.mean) != inputs.shape[1]:
             return inputs
         shape = (1, -1, *[1] * (inputs.ndim - 2))
         return inputs * torch.tensor(self.std).view(shape) + torch.tensor(self.mean).view(shape)
 
     def grid(self, count: int) -> Tensor:
-        """Evenly spaced network inputs (count, 1), a little beyond the samples on either side."""
+        """Return evenly spaced network inputs (count, 1), a little beyond the samples on either side."""
         low, high = float(self.inputs.min()), float(self.inputs.max())
         margin = 0.25 * (high - low) or 1.0
         return torch.linspace(low - margin, high + margin, count)[:, None]

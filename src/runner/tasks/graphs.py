@@ -17,19 +17,19 @@ from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 
 class NodeClassification(Classification):
-    """Inputs are a `Graph` asked for n nodes; outputs logits of these, (n, num_classes); targets int64 (n,).
+    """Classification of the n nodes that a `Graph` is asked for: logits (n, num_classes), targets int64 (n,).
 
     Loss and metrics are taken over the nodes a batch asks for. Those a sampler took with another probability count
     accordingly (`Graph.importance`), and a batch that asks for none has loss 0.
     """
 
     def describe(self, datamodule: DataModule) -> None:
-        """As always; the whole graph is kept for its pictures."""
+        """Take over what the data knows, and keep the whole graph for its pictures."""
         super().describe(datamodule)
         self.data = (datamodule,)  # in a tuple: nothing that Lightning should move or save
 
     def call(self, network: nn.Module, inputs: Graph) -> Tensor:
-        """Logits of the nodes asked for; a network that takes nothing but features knows its graph itself."""
+        """Return logits of the nodes asked for; a network that takes nothing but features knows its graph itself."""
         known = inspect.signature(network.forward).parameters
         if "edge_index" not in known:
             return network(inputs.x[None])[0][inputs.seeds]
@@ -44,7 +44,7 @@ class NodeClassification(Classification):
         return outputs[inputs.seeds]
 
     def standalone(self) -> nn.Module:
-        """The network bound to its graph; one that is bound already as it is."""
+        """Return the network bound to its graph; one that is bound already as it is."""
         network = super().standalone()
         if "edge_index" not in inspect.signature(network.forward).parameters:
             return network
@@ -52,25 +52,25 @@ class NodeClassification(Classification):
         return BoundNetwork(network, graph.edge_index, graph.edge_weight, len(graph.x)).eval()
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats; 0 where there is nothing to average."""
+        """Return mean cross-entropy in nats; 0 where there is nothing to average."""
         return super().loss(outputs, targets) if len(targets) else outputs.sum()
 
     def training_loss(self, inputs: Graph, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The same, each node counting as much as its sampler says."""
+        """Return the loss with each node counting as much as its sampler says."""
         if inputs.importance is None or not len(targets):
             return self.loss(outputs, targets)
         each = F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing, reduction="none")
         return (each * inputs.importance).sum()
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Confusion matrix and accuracy of each class; the graph, its degrees and its adjacency matrix."""
+        """Return confusion matrix and accuracy of each class; the graph, its degrees and its adjacency matrix."""
         return super().figures(outputs) | self.pictures()
 
     def pictures(self) -> dict[str, Figure]:
-        """The graph of this task's data as the network sees it now."""
+        """Return the graph of this task's data as the network sees it now."""
         datamodule: Any = self.data[0]
         graph: Graph = datamodule.graph
-        everyone = graph.asking(torch.arange(len(graph.x))).to(self.device)
+        everyone = graph.with_seeds(torch.arange(len(graph.x))).to(self.device)
         with torch.no_grad():
             predicted = self(everyone).argmax(1).cpu()
         true, names = datamodule.splits["train"].row_targets, self.class_names or ()
@@ -83,24 +83,24 @@ class NodeClassification(Classification):
 
 
 class GraphClassification(Classification):
-    """Inputs are a `Graph` of n graphs side by side; outputs logits (n, num_classes); targets int64 (n,).
+    """Classification of the n graphs of a `Graph`: logits (n, num_classes), targets int64 (n,).
 
     A network may have something to add to the loss of its last forward pass: its `penalty`, 0-d.
     """
 
     def call(self, network: nn.Module, inputs: Graph) -> Tensor:
-        """Logits of the graphs."""
+        """Return logits of the graphs."""
         outputs: Tensor = network(inputs.x, inputs.edge_index, batch=inputs.batch, size=inputs.size)
         return outputs
 
     def training_loss(self, inputs: Graph, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats, and the network's own penalty."""
+        """Return the mean cross-entropy in nats, with the network's own penalty."""
         penalty = getattr(self.network, "penalty", None)
         loss = self.loss(outputs, targets)
         return loss if penalty is None else loss + penalty
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Confusion matrix and accuracy of each class; some graphs with both classes."""
+        """Return confusion matrix and accuracy of each class; some graphs with both classes."""
         drawn = super().figures(outputs)
         graph = outputs.samples
         if not isinstance(graph, Graph) or graph.batch is None:

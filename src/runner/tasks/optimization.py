@@ -19,7 +19,7 @@ from runner.tasks.trainable import choose
 
 @dataclass(frozen=True)
 class Optimization:
-    """How a network is optimized.
+    """The optimizer and the schedule of a network, as configured.
 
     Attributes:
         make_optimizer: called with a list of parameter groups.
@@ -38,7 +38,7 @@ class Optimization:
     decay_only: tuple[str, ...] = ()
 
     def configure(self, network: nn.Module, trainer: pl.Trainer, also: Sequence[nn.Parameter] = ()) -> dict[str, Any]:
-        """Optimizer and scheduler of the parameters that train, as Lightning takes them.
+        """Return the optimizer and scheduler of the parameters that train, as Lightning takes them.
 
         `also`: parameters beside the network's.
 
@@ -64,7 +64,7 @@ class Optimization:
         return {"optimizer": optimizer, "lr_scheduler": config}
 
     def groups(self, network: nn.Module) -> list[dict[str, Any]]:
-        """Parameter groups; more than one only where weight decay must tell them apart (LBFGS takes one alone)."""
+        """Return parameter groups; several only where weight decay must tell them apart (LBFGS takes one alone)."""
         known = inspect.signature(self.make_optimizer).parameters
         decay = known["weight_decay"].default if "weight_decay" in known else 0.0
         if decay and self.decay_only:
@@ -72,13 +72,13 @@ class Optimization:
         elif decay and not self.decay_bias_and_norm:
             groups = parameter_groups(network, decay)
         else:
-            groups = [{"params": [each for each in network.parameters() if each.requires_grad]}]
+            groups = [{"params": [parameter for parameter in network.parameters() if parameter.requires_grad]}]
         if not any(group["params"] for group in groups):
             raise RunnerError("Nothing is left to train: this network has no parameters that require a gradient.")
         return groups
 
     def schedule(self, optimizer: Optimizer, trainer: pl.Trainer) -> Any:
-        """The scheduler; raises RunnerError where it must know the end of training and there is none."""
+        """Return the scheduler; raises RunnerError where it must know the end of training and there is none."""
         assert self.make_scheduler is not None
         given = self.make_scheduler.keywords if isinstance(self.make_scheduler, partial) else {}
         takes_total = "total_steps" in inspect.signature(self.make_scheduler).parameters

@@ -1,4 +1,4 @@
-"""Which parameters decay: weights do, biases and normalisation parameters don't."""
+"""Parameter groups of an optimizer: weights decay, biases and normalisation parameters don't."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """The trainable parameters as optimizer groups: those that decay by `weight_decay`, and the rest by 0.
+    """Return the trainable parameters as optimizer groups: those that decay by `weight_decay`, and the rest by 0.
 
     Biases, the parameters of normalisation layers and every parameter of at most one dimension stay out of the
     decay (He et al. 2019, "Bag of Tricks", section 3.1); embeddings decay. A shared parameter appears once. A group
@@ -32,7 +32,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
 
 
 def named_groups(module: nn.Module, weight_decay: float, decayed: set[str]) -> list[dict[str, Any]]:
-    """The same by name: the parameters named in `decayed` decay by `weight_decay`, all others by 0."""
+    """Return named groups: the parameters named in `decayed` decay by `weight_decay`, all others by 0."""
     trained = {name: each for name, each in module.named_parameters() if each.requires_grad}
     groups: list[dict[str, Any]] = [
         {"params": [each for name, each in trained.items() if name in decayed], "weight_decay": weight_decay},

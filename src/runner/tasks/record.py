@@ -24,7 +24,7 @@ class Sums:
     count: int = 0
 
     def means(self) -> dict[str, float]:
-        """`loss` and, where right answers are counted, `accuracy`; empty before the first sample."""
+        """Return `loss` and, where right answers are counted, `accuracy`; empty before the first sample."""
         if not self.count:
             return {}
         accuracy = {} if self.hits is None else {"accuracy": self.hits / self.count}
@@ -32,7 +32,7 @@ class Sums:
 
 
 class Record:
-    """What steps leave behind: kept on the device by `add`, summed up by `read`.
+    """The losses and outputs of the steps: kept on the device by `add`, summed up by `read`.
 
     Losses are summed as Python floats step by step, right answers are whole numbers: the sums do not depend on how
     often they were read, so an epoch that was interrupted, saved and continued ends with exactly the same means.
@@ -52,13 +52,13 @@ class Record:
         self.answers: list[tuple[Nested, Nested]] = []
 
     def add(self, step: int, loss: Tensor, outputs: Nested, targets: Nested) -> None:
-        """A batch: its mean loss, 0-d, outputs (N, …), both detached, and targets (N, …)."""
+        """Add a batch: its mean loss, 0-d, outputs (N, …), both detached, and targets (N, …)."""
         self.steps.append((step, nested.samples(targets), loss))
         if self.count_hits is not None:
             self.answers.append((outputs, targets))
 
     def read(self) -> tuple[int, float] | None:
-        """Takes all that was added into the sums; returns (step, loss) of the first loss that isn't finite."""
+        """Sum up all that was added; return (step, loss) of the first loss that isn't finite."""
         steps, self.steps = self.steps, []
         if not steps:
             return None
@@ -76,18 +76,18 @@ class Record:
         return first_bad
 
     def take(self, span: str) -> dict[str, float]:
-        """The means of `epoch` or `window`, which begins anew."""
+        """Return the means of `epoch` or `window`, and begin it anew."""
         means: dict[str, float] = getattr(self, span).means()
         setattr(self, span, Sums())
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain Python; what was added must have been read."""
+        """Return the sums as plain Python; what was added must have been read."""
         sums = {name: [each.loss, each.hits, each.count] for name, each in self._spans().items()}
         return {**sums, "last_finite": list(self.last_finite or ())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Go on where `state` was taken."""
         for name in self._spans():
             setattr(self, name, Sums(*state[name]))
         self.last_finite = (state["last_finite"][0], state["last_finite"][1]) if state["last_finite"] else None

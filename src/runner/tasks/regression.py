@@ -21,12 +21,12 @@ class R2(R2Score):
     """Coefficient of determination; NaN, not an error, for fewer than two samples."""
 
     def compute(self) -> Tensor:
-        """0-d."""
+        """Return the metric, 0-d."""
         return super().compute() if self.total >= 2 else torch.tensor(torch.nan)
 
 
 class Regression(Task):
-    """Outputs and targets are float (N, num_targets); targets come in their original units.
+    """Regression; outputs and targets are float (N, num_targets), targets in their original units.
 
     Logs `loss` (on standardized targets where they are standardized) and, in original units, `mse`, `rmse`, `mae`;
     `r2` is the plain mean over targets.
@@ -46,7 +46,7 @@ class Regression(Task):
         self.register_buffer("std", torch.ones(num_targets))
 
     def describe(self, datamodule: DataModule) -> None:
-        """Mean and standard deviation of the training targets, where the data is there and they are wanted."""
+        """Take over mean and standard deviation of the training targets, where data is there and they are wanted."""
         super().describe(datamodule)
         if not self.standardize_targets or "train" not in datamodule.splits:
             return
@@ -56,11 +56,11 @@ class Regression(Task):
         self.std.copy_(torch.where(std > 0, std, 1.0))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean squared error of outputs against (standardized) targets."""
+        """Return the mean squared error of outputs against (standardized) targets."""
         return F.mse_loss(outputs, self.standardize(outputs, targets))
 
     def standardize(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Targets in the outputs' shape, type and scale; raises RunnerError where they are not equally many."""
+        """Return targets in the outputs' shape, type and scale; raises RunnerError where they are not equally many."""
         if outputs.numel() != targets.numel():
             raise RunnerError(
                 f"The network gives {tuple(outputs.shape)} for targets {tuple(targets.shape)}: "
@@ -70,7 +70,7 @@ class Regression(Task):
         return scaled.reshape(outputs.shape).to(outputs.dtype)
 
     def make_metrics(self) -> dict[str, Metric]:
-        """MSE, RMSE, MAE, R²."""
+        """Return MSE, RMSE, MAE, R²."""
         return {
             "mse": MeanSquaredError(),
             "rmse": MeanSquaredError(squared=False),
@@ -79,17 +79,17 @@ class Regression(Task):
         }
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """Predicted and true values in original units, flat where there is one target."""
+        """Return predicted and true values in original units, flat where there is one target."""
         value = self.predictions(outputs)["value"]
         return value.squeeze(1), targets.reshape(value.shape).float().squeeze(1)
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
-        """`value` float32 (N, num_targets) in original units."""
+        """Return `value` float32 (N, num_targets) in original units."""
         std, mean = self.std.to(outputs.device), self.mean.to(outputs.device)
         return {"value": outputs.reshape(-1, len(mean)).float() * std + mean}
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
-        """`prediction` and `target` in original units; numbered (`prediction_0`, …) where there are several."""
+        """Return `prediction` and `target` in original units; numbered (`prediction_0`, …) where there are several."""
         value = self.predictions(outputs)["value"]
         columns = (
             {"prediction": value} if targets is None else {"target": targets.reshape(value.shape), "prediction": value}
@@ -105,7 +105,7 @@ class Regression(Task):
         ]
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Predicted over true values; of one feature also the fitted line."""
+        """Return predicted over true values; of one feature also the fitted line."""
         value = outputs.predictions["value"]
         true = outputs.targets.reshape(value.shape)
         drawn = {"scatter": plots.regression_scatter(true.flatten(), value.flatten())}

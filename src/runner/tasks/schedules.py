@@ -10,14 +10,14 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 
 def cosine(optimizer: Optimizer, total_steps: int, final_fraction: float = 0.0) -> LambdaLR:
-    """From the optimizer's rate to `final_fraction` of it along half a cosine (Loshchilov & Hutter 2017, eq. 5)."""
+    """Go from the optimizer's rate to `final_fraction` of it along half a cosine (Loshchilov & Hutter 2017, eq. 5)."""
     return warmup_cosine(optimizer, total_steps, warmup_fraction=0.0, final_fraction=final_fraction)
 
 
 def warmup_cosine(
     optimizer: Optimizer, total_steps: int, warmup_fraction: float = 0.1, final_fraction: float = 0.0
 ) -> LambdaLR:
-    """Linear rise over the first `warmup_fraction` of all steps, then half a cosine down to `final_fraction`."""
+    """Rise linearly over the first `warmup_fraction` of all steps, then follow half a cosine to `final_fraction`."""
     warmup = round(warmup_fraction * total_steps)
 
     def factor(step: int) -> float:
@@ -37,7 +37,7 @@ def one_cycle(
     final_fraction: float = 4e-6,
     cycle_momentum: bool = True,
 ) -> OneCycleLR:
-    """Up to the optimizer's rate and down again along cosines, momentum the other way (Smith & Topin 2018).
+    """Go up to the optimizer's rate and down again along cosines, momentum the other way (Smith & Topin 2018).
 
     Fractions are of the optimizer's rate; the defaults are torch's. Momentum (or Adam's first beta) moves between
     0.95 and 0.85 where the optimizer has one, unless `cycle_momentum` is false.

@@ -24,10 +24,10 @@ SPELLED = 4
 
 
 class PaddingLog(Task):
-    """Logs `data/padding_share`, the share of an epoch's training tokens that were padding, from 0 to 1."""
+    """Log of `data/padding_share`, the share of an epoch's training tokens that were padding, from 0 to 1."""
 
     def on_train_epoch_end(self) -> None:
-        """As in Task, and the share of padding."""
+        """Log as in Task, and the share of padding."""
         super().on_train_epoch_end()
         loader = self.trainer.train_dataloader
         if isinstance(loader, BucketLoader):
@@ -35,17 +35,17 @@ class PaddingLog(Task):
 
 
 class SequenceClassification(PaddingLog, Classification):
-    """Outputs are logits (N, num_classes); targets int64 (N,), one class a sequence. See `Classification`."""
+    """Classification of sequences: logits (N, num_classes), targets int64 (N,). See `Classification`."""
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
-        """Those of Classification, and which classes are taken for which most often."""
+        """Return the figures of Classification, and which classes are taken for which most often."""
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
         counts = plots.confusion_counts(outputs.targets, outputs.predictions["class"], len(names))
         return {**super().figures(outputs), "top_confusions": plots.top_confusions(counts, names)}
 
 
 class SequenceLabelling(PaddingLog):
-    """Outputs are logits (N, T, num_classes); targets int64 (N, T or more), one class a token, -100 for none.
+    """Classification of tokens: logits (N, T, num_classes), targets int64 (N, T or more), -100 for no class.
 
     Logs `loss`, summed over the steps of a sequence, and `accuracy` over tokens. After each validation the first
     sequences are spelled: as text in TensorBoard (`val/spelled`) and in the run's log.
@@ -57,37 +57,37 @@ class SequenceLabelling(PaddingLog):
         self.spelled: list[str] = []
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy in nats, summed over the steps, the mean over sequences."""
+        """Return the cross-entropy in nats, summed over the steps, the mean over sequences."""
         flat, classes = self.labelled(outputs, targets)
         return F.cross_entropy(flat, classes, reduction="sum") / len(outputs)
 
     def labelled(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """The tokens that have a class: logits (M, num_classes) and classes (M,)."""
+        """Return the tokens that have a class: logits (M, num_classes) and classes (M,)."""
         targets = targets[:, : outputs.shape[1]]
         known = targets != NO_CLASS
         return outputs[known], targets[known]
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Shares of right tokens, summed over the sequences."""
+        """Return the shares of right tokens, summed over the sequences."""
         targets = targets[:, : outputs.shape[1]]
         right = (outputs.argmax(2) == targets).sum(1)
         return (right / (targets != NO_CLASS).sum(1).clamp(min=1)).sum()
 
     def make_metrics(self) -> dict[str, Metric]:
-        """Accuracy over tokens."""
+        """Return accuracy over tokens."""
         return {"accuracy": MulticlassAccuracy(self.num_classes, average="micro", validate_args=False)}
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """Logits and classes of the tokens that have a class."""
+        """Return logits and classes of the tokens that have a class."""
         return self.labelled(outputs, targets)
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
-        """`class` int64 (N, T) and its `probability` float32 (N, T)."""
+        """Return `class` int64 (N, T) and its `probability` float32 (N, T)."""
         best = outputs.float().softmax(2).max(2)
         return {"class": best.indices, "probability": best.values}
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
-        """`prediction` and `target` spelled, and the `probability` that all letters of the prediction are right."""
+        """Return `prediction` and `target` spelled, and the `probability` that all its letters are right."""
         predicted = self.predictions(outputs)
         rows = [
             {"prediction": self.spell(classes), "probability": float(probability.prod())}
@@ -98,19 +98,19 @@ class SequenceLabelling(PaddingLog):
         return [{"target": self.spell(true), **row} for true, row in zip(targets, rows, strict=True)]
 
     def spell(self, classes: Tensor) -> str:
-        """The names of classes (T,), one after the other."""
+        """Return the names of classes (T,), one after the other."""
         names = self.class_names or [f" {index}" for index in range(self.num_classes)]
         return "".join(names[index] for index in classes.tolist() if index != NO_CLASS).strip()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """As in Task; of the first batch the spelled sequences are kept."""
+        """Evaluate as in Task; of the first batch the spelled sequences are kept."""
         outputs = super().validation_step(batch, batch_idx)
         if batch_idx == 0:
             self.spelled = [self.spell(classes) for classes in outputs[:SPELLED].argmax(2)]
         return outputs
 
     def on_validation_epoch_end(self) -> None:
-        """As in Task; and the spelled sequences as text."""
+        """Log as in Task, and the spelled sequences as text."""
         super().on_validation_epoch_end()
         if self.trainer.sanity_checking or not self.trainer.is_global_zero:
             return

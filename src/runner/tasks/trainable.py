@@ -1,4 +1,4 @@
-"""Which parameters train: all, the output layer, the biases, or those whose names match patterns."""
+"""Choice of the parameters that train: all, the output layer, the biases, or those matching patterns."""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -12,7 +12,7 @@ WORDS = ("all", "head", "bias")
 
 
 def freeze(network: nn.Module, trainable: str | Sequence[str]) -> None:
-    """Leaves `requires_grad` only to the chosen parameters.
+    """Leave `requires_grad` only to the chosen parameters.
 
     Args:
         trainable: `all` (changes nothing), `head` (the output layer), `bias` (all biases and the output layer:
@@ -29,7 +29,7 @@ def freeze(network: nn.Module, trainable: str | Sequence[str]) -> None:
 
 
 def choose(network: nn.Module, trainable: str | Sequence[str], key: str = "task.trainable") -> set[str]:
-    """The names of the parameters that `trainable` means; `key` is where it stands, for messages."""
+    """Return the names of the parameters that `trainable` means; `key` is where it stands, for messages."""
     names = [name for name, _ in network.named_parameters()]
     if trainable == "all":
         return set(names)
@@ -43,7 +43,7 @@ def choose(network: nn.Module, trainable: str | Sequence[str], key: str = "task.
 
 
 def matches(pattern: str, names: list[str], key: str = "task.trainable") -> list[str]:
-    """The names that match; a module's name alone stands for everything in it."""
+    """Return the names that match; a module's name alone stands for everything in it."""
     found = [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
     if not found:
         known = nearest(pattern.strip("*."), names) or names[:3]
@@ -55,7 +55,7 @@ def matches(pattern: str, names: list[str], key: str = "task.trainable") -> list
 
 
 def head_of(network: nn.Module) -> str:
-    """The name of the output layer: the module called `head`, or the last one that holds parameters itself."""
+    """Return the name of the output layer: the module called `head`, or the last one that holds parameters itself."""
     head = getattr(network, "head", None)
     if isinstance(head, nn.Module) and any(True for _ in head.parameters()):
         return "head"
@@ -66,7 +66,7 @@ def head_of(network: nn.Module) -> str:
 
 
 def frozen_norms(network: nn.Module) -> Iterator[nn.Module]:
-    """Batch normalisation layers none of whose parameters train."""
+    """Yield the batch normalisation layers none of whose parameters train."""
     for module in network.modules():
         own = list(module.parameters(recurse=False))
         if isinstance(module, _BatchNorm) and own and not any(parameter.requires_grad for parameter in own):

@@ -16,7 +16,7 @@ LONGEST_WAIT = 64
 
 
 class TrainingLog:
-    """Logs `train/loss_step` every `trainer.log_every_n_steps` steps and `train/*` once an epoch.
+    """Log of `train/loss_step` every `trainer.log_every_n_steps` steps and of `train/*` once an epoch.
 
     Losses stay on the device until they are due. On a single CPU every loss is looked at, which costs nothing there,
     and one that isn't finite stops the run before its gradients reach the weights; elsewhere it stops the run when
@@ -28,8 +28,8 @@ class TrainingLog:
         self._batch: tuple[int, int] | None = None
         self._logged_step = 0
 
-    def note(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Nested, targets: Nested) -> None:
-        """Batch `index` of the epoch: its loss and outputs, both detached, and its targets."""
+    def add_batch(self, module: pl.LightningModule, index: int, loss: Tensor, outputs: Nested, targets: Nested) -> None:
+        """Record batch `index` of the epoch: its loss and outputs, both detached, and its targets."""
         trainer = module.trainer
         step, batch = trainer.global_step + 1, (trainer.current_epoch, index)
         if loss.device.type == "cpu" and trainer.world_size == 1 and not math.isfinite(loss.item()):
@@ -48,7 +48,7 @@ class TrainingLog:
             self.log_epoch(module)
 
     def read(self, trainer: pl.Trainer) -> None:
-        """Sums up what was noted; raises DivergedError where a loss, on any device, is not finite."""
+        """Sum up what was recorded; raise DivergedError where a loss, on any device, is not finite."""
         if not self.record.steps:
             return
         bad = self.record.read()
@@ -61,16 +61,16 @@ class TrainingLog:
             raise self._diverged(trainer, *bad)
 
     def log_epoch(self, module: pl.LightningModule) -> None:
-        """Logs the epoch's means, once: in its last step, so that every callback finds them at the epoch's end."""
+        """Log the epoch's means, once: in its last step, so that every callback finds them at the epoch's end."""
         for name, mean in self.record.take("epoch").items():
             module.log(f"train/{name}", mean, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain Python: the sums of the epoch under way."""
+        """Return the sums of the epoch under way, as plain Python."""
         return {"record": self.record.state_dict(), "logged_step": self._logged_step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken."""
+        """Go on where `state` was taken."""
         self.record.load_state_dict(state["record"])
         self._logged_step = state["logged_step"]
 

@@ -22,8 +22,8 @@ PRUNED, FACTORIZED, FINE_TUNED = PRUNING.folder, FACTORIZATION.folder, QUANTIZAT
 DISTILLATION = ("distillation_loss.", "guide.")
 
 
-def find(checkpoint: str | Path) -> Path:
-    """The file meant by a `checkpoint=` value: a .ckpt file, or what a run directory ended with.
+def find_checkpoint(checkpoint: str | Path) -> Path:
+    """Return the file meant by a `checkpoint=` value: a .ckpt file, or what a run directory ended with.
 
     Raises:
         RunnerError: there is no such file.
@@ -31,48 +31,47 @@ def find(checkpoint: str | Path) -> Path:
     path = Path(checkpoint)
     if path.is_file():
         return path
-    if place := kept(path):
+    if place := final_checkpoint(path):
         return place
     if path.is_dir():
         raise RunnerError(f"checkpoint={checkpoint}: holds neither checkpoints/best.ckpt nor checkpoints/last.ckpt.")
     raise RunnerError(f"checkpoint={checkpoint}: there is no such file or run directory.")
 
 
-def kept(directory: Path) -> Path | None:
-    """The float network that a run ended with: factorized, else pruned, else as trained; None where none was kept."""
-    return first(directory, *reversed(CHECKPOINTS), BEST, LAST)
+def final_checkpoint(directory: Path) -> Path | None:
+    """Return the float network that a run ended with: factorized, else pruned, else as trained; None without one."""
+    return first_existing(directory, *reversed(CHECKPOINTS), BEST, LAST)
 
 
-def trained(directory: Path) -> Path | None:
-    """A run's network as it was trained, before anything made it smaller: the best weights, else the last, else
-    None."""
-    return first(directory, BEST, LAST)
+def trained_checkpoint(directory: Path) -> Path | None:
+    """Return the checkpoint of a run's network as trained, before anything made it smaller: best, last or None."""
+    return first_existing(directory, BEST, LAST)
 
 
-def first(directory: Path, *names: str) -> Path | None:
-    """The first of these checkpoints that a run directory holds."""
+def first_existing(directory: Path, *names: str) -> Path | None:
+    """Return the first of these checkpoints that a run directory holds."""
     places = [directory / layout.CHECKPOINTS / f"{name}.ckpt" for name in names]
     return next((place for place in places if place.is_file()), None)
 
 
-def forget_after(directory: Path) -> None:
-    """Removes what was made of weights that a new training replaces."""
+def remove_derived(directory: Path) -> None:
+    """Remove what was made of weights that a new training replaces."""
     for name in CHECKPOINTS:
         (directory / layout.CHECKPOINTS / f"{name}.ckpt").unlink(missing_ok=True)
     for name in FOLDERS:
         shutil.rmtree(directory / layout.CHECKPOINTS / name, ignore_errors=True)
 
 
-def keep(path: Path, content: dict[str, Any]) -> None:
-    """Writes a checkpoint of weights, without the state of a training; see `read`."""
+def save_weights(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint of weights, without the state of a training; see `read`."""
     file = io.BytesIO()
     torch.save(content, file)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, file.getvalue())
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint, loaded with `weights_only=True`.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read the content of a checkpoint, loaded with `weights_only=True`.
 
     Raises:
         RunnerError: the file is missing, damaged, or not a checkpoint.
@@ -93,24 +92,24 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None:
-    """Copies a checkpoint's weights into a task; what only guided the training is left out.
+    """Copy a checkpoint's weights into a task; what only guided the training is left out.
 
     Raises:
         RunnerError: the checkpoint is of another network; the first differences are named.
     """
     check_same_network(module, content, path)
     guiding = {name: value for name, value in module.state_dict().items() if name.startswith(DISTILLATION)}
-    module.load_state_dict(unguided(content["state_dict"]) | guiding)
+    module.load_state_dict(without_distillation_loss(content["state_dict"]) | guiding)
 
 
-def unguided(state: dict[str, Any]) -> dict[str, Any]:
-    """Weights without those of a distillation loss."""
+def without_distillation_loss(state: dict[str, Any]) -> dict[str, Any]:
+    """Return weights without those of a distillation loss."""
     return {name: value for name, value in state.items() if not name.startswith(DISTILLATION)}
 
 
 def check_same_network(module: nn.Module, content: dict[str, Any], path: Path) -> None:
-    """Raises RunnerError where a checkpoint's weights are not this task's; names the first differences."""
-    wanted, given = unguided(module.state_dict()), unguided(content["state_dict"])
+    """Raise RunnerError where a checkpoint's weights are not this task's, naming the first differences."""
+    wanted, given = without_distillation_loss(module.state_dict()), without_distillation_loss(content["state_dict"])
     differences = [f"{key} is missing" for key in wanted if key not in given]
     differences += [f"{key} is not in this network" for key in given if key not in wanted]
     differences += [

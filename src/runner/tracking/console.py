@@ -1,4 +1,4 @@
-"""What a run says to whoever started it: what was chosen, and at the end one table."""
+"""Output of a run for whoever started it: what was chosen, and at the end one table."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "tra
 
 
 def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Path) -> None:
-    """A compact tree of what was chosen, and what the command line changed."""
+    """Print a compact tree of what was chosen, and what the command line changed."""
     if not console.is_terminal:
         line = " ".join(f"{group}={chosen[group]}" for group in SHOWN if group in chosen)
         console.print(f"{line}\n{shortest(directory)}", soft_wrap=True)
@@ -41,7 +41,7 @@ def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Pat
 
 
 def show_result(result: RunResult) -> None:
-    """The closing table: metrics by stage, seconds, parameters, and where everything lies."""
+    """Print the closing table: metrics by stage, seconds, parameters, and where everything lies."""
     table = Table(title=result.name, title_justify="left", title_style="bold")
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -60,12 +60,12 @@ def show_result(result: RunResult) -> None:
 
 
 def by_stage(name: str) -> tuple[int, str]:
-    """Sorts metrics by stage: training, validation, test, then the rest."""
+    """Sort metrics by stage: training, validation, test, then the rest."""
     stages = ("train/", "val/", "cross_validation/", "test/", *(f"{phase}/" for phase in methods.PHASES))
     position = next((index for index, stage in enumerate(stages) if name.startswith(stage)), len(stages))
     return position, name
 
 
 def shortest(path: Path) -> Path:
-    """The path relative to the working directory where it lies below it."""
+    """Return the path relative to the working directory where it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""Where a run ran: revision, versions, processor, threads, GPUs."""
+"""Environment of a run: revision, versions, processor, threads, GPUs."""
 
 import os
 import platform
@@ -27,7 +27,7 @@ PACKAGES = (
 
 
 def environment() -> dict[str, Any]:
-    """Everything as one JSON-serialisable dictionary."""
+    """Return everything as one JSON-serialisable dictionary."""
     import torch
 
     return {
@@ -43,7 +43,7 @@ def environment() -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Installed versions of what decides a result; looked up once, for the runs of a sweep are many."""
+    """Return the installed versions of what decides a result; looked up once, for the runs of a sweep are many."""
     found = {}
     for package in PACKAGES:
         try:
@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:
-    """Revision of the checkout and whether it has uncommitted changes; None outside a checkout or without git."""
+    """Return the checkout's revision and whether it has uncommitted changes; None without checkout or git."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(directory), *arguments]
@@ -67,13 +67,13 @@ def git_state(directory: Path) -> dict[str, Any] | None:
 
 
 def cpu_information() -> str:
-    """The text of /proc/cpuinfo, empty where the system has none."""
+    """Return the text of /proc/cpuinfo, empty where the system has none."""
     path = Path("/proc/cpuinfo")
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def cpu_model() -> str:
-    """The processor's name."""
+    """Return the processor's name."""
     for line in cpu_information().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()

@@ -35,7 +35,7 @@ AROUND_RUNS = ("sweep", "launcher", "compression")
 
 
 def identity(config: dict[str, Any]) -> str:
-    """Twelve hexadecimal digits; equal for equal experiments.
+    """Return twelve hexadecimal digits; equal for equal experiments.
 
     Args:
         config: the resolved configuration as plain containers.
@@ -52,7 +52,7 @@ def identity(config: dict[str, Any]) -> str:
 
 
 def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested configuration by dotted keys (`{"optimizer.lr": 0.003}`); lists stay whole, empty sections vanish."""
+    """Return a nested configuration by dotted keys (`{"optimizer.lr": 0.003}`); lists stay whole, {} vanishes."""
     flat: dict[str, Any] = {}
     for key, value in section.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

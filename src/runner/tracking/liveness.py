@@ -1,4 +1,4 @@
-"""Whether the process that a status.json names is still at work."""
+"""Liveness of the process that a status.json names."""
 
 import os
 import socket
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def is_elsewhere(status: Mapping[str, Any]) -> bool:
-    """Whether the run was started on another machine, whose processes cannot be seen from here."""
+    """Return whether the run was started on another machine, whose processes cannot be seen from here."""
     return status.get("host") not in (None, socket.gethostname())
 
 
 def is_alive(status: Mapping[str, Any]) -> bool:
-    """Whether the process that status.json names still runs on this machine."""
+    """Return whether the process that status.json names still runs on this machine."""
     if is_elsewhere(status):
         return False
     try:

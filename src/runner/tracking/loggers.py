@@ -1,4 +1,4 @@
-"""Where metrics go: TensorBoard, and a plain file of rows that survives a crash."""
+"""Loggers: TensorBoard, and a plain file of rows that survives a crash."""
 
 import csv
 from argparse import Namespace
@@ -9,7 +9,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.utilities import rank_zero_only
 
 from runner.files import write_text
 from runner.tracking import layout
@@ -23,18 +23,18 @@ class Renaming:
     prefix, first_step = "", 0
 
     def renamed(self, metrics: Mapping[str, float]) -> dict[str, float]:
-        """The metrics by the names they are written under; Lightning's own `epoch` keeps its name."""
+        """Return the metrics by the names they are written under; Lightning's own `epoch` keeps its name."""
         return {name if name == "epoch" else self.prefix + name: value for name, value in metrics.items()}
 
     def shifted(self, step: int | None) -> int | None:
-        """The step that is written."""
+        """Return the step that is written."""
         return None if step is None else self.first_step + step
 
 
 @contextmanager
 def renaming(loggers: Sequence[Logger], prefix: str, first_step: int) -> Iterator[None]:
-    """Within this context metrics get `prefix`, and their steps are counted from `first_step`."""
-    own = [each for each in loggers if isinstance(each, Renaming)]
+    """Give metrics `prefix` within this context, and count their steps from `first_step`."""
+    own = [logger for logger in loggers if isinstance(logger, Renaming)]
     for each in own:
         each.prefix, each.first_step = prefix, first_step
     try:
@@ -52,18 +52,18 @@ class TensorBoard(Renaming, TensorBoardLogger):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Lightning calls this before training, when there are no metrics yet; see `log_result`."""
+        """Log nothing: hyper-parameters are in config.yaml, and what came of them in `log_result`."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """As always, and an epoch's metrics reach the disk at once: a run that is killed continues behind them."""
+        """Log as always, and write an epoch's metrics to disk at once: a run that is killed continues behind them."""
         super().log_metrics(self.renamed(metrics), self.shifted(step))
         if not {"train/loss", "val/loss"}.isdisjoint(metrics):
             self.experiment.flush()
 
     @rank_zero_only
     def log_result(self, parameters: dict[str, Any], metrics: dict[str, float]) -> None:
-        """The HParams tab's row: what was chosen and what came of it.
+        """Log the HParams tab's row: what was chosen and what came of it.
 
         It writes its metrics as scalars, too; under names of their own, so that no curve ends at step 0.
         """
@@ -71,7 +71,7 @@ class TensorBoard(Renaming, TensorBoardLogger):
 
     @rank_zero_only
     def continue_from(self, step: int) -> None:
-        """TensorBoard drops what an interrupted run wrote in step `step` (counted from 0) and later."""
+        """Drop what an interrupted run wrote in step `step` (counted from 0) and later."""
         self._kwargs["purge_step"] = step
 
 
@@ -92,11 +92,11 @@ class MetricsFile(Renaming, Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Hyper-parameters are in config.yaml."""
+        """Log nothing: hyper-parameters are in config.yaml, and what came of them in `log_result`."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Appends one row for every metric; Lightning's own `epoch` metric becomes the column."""
+        """Append one row for every metric; Lightning's own `epoch` metric becomes the column."""
         epoch = metrics.get("epoch", "")
         rows = [
             (self.shifted(step), int(epoch) if epoch != "" else "", name, repr(float(value)))
@@ -112,7 +112,7 @@ class MetricsFile(Renaming, Logger):
 
     @rank_zero_only
     def continue_from(self, step: int) -> None:
-        """Drops rows of step `step` and later, and a last line that was cut off: the continued run writes them."""
+        """Drop rows of step `step` and later, and a last line that was cut off: the continued run writes them."""
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
@@ -121,5 +121,5 @@ class MetricsFile(Renaming, Logger):
 
 
 def step_of(line: str) -> int:
-    """The step of a row of metrics.csv; 0 where it has none."""
+    """Return the step of a row of metrics.csv; 0 where it has none."""
     return int(line.split(",", 1)[0] or 0)

@@ -53,7 +53,7 @@ def _renamed(node: Any, modules: dict[str, str], classes: dict[str, str]) -> Any
             else _renamed(value, modules, classes)
             for key, value in node.items()
         }
-    return [_renamed(each, modules, classes) for each in node] if isinstance(node, list) else node
+    return [_renamed(item, modules, classes) for item in node] if isinstance(node, list) else node
 
 
 def _target(target: str, modules: dict[str, str], classes: dict[str, str]) -> str:

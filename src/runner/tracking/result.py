@@ -10,7 +10,7 @@ from runner.files import write_json
 
 
 @dataclass(frozen=True)
-class Artifact:
+class ArtifactFile:
     """A file that a run left behind.
 
     Attributes:
@@ -28,7 +28,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came of a run.
+    """Outcome of a run.
 
     `settings` is the configuration it ran with, flat, by dotted keys: a report over a thousand runs need not parse
     their YAML files. `choices` says which file of each configuration group was chosen.
@@ -41,25 +41,25 @@ class RunResult:
     parameters: int
     seconds: dict[str, float]
     metrics: dict[str, float]
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactFile] = field(default_factory=dict)
     checkpoint: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Writes result.json in one step."""
+        """Write result.json in one step."""
         write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "RunResult":
-        """Reads result.json.
+        """Read result.json.
 
         Raises:
             RunnerError: the file is missing, damaged or of another layout.
         """
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            artifacts = {name: Artifact(**each) for name, each in values.pop("artifacts").items()}
+            artifacts = {name: ArtifactFile(**each) for name, each in values.pop("artifacts").items()}
             return cls(**values, artifacts=artifacts)
         except FileNotFoundError:
             raise RunnerError(f"{path}: there is no result; the run has not finished.") from None

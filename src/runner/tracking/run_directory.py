@@ -43,17 +43,17 @@ class RunDirectory:
         return status if isinstance(status, dict) else {}
 
     def update_status(self, **changes: Any) -> None:
-        """Changes some entries of status.json, in one step."""
+        """Change some entries of status.json, in one step."""
         if self.primary:
             write_json(self.path / layout.STATUS, {**self.status, **changes})
 
     def write_json(self, name: str, value: Any) -> None:
-        """Writes one JSON file of the record."""
+        """Write one JSON file of the record."""
         if self.primary:
             write_json(self.path / name, value)
 
     def config(self) -> DictConfig:
-        """The configuration the run was started with.
+        """Return the configuration the run was started with.
 
         Raises:
             RunnerError: there is none, or it is damaged.
@@ -71,7 +71,7 @@ class RunDirectory:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Keeps status.json true: running now; done, failed or interrupted afterwards."""
+        """Keep status.json true: running now; done, failed or interrupted afterwards."""
         self.update_status(
             state="running",
             pid=os.getpid(),
@@ -95,7 +95,7 @@ class RunDirectory:
 
 
 def owner(file: Path, what_for: str) -> RunDirectory:
-    """The run directory that a file lies in; `what_for` says why it is needed, for messages.
+    """Return the run directory that a file lies in; `what_for` says why it is needed, for messages.
 
     Raises:
         RunnerError: there is no such file, or it was moved away from its run.
@@ -114,7 +114,7 @@ def owner(file: Path, what_for: str) -> RunDirectory:
 def create(
     wanted: Path, config: DictConfig, overrides: list[str], choices: dict[str, str], *, exactly: bool
 ) -> RunDirectory:
-    """Claims a new directory and writes what was asked for into it.
+    """Claim a new directory and write what was asked for into it.
 
     Args:
         wanted: where it should be; a number is appended where that is taken.
@@ -142,7 +142,7 @@ def create(
 
 
 def claim(wanted: Path, *, exactly: bool) -> Path:
-    """Makes a directory that nobody else has: two runs of the same second get different ones."""
+    """Make a directory that nobody else has: two runs of the same second get different ones."""
     if exactly:
         wanted.mkdir(parents=True, exist_ok=True)
         if any((wanted / name).exists() for name in (layout.STATUS, layout.CONFIG)):

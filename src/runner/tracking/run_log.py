@@ -14,7 +14,7 @@ TALKATIVE = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "ligh
 
 @contextmanager
 def run_log(record: RunDirectory) -> Iterator[None]:
-    """Within this context log records and warnings go to `run.log` and nowhere else; those of other ranks nowhere."""
+    """Send log records and warnings to `run.log` and nowhere else within this context; other ranks' nowhere."""
     handler: logging.Handler = logging.NullHandler()
     if record.primary:
         handler = logging.FileHandler(record.path / layout.LOG, encoding="utf-8")

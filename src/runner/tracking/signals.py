@@ -33,33 +33,33 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """What has arrived, and whether someone has promised to look."""
+    """Signals that have arrived, and whether someone has promised to look."""
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.promised = False
 
     def install(self) -> None:
-        """Makes this object the handler of both signals, where handlers can be installed."""
+        """Make this object the handler of both signals, where handlers can be installed."""
         if threading.current_thread() is threading.main_thread():
             for number in HANDLED:
                 signal.signal(number, self.handle)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """The first signal waits for `check` where that was promised; a second one does not."""
+        """Act on a signal: the first waits for `check` where that was promised, a second does not."""
         if self.promised and self.received is None:
             self.received = number
         else:
             raise Interrupted(number)
 
     def check(self) -> None:
-        """Raises Interrupted if a signal has arrived."""
+        """Raise Interrupted if a signal has arrived."""
         if self.received is not None:
             raise Interrupted(self.received)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within this context the first signal only leaves its number; `check` is called often enough."""
+        """Let the first signal only leave its number within this context; `check` is called often enough."""
         self.promised = True
         try:
             yield
@@ -69,7 +69,7 @@ class Signals:
 
 
 def end_with_parent() -> None:
-    """Asks the system for SIGTERM when the sweep that started this process dies; only Linux can promise that."""
+    """Ask the system for SIGTERM when the sweep that started this process dies; only Linux can promise that."""
     parent = os.environ.pop(PARENT, None)
     if parent is None or not sys.platform.startswith("linux"):
         return
@@ -80,7 +80,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def handled() -> Iterator[Signals]:
-    """Installs the handlers; a thread other than the main one cannot have any and gets a silent Signals."""
+    """Install the handlers; a thread other than the main one cannot have any and gets a silent Signals."""
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
         yield signals

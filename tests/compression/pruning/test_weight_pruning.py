@@ -14,7 +14,7 @@ from runner.compression.pruning.recipe import PruningContext
 from runner.compression.pruning.semi_structured import SemiStructuredPruning, most_important
 from runner.compression.pruning.zeros import KeptZeros
 from runner.errors import RunnerError
-from runner.measure.weights import nonzero_share
+from runner.measure.parameter_counts import nonzero_share
 
 
 def small() -> nn.Sequential:

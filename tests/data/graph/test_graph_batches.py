@@ -8,8 +8,8 @@ import torch
 
 from runner.data.graph import cora
 from runner.data.graph.generated import SHAPES, GeneratedGraphs
-from runner.data.graph.graph import tidy
-from runner.data.graph.graph_level import lay_out
+from runner.data.graph.graph import coalesce
+from runner.data.graph.graph_level import pack_graphs
 from runner.data.graph.karate import KNOWN, Karate
 from runner.data.graph.node_level import LabelledGraph, NodeDataModule
 from runner.data.graph.toy import ToyGraph
@@ -41,7 +41,7 @@ def path_graph(edges, targets, train, test, **options):
 
 
 def test_edges_are_sorted_by_target_and_each_once():
-    edges, weight = tidy(torch.tensor([[2, 0, 0, 1, 1], [1, 2, 1, 1, 1]]), torch.tensor([1.0, 2, 3, 4, 5]), 3)
+    edges, weight = coalesce(torch.tensor([[2, 0, 0, 1, 1], [1, 2, 1, 1, 1]]), torch.tensor([1.0, 2, 3, 4, 5]), 3)
     assert edges.tolist() == [[0, 1, 2, 0], [1, 1, 1, 2]]
     assert weight.tolist() == [3, 5, 1, 2], "of the self-loop given twice the last weight counts"
 
@@ -55,7 +55,7 @@ def test_an_edge_out_of_range_is_named(edge):
 
 def test_edges_that_are_no_pairs_are_refused():
     with pytest.raises(RunnerError, match="pairs of node numbers"):
-        tidy(torch.zeros(3, 4, dtype=torch.int64), None, 5)
+        coalesce(torch.zeros(3, 4, dtype=torch.int64), None, 5)
 
 
 def test_a_class_that_training_never_saw_is_told_and_kept(caplog):
@@ -110,7 +110,7 @@ def test_folds_divide_training_and_validation_nodes():
 
 
 def test_graphs_lie_side_by_side():
-    rows = lay_out(
+    rows = pack_graphs(
         [
             (torch.tensor([[1.0], [2]]), torch.tensor([[0], [1]])),
             (torch.empty(0, 1), torch.empty(2, 0, dtype=torch.int64)),
@@ -125,7 +125,7 @@ def test_graphs_lie_side_by_side():
 
 def test_a_bad_edge_names_its_graph():
     with pytest.raises(RunnerError, match="Graph 1: Edge 0 goes from node 0 to node 7"):
-        lay_out([(torch.zeros(1, 1), torch.tensor([[0], [0]])), (torch.zeros(2, 1), torch.tensor([[0], [7]]))])
+        pack_graphs([(torch.zeros(1, 1), torch.tensor([[0], [0]])), (torch.zeros(2, 1), torch.tensor([[0], [7]]))])
 
 
 def test_the_same_seed_generates_the_same_graphs():

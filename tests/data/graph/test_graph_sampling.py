@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from runner.data.graph.graph import Graph, tidy
+from runner.data.graph.graph import Graph, coalesce
 from runner.data.graph.karate import Karate
 from runner.data.graph.sampling import neighbor
 from runner.data.graph.sampling.cluster import ClusterSampling, banded
@@ -145,7 +145,7 @@ def test_clusters_are_equal_in_size_and_keep_neighbours_together():
     ring = torch.arange(60)
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
     edges = order[torch.stack([torch.cat([ring, ring.roll(1)]), torch.cat([ring.roll(1), ring])])]
-    cluster = banded(tidy(edges, None, 60)[0], 60, 6)
+    cluster = banded(coalesce(edges, None, 60)[0], 60, 6)
     assert torch.bincount(cluster).tolist() == [10] * 6
     cut = int((cluster[edges[0]] != cluster[edges[1]]).sum())
     assert cut < 30, "random parts would cut 100 of the 120"

@@ -12,7 +12,7 @@ from runner.data.sequences import names as names_module
 from runner.data.sequences.alphabet import decode, encode, plain
 from runner.data.sequences.buckets import BucketLoader
 from runner.data.sequences.hello import Hello
-from runner.data.sequences.names import FakeNames, Names, fetch
+from runner.data.sequences.names import FakeNames, Names, download
 from runner.errors import RunnerError
 
 SIZES = {"max_length": 20, "num_tokens": 128}
@@ -121,7 +121,7 @@ def test_names_are_downloaded_once_and_checked(tmp_path, monkeypatch):
 
     monkeypatch.setattr(urllib.request, "urlopen", urlopen)
     with pytest.raises(OSError, match=r"names_train\.csv\.gz is not what it was"):
-        fetch("train", tmp_path)
+        download("train", tmp_path)
     assert not (tmp_path / "names_train.csv.gz").exists()
     expected = names_module.hashlib.sha256(gzip.decompress(content)).hexdigest()
     monkeypatch.setattr(names_module, "CHECKSUMS", {"train": expected, "test": expected})

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from runner.errors import RunnerError
 from runner.report.comparison import ComparisonLine, compare
-from runner.report.runs import Run, find_runs
+from runner.report.runs import RunRecord, find_runs
 from runner.report.terminal import GAP, UNLIMITED
 from runner.tracking.console import console, shortest
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def the_run(place: Path) -> Run:
+def the_run(place: Path) -> RunRecord:
     """The run of a directory.
 
     Raises:

@@ -27,11 +27,11 @@ class AttentionLoss(HintLoss):
     kind = "attention"
 
     def preferred(self, pairs: list[Pair]) -> list[Pair]:
-        """Those whose features have positions; the deepest, to be told of, where none has."""
+        """Return the pairs whose features have positions; the deepest, to be told of, where none has."""
         return [pair for pair in pairs if has_positions(pair)] or pairs[-1:]
 
     def check(self, pair: Pair) -> None:
-        """Raises RunnerError where there is nowhere to look."""
+        """Raise RunnerError where features have no positions."""
         if not has_positions(pair):
             raise RunnerError(
                 f"distillation=attention: {pair} has one position only, so there is nowhere to look. Name other "
@@ -39,22 +39,22 @@ class AttentionLoss(HintLoss):
             )
 
     def difference(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
-        """The squared distance of the attentions."""
+        """Return the squared distance of the attentions."""
         ours, theirs = attention(resized(energy(student), teacher.shape)), attention(energy(teacher))
         return (ours - theirs).square().sum(1).mean()
 
 
 def has_positions(pair: Pair) -> bool:
-    """Whether both sides have more than one."""
+    """Return whether both sides have more than one position."""
     return all(math.prod(size(shape)) > 1 for shape in (pair.student_shape, pair.teacher_shape))
 
 
 def energy(features: Tensor) -> Tensor:
-    """The mean square over channels: (N, 1, H, W) of images (N, C, H, W), (N, T) of sequences (N, T, F)."""
+    """Return the mean square over channels: (N, 1, H, W) of images (N, C, H, W), (N, T) of sequences (N, T, F)."""
     squares = features.square()
     return squares.mean(1, keepdim=True) if features.ndim == 4 else squares.mean(-1)
 
 
 def attention(energy: Tensor) -> Tensor:
-    """Energy (N, …) as (N, positions) of length 1; zero where there is none."""
+    """Return energy (N, …) as (N, positions) of length 1; zero where there is none."""
     return F.normalize(energy.flatten(1))

@@ -31,17 +31,17 @@ class FeatureLoss(HintLoss):
         self.projections = nn.ModuleList(made).to(device_of(student))
 
     def preferred(self, pairs: list[Pair]) -> list[Pair]:
-        """The deepest."""
+        """Return the deepest pair."""
         return pairs[-1:]
 
     def difference(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
-        """The mean squared error relative to the teacher's mean square."""
+        """Return the mean squared error relative to the teacher's mean square."""
         error = resized(self.projections[number](student), teacher.shape) - teacher
         return error.square().mean() / teacher.square().mean().clamp_min(torch.finfo(teacher.dtype).tiny)
 
 
 def projection(pair: Pair) -> nn.Module:
-    """From the student's channels to the teacher's."""
+    """Return a projection from the student's channels to the teacher's."""
     channel = 1 if len(pair.student_shape) == 4 else -1
     ours, theirs = pair.student_shape[channel], pair.teacher_shape[channel]
     if ours == theirs:

@@ -56,15 +56,15 @@ class HintLoss(LogitsLoss):
         self.handles = [module.register_forward_hook(tap) for module, tap in zip(modules, self.taps, strict=True)]
 
     def preferred(self, pairs: list[Pair]) -> list[Pair]:
-        """Of the pairs that were found, not named, those that are compared."""
+        """Return those of the pairs found, not named, that are compared."""
         return pairs
 
     def check(self, pair: Pair) -> None:
-        """Raises RunnerError for a pair that this method cannot compare."""
+        """Raise RunnerError for a pair that this method cannot compare."""
 
     @abstractmethod
     def difference(self, number: int, student: Tensor, teacher: Tensor) -> Tensor:
-        """The loss between the features of pair `number`, 0-d; float32."""
+        """Return the loss between the features of pair `number`, 0-d; float32."""
 
     def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
         """See `DistillationLoss.forward`."""
@@ -76,13 +76,13 @@ class HintLoss(LogitsLoss):
         return total
 
     def close(self) -> None:
-        """Takes the hooks off the student."""
+        """Take the hooks off the student."""
         for handle in self.handles:
             handle.remove()
 
 
 def resized(features: Tensor, shape: torch.Size) -> Tensor:
-    """Features (N, C, H, W) at the height and width of `shape`, bilinearly; others as given."""
+    """Return features (N, C, H, W) at the height and width of `shape`, bilinearly; others as given."""
     if features.ndim != 4 or features.shape[2:] == shape[2:]:
         return features
     return F.interpolate(features, size=size(shape), mode="bilinear", align_corners=False)

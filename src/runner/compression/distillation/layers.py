@@ -1,4 +1,4 @@
-"""What layers give: recorded in a single run, or tapped for as long as a network trains."""
+"""Outputs of layers: recorded in a single run, or tapped for as long as a network trains."""
 
 import copy
 import itertools
@@ -34,7 +34,7 @@ class Tap:
         return tap
 
     def take(self) -> Tensor:
-        """What was kept; it is let go of, and with it the graph of the training step."""
+        """Return the outputs kept, and let go of them and of the training step's graph."""
         features, self.features = self.features, None
         assert features is not None, "the student has not answered since it was last asked for its features"
         return features
@@ -44,7 +44,7 @@ Features = dict[str, Tensor]
 
 
 def run(network: nn.Module, inputs: Any, call: ModelCall, names: Iterable[str] = ()) -> tuple[Tensor, Features]:
-    """What `recorded` gives for a copy of `network` in evaluation mode; of the network itself nothing changes."""
+    """Return the outputs of `recorded` for a copy of `network` in evaluation mode; the network itself stays."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]), recorded(copied := probe(network), names) as given:
         outputs = call(copied, nested.to(inputs, device_of(network)))
     return outputs, given
@@ -52,7 +52,7 @@ def run(network: nn.Module, inputs: Any, call: ModelCall, names: Iterable[str] =
 
 @contextmanager
 def recorded(network: nn.Module, names: Iterable[str]) -> Iterator[Features]:
-    """What these layers give within this context, in the order in which they finish, unless it is no single tensor."""
+    """Yield the outputs of these layers within this context, in the order in which they finish, if single tensors."""
     given: Features = {}
     handles = [network.get_submodule(name).register_forward_hook(keeper(name, given)) for name in names]
     try:
@@ -63,7 +63,7 @@ def recorded(network: nn.Module, names: Iterable[str]) -> Iterator[Features]:
 
 
 def keeper(name: str, given: Features) -> Any:
-    """A hook that puts a layer's output, if it is one tensor, at the end of `given`."""
+    """Return a hook that puts a layer's output, if it is one tensor, at the end of `given`."""
 
     def keep(module: nn.Module, arguments: Any, output: Any) -> None:
         given.pop(name, None)
@@ -74,7 +74,7 @@ def keeper(name: str, given: Features) -> Any:
 
 
 def survey(network: nn.Module, example: Any, call: ModelCall) -> dict[str, torch.Size]:
-    """The shapes (N, …) of all that lies inside a network, in the order in which it is computed.
+    """Return the shapes (N, …) of all that lies inside a network, in the order in which it is computed.
 
     What the network gives in the end is not inside it, whichever layer it comes from.
     """
@@ -84,7 +84,7 @@ def survey(network: nn.Module, example: Any, call: ModelCall) -> dict[str, torch
 
 
 def probe(network: nn.Module) -> nn.Module:
-    """A copy to try things on, in evaluation mode."""
+    """Return a copy to try things on, in evaluation mode."""
     network = copy.deepcopy(network)
     try:
         return network.eval()
@@ -93,19 +93,19 @@ def probe(network: nn.Module) -> nn.Module:
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where a network's first parameter or buffer lies; the CPU where it has none."""
+    """Return the device of a network's first parameter or buffer; the CPU where it has none."""
     held = itertools.chain(network.parameters(), network.buffers())
     return next((each.device for each in held), torch.device("cpu"))
 
 
 def is_captured(network: nn.Module) -> bool:
-    """Whether a network is, or holds, a graph of single operations, as torch.export makes it: without layers."""
+    """Return whether a network is, or holds, a graph of single operations, as torch.export makes it: without layers."""
     graphs = (module.graph for module in network.modules() if isinstance(module, GraphModule))
     return any(isinstance(node.target, OpOverload) for graph in graphs for node in graph.nodes)
 
 
 def refuse_captured(network: nn.Module, who: str, kind: str) -> None:
-    """Raises RunnerError where there are no layers to look at."""
+    """Raise RunnerError where there are no layers to look at."""
     if is_captured(network):
         raise RunnerError(
             f"distillation={kind} compares layers, and the {who} is a captured program, which has none with a name. "
@@ -114,7 +114,7 @@ def refuse_captured(network: nn.Module, who: str, kind: str) -> None:
 
 
 def check_names(names: Iterable[str], shapes: dict[str, torch.Size], network: nn.Module, who: str) -> None:
-    """Raises RunnerError for layers that a network lacks, or that give it no single tensor inside."""
+    """Raise RunnerError for layers that a network lacks, or that give it no single tensor inside."""
     known = dict(network.named_modules())
     for name in names:
         if name in shapes:

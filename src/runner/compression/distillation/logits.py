@@ -15,7 +15,7 @@ NO_CLASS = -100
 
 
 def classes(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """T² KL(softmax(teacher / T) ‖ softmax(student / T)) in nats, 0-d (Hinton et al., 2015, section 2).
+    """Return T² KL(softmax(teacher / T) ‖ softmax(student / T)) in nats, 0-d (Hinton et al., 2015, section 2).
 
     Logits (N, C): the mean over samples. Logits (N, T, C) with targets int64 (N, T or more): summed over the tokens
     that have a class (those without have target -100), the mean over sequences, like the loss against labels. The
@@ -29,13 +29,13 @@ def classes(student: Tensor, teacher: Tensor, targets: Tensor, temperature: floa
 
 
 def binary(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """The same between yes and no, whose one logit (N,) or (N, 1) stands for the two logits 0 and z."""
+    """Return the same loss between yes and no, whose one logit (N,) or (N, 1) stands for the two logits 0 and z."""
     pairs = [F.pad(outputs.reshape(-1, 1), (1, 0)) for outputs in (student, teacher)]
     return classes(pairs[0], pairs[1], targets.flatten(), temperature)
 
 
 def values(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """The mean squared error against the teacher's numbers (N, …), 0-d; numbers have no temperature."""
+    """Return the mean squared error against the teacher's numbers (N, …), 0-d; numbers have no temperature."""
     return F.mse_loss(student.float(), teacher.float().reshape(student.shape))
 
 
@@ -74,7 +74,7 @@ class LogitsLoss(DistillationLoss):
         return self.mixed(self.ask(inputs, student_outputs), student_outputs, targets, loss)
 
     def mixed(self, teacher_outputs: Tensor, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
-        """The task's own loss and the soft one by their shares, 0-d."""
+        """Return the task's own loss and the soft one by their shares, 0-d."""
         if self.share == 0:
             return loss
         soft = LOSSES[self.outputs](student_outputs, teacher_outputs, targets, self.temperature)

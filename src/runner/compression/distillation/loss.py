@@ -12,7 +12,7 @@ from runner.errors import RunnerError
 
 
 class DistillationLoss(nn.Module, ABC):
-    """Turns a task's own loss into the loss that a student with a teacher minimises.
+    """Loss that a student with a teacher minimises, from the task's own loss.
 
     The teacher is a copy of the network given, in evaluation mode and without gradients. It is no submodule: neither
     checkpoints nor optimizers see it, and it follows the inputs from device to device. What the guide learns itself
@@ -40,26 +40,26 @@ class DistillationLoss(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Any, student_outputs: Tensor, targets: Tensor, loss: Tensor) -> Tensor:
-        """The loss of a training step, 0-d; `loss` is the task's own for the same `student_outputs`."""
+        """Return the loss of a training step, 0-d; `loss` is the task's own for the same `student_outputs`."""
 
     @torch.no_grad()
     def ask(self, inputs: Any, student_outputs: Tensor) -> Tensor:
-        """The teacher's outputs, on the device of the student's."""
+        """Return the teacher's outputs, on the device of the student's."""
         follow(self.teacher, student_outputs.device)
         return self._call(self.teacher, inputs)
 
     def close(self) -> None:
-        """Leaves the student as it was found; there is nothing to undo unless a guide looks into its layers."""
+        """Leave the student as it was found; there is nothing to undo unless its layers are looked into."""
 
 
 def follow(network: nn.Module, device: torch.device) -> None:
-    """Moves a network to where its inputs are, if it is somewhere else."""
+    """Move a network to where its inputs are, if it is somewhere else."""
     if device_of(network) != device:
         network.to(device)
 
 
 def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, call: ModelCall) -> None:
-    """Raises RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
+    """Raise RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
     wanted, _ = run(student, example, call)
     if not isinstance(wanted, Tensor):
         raise RunnerError(
@@ -83,11 +83,11 @@ def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, call:
 
 
 def described(outputs: Tensor) -> str:
-    """The shape of a sample's outputs in words."""
+    """Return the shape of a sample's outputs in words."""
     shape = tuple(outputs.shape[1:])
     return f"with {shape[0]} outputs" if len(shape) == 1 else f"with outputs of shape {shape}"
 
 
 def first_line(error: Exception) -> str:
-    """An error's message without what follows its first line."""
+    """Return an error's message without what follows its first line."""
     return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

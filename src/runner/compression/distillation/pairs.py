@@ -1,4 +1,4 @@
-"""Which layers of student and teacher are compared: as named, or the deepest of each size that both have."""
+"""Layers of student and teacher to compare: as named, or the deepest of each size that both have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ def choose(
     layers: Mapping[str, str] | None,
     kind: str,
 ) -> list[Pair]:
-    """The pairs of layers to compare, from the shallowest to the deepest.
+    """Return the pairs of layers to compare, from the shallowest to the deepest.
 
     Args:
         layers: student's layer to teacher's; None chooses, for every spatial size that occurs in both networks, the
@@ -61,7 +61,7 @@ def choose(
 
 
 def matching(ours: dict[str, torch.Size], theirs: dict[str, torch.Size]) -> list[Pair]:
-    """The last layers of every size that both networks have, in the student's order."""
+    """Return the last layers of every size that both networks have, in the student's order."""
     mine, other = last_of_size(ours), last_of_size(theirs)
     names = [name for name in ours if name in mine.values()]
     sizes = {name: size for size, name in mine.items()}
@@ -73,17 +73,17 @@ def matching(ours: dict[str, torch.Size], theirs: dict[str, torch.Size]) -> list
 
 
 def last_of_size(shapes: dict[str, torch.Size]) -> dict[tuple[int, ...], str]:
-    """The layer computed last for each size of features (of the kinds that can be compared)."""
+    """Return the layer computed last for each size of features (of the kinds that can be compared)."""
     return {(len(shape), *size(shape)): name for name, shape in shapes.items() if len(shape) in (2, 3, 4)}
 
 
 def size(shape: torch.Size) -> tuple[int, ...]:
-    """The positions of features (N, C, H, W), (N, T, F) or (N, F): all but samples and channels."""
+    """Return the positions of features (N, C, H, W), (N, T, F) or (N, F): all but samples and channels."""
     return tuple(shape[2:] if len(shape) == 4 else shape[1:-1])
 
 
 def refuse_unlike(pair: Pair) -> None:
-    """Raises RunnerError for features that cannot be laid over each other."""
+    """Raise RunnerError for features that cannot be laid over each other."""
     one, other = pair.student_shape, pair.teacher_shape
     if len(one) != len(other) or len(one) not in (2, 3, 4) or (len(one) == 3 and size(one) != size(other)):
         raise RunnerError(
@@ -93,5 +93,5 @@ def refuse_unlike(pair: Pair) -> None:
 
 
 def last(shapes: dict[str, torch.Size]) -> str:
-    """The layer computed last."""
+    """Return the layer computed last."""
     return next(reversed(shapes), "LAYER")

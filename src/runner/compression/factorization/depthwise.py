@@ -43,7 +43,7 @@ class Depthwise(DepthwiseSettings, FactorizationRecipe):
         return Cut((kernels, factors), self.multiplier, error)
 
     def pair(self, layer: nn.Conv2d, cut: Cut) -> nn.Sequential:
-        """See FactorizationRecipe.pair."""
+        """Return `depthwise`, `multiplier` kernels an input channel, and `pointwise`, shaped to stand for `layer`."""
         return pair(layer, cut.rank)
 
     def step(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Depthwise(DepthwiseSettings, FactorizationRecipe):
 
 
 def separated(weight: Tensor, multiplier: int) -> tuple[Tensor, Tensor, float]:
-    """Kernels and factors nearest to a weight (out, in, kh, kw), and the relative error in the Frobenius norm.
+    """Return kernels and factors nearest to a weight (out, in, kh, kw), and the relative error in the Frobenius norm.
 
     Returns:
         Float64 kernels (in · multiplier, 1, kh, kw), those of a channel side by side, and factors
@@ -69,7 +69,7 @@ def separated(weight: Tensor, multiplier: int) -> tuple[Tensor, Tensor, float]:
 
 
 def rebuild(network: nn.Module, *, layers: list[str], multiplier: int) -> nn.Module:
-    """A copy of `network` whose convolutions in `layers` are separated; the values are left open.
+    """Return a copy of `network` whose convolutions in `layers` are separated; the values are left open.
 
     Raises:
         RunnerError: the network has no layer of that name.
@@ -78,7 +78,7 @@ def rebuild(network: nn.Module, *, layers: list[str], multiplier: int) -> nn.Mod
 
 
 def pair(layer: nn.Conv2d, multiplier: int) -> nn.Sequential:
-    """`depthwise`, `multiplier` kernels for each input channel, and `pointwise`, in the shapes that stand for `layer`.
+    """See FactorizationRecipe.pair.
 
     The depthwise part has the layer's own geometry (size, stride, padding, dilation); the bias goes with the second.
     """

@@ -14,7 +14,7 @@ from runner.errors import RunnerError, join_errors
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one layer.
+    """Outcome for one layer.
 
     Attributes:
         rank: channels between the two layers it became (for each input channel, where it became depthwise); 0 where it
@@ -49,7 +49,7 @@ class Factorized:
 
 
 def candidates(network: nn.Module, kinds: tuple[type[nn.Module], ...], skip: Sequence[str]) -> dict[str, str]:
-    """The layers of these types, each with the reason why it must stay; empty where it need not.
+    """Return the layers of these types, each with the reason why it must stay; empty where it need not.
 
     A subclass is left out: it may do more than its type says.
 
@@ -77,14 +77,14 @@ def candidates(network: nn.Module, kinds: tuple[type[nn.Module], ...], skip: Seq
 
 
 def check(network: nn.Module, kinds: tuple[type[nn.Module], ...], skip: Sequence[str]) -> None:
-    """Raises RunnerError for what `candidates` refuses, and where every layer of these types, if any, must stay."""
+    """Raise RunnerError for what `candidates` refuses, and where every layer of these types, if any, must stay."""
     reasons = candidates(network, kinds, skip)
     rows = [kept(name, network.get_submodule(name), reason) for name, reason in reasons.items()]
     refuse_unchanged(rows, network, "Leave the stage factorize out (factorization=none).")
 
 
 def sharing(network: nn.Module) -> dict[int, list[str]]:
-    """The layers that hold each parameter, by its id."""
+    """Return the layers that hold each parameter, by its id."""
     owners: dict[int, list[str]] = {}
     for name, module in network.named_modules():
         for parameter in module.parameters(recurse=False):
@@ -93,24 +93,24 @@ def sharing(network: nn.Module) -> dict[int, list[str]]:
 
 
 def size_of(module: nn.Module) -> int:
-    """The number of its parameters."""
+    """Return the number of its parameters."""
     return sum(each.numel() for each in module.parameters())
 
 
 def kept(name: str, layer: nn.Module, reason: str) -> Row:
-    """The row of a layer that stays."""
+    """Return the row of a layer that stays."""
     return Row(name, 0, size_of(layer), size_of(layer), 0.0, reason)
 
 
 def refuse_unchanged(rows: Sequence[Row], network: nn.Module, advice: str) -> None:
-    """Raises RunnerError with every layer's reason where none was factorized."""
+    """Raise RunnerError with every layer's reason where none was factorized."""
     if all(row.stays for row in rows):
         reasons = "; ".join(f"{row.layer}: {row.stays}" for row in rows[:6]) or "it has no layer of this kind"
         raise RunnerError(f"Nothing in {type(network).__name__} was factorized ({reasons}). {advice}")
 
 
 def filled(new: nn.Sequential, halves: Sequence[Tensor], bias: Tensor | None) -> nn.Sequential:
-    """`new`, two layers in one's place, with these weights (in any shape) and the bias of that one."""
+    """Return `new`, two layers in one's place, with these weights (in any shape) and the bias of that one."""
     with torch.no_grad():
         for part, values in zip(new, halves, strict=True):
             weight = part.get_parameter("weight")
@@ -121,7 +121,7 @@ def filled(new: nn.Sequential, halves: Sequence[Tensor], bias: Tensor | None) ->
 
 
 def check_answers(network: nn.Module, example: Any, call: ModelCall, rows: Sequence[Row]) -> None:
-    """Raises RunnerError where the changed network cannot answer, because some module reads the weights of another."""
+    """Raise RunnerError where the changed network cannot answer, because some module reads the weights of another."""
     try:
         with torch.no_grad():
             call(network, example)

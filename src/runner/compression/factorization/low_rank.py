@@ -50,7 +50,7 @@ class LowRank(LowRankSettings, FactorizationRecipe):
         return Cut((root[:, None] * right[:rank], left[:, :rank] * root), rank, math.sqrt(lost))
 
     def pair(self, layer: nn.Linear | nn.Conv2d, cut: Cut) -> nn.Sequential:
-        """See FactorizationRecipe.pair."""
+        """Return `depthwise`, `multiplier` kernels an input channel, and `pointwise`, shaped to stand for `layer`."""
         return pair(layer, cut.rank)
 
     def step(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class LowRank(LowRankSettings, FactorizationRecipe):
         return {"change": "low_rank", "ranks": {row.layer: row.rank for row in rows}}
 
     def rank_for(self, energies: Tensor) -> int:
-        """The rank of a layer with these squared singular values (rank,), the largest first; at least 1."""
+        """Return the rank of a layer with these squared singular values (rank,), the largest first; at least 1."""
         if self.energy is not None:
             # The last sum is all there is, but for rounding.
             enough = (self.energy - 1e-12) * energies.sum()
@@ -68,13 +68,13 @@ class LowRank(LowRankSettings, FactorizationRecipe):
 
 
 def largest_saving(weight: Tensor) -> int:
-    """The largest rank with fewer numbers than a matrix (out, in) has; 0 where there is none."""
+    """Return the largest rank with fewer numbers than a matrix (out, in) has; 0 where there is none."""
     rows, columns = weight.shape
     return (rows * columns - 1) // (rows + columns)
 
 
 def rebuild(network: nn.Module, *, ranks: dict[str, int]) -> nn.Module:
-    """A copy of `network` whose layers named in `ranks` pass through that many channels; the values are left open.
+    """Return a copy of `network` whose layers named in `ranks` pass through that many channels, values left open.
 
     Raises:
         RunnerError: the network has no layer of that name.
@@ -83,7 +83,7 @@ def rebuild(network: nn.Module, *, ranks: dict[str, int]) -> nn.Module:
 
 
 def pair(layer: nn.Conv2d | nn.Linear, rank: int) -> nn.Sequential:
-    """`reduce` to `rank` channels and `expand` to the outputs, in the shapes that stand for `layer`.
+    """Return `reduce` to `rank` channels and `expand` to the outputs, in the shapes that stand for `layer`.
 
     A convolution is reduced by its own kernel (size, stride, padding, dilation) and expanded by 1×1 (Zhang et al.,
     2015: Accelerating Very Deep Convolutional Networks, section 3.1). The bias goes with the second.

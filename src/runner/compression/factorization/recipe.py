@@ -52,18 +52,18 @@ class FactorizationRecipe(ABC):
 
     @abstractmethod
     def cut(self, layer: Any) -> Cut | str:
-        """The two layers that may stand for `layer`, or why it has to stay."""
+        """Return the two layers that may stand for `layer`, or the reason why it has to stay."""
 
     @abstractmethod
     def pair(self, layer: Any, cut: Cut) -> nn.Sequential:
-        """Two layers of the shape of `cut`, with any weights."""
+        """Return two layers of the shape of `cut`, with any weights."""
 
     @abstractmethod
     def step(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """What makes the shape of the changed network again, by the `rows` of the layers that changed."""
+        """Return the step that makes the changed network's shape again, by the `rows` of the layers that changed."""
 
     def check(self, network: nn.Module) -> None:
-        """Raises RunnerError for what `apply` would refuse whatever the weights are."""
+        """Raise RunnerError for what `apply` would refuse whatever the weights are."""
         check(network, self.kinds, self.skip)
 
     @property
@@ -78,7 +78,7 @@ class FactorizationRecipe(ABC):
             self.apply(network, example, call)
 
     def apply(self, network: nn.Module, example: Any, call: ModelCall = call_model) -> Factorized:
-        """The factorized copy of `network` (float), which stays as it was.
+        """Return the factorized copy of `network` (float), which stays as it was.
 
         Layers that would not get smaller stay, and their rows say so.
 
@@ -105,11 +105,11 @@ class FactorizationRecipe(ABC):
         return Factorized(changed, [self.step([row for row in rows if not row.stays])], rows)
 
     def stand_in(self, layer: Any, cut: Cut) -> nn.Module:
-        """The two layers that stand for `layer`, with the weights of `cut` and its bias."""
+        """Return the two layers that stand for `layer`, with the weights of `cut` and its bias."""
         return filled(self.pair(layer, cut), cut.halves, layer.bias)
 
 
 def size_after(layer: nn.Module, cut: Cut) -> int:
-    """The parameters of the two layers, bias included, that would stand for `layer`."""
+    """Return the parameters of the two layers, bias included, that would stand for `layer`."""
     bias = layer.bias
     return sum(half.numel() for half in cut.halves) + (bias.numel() if isinstance(bias, Tensor) else 0)

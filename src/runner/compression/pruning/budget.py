@@ -32,7 +32,7 @@ class Order:
 
 
 def order(scores: Sequence[Tensor], scope: str, multiple_of: int = 1) -> Order:
-    """Orders the units of all groups by their scores, (units,) a group.
+    """Order the units of all groups by their scores, (units,) a group.
 
     `global` compares scores across groups; `layer` takes the same share of every group, by rank within it. The most
     important block of a group stays whatever its score. With `multiple_of`, units go in blocks that leave a multiple
@@ -52,12 +52,12 @@ def order(scores: Sequence[Tensor], scope: str, multiple_of: int = 1) -> Order:
 
 
 def _ends(count: int, multiple_of: int) -> list[int]:
-    """Where the blocks of a group end: what is left after each is a multiple."""
+    """Return the ends of a group's blocks: what is left after each is a multiple."""
     return [end for end in range(1, count + 1) if (count - end) % multiple_of == 0]
 
 
 def removal(groups: Sequence[ChannelGroup], blocks: Sequence[Block]) -> Removed:
-    """The channels of every layer that go with these blocks."""
+    """Return the channels of every layer that go with these blocks."""
     chosen: dict[int, list[int]] = {}
     for group, units in blocks:
         chosen.setdefault(group, []).extend(units)
@@ -65,7 +65,7 @@ def removal(groups: Sequence[ChannelGroup], blocks: Sequence[Block]) -> Removed:
 
 
 def fewest(groups: Sequence[ChannelGroup], order: Order, share: Share, target: float, key: str) -> Removed:
-    """The removal of the fewest blocks, in order, whose share reaches `target`; `key` is the setting's name.
+    """Return the removal of the fewest blocks, in order, whose share reaches `target`; `key` is the setting's name.
 
     Raises:
         RunnerError: the target would empty a layer; it is named, and the nearest target that works.
@@ -89,7 +89,7 @@ def fewest(groups: Sequence[ChannelGroup], order: Order, share: Share, target: f
 
 
 def channel_share(groups: Sequence[ChannelGroup], dense: Sequence[ChannelGroup]) -> Share:
-    """The share of the dense network's channels that is gone after a removal, with what went before."""
+    """Return the share of the dense network's channels that is gone after a removal, with what went before."""
     total, now = (sum(group.size for group in each) for each in (dense, groups))
 
     def share(removed: Removed) -> float:
@@ -104,7 +104,7 @@ def channel_share(groups: Sequence[ChannelGroup], dense: Sequence[ChannelGroup])
 
 
 def operation_share(network: nn.Module, dense: nn.Module, example: Any) -> Share:
-    """The share of the dense network's multiply-accumulates that is gone after a removal, with what went before.
+    """Return the share of the dense network's multiply-accumulates that is gone after a removal, with what went before.
 
     Exact by arithmetic: those of a convolution or linear layer are proportional to the width of either side.
     """
@@ -123,7 +123,7 @@ def operation_share(network: nn.Module, dense: nn.Module, example: Any) -> Share
 
 
 def _widths(layer: nn.Module) -> dict[str, int]:
-    """The width of each side; layers of one width have it on both."""
+    """Return the width of each side; layers of one width have it on both."""
     names = [name for name in width_attributes(layer) if name != "groups"]
     values = [getattr(layer, name) for name in names]
     plain = [value[0] if isinstance(value, tuple) else value for value in values]

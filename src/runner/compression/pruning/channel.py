@@ -34,7 +34,7 @@ class ChannelPruning(ChannelPruningSettings, PruningRecipe):
 
     @property
     def key(self) -> str:
-        """Which setting holds the target."""
+        """Setting that holds the target."""
         return "ratio" if self.macs is None else "macs"
 
     @property
@@ -68,7 +68,7 @@ class ChannelPruning(ChannelPruningSettings, PruningRecipe):
 
 
 def kept_whole(network: nn.Module, groups: Sequence[ChannelGroup], skip: Sequence[str]) -> set[str]:
-    """The groups in which a layer that makes the channels is to be skipped.
+    """Return the groups in which a layer that makes the channels is to be skipped.
 
     Raises:
         RunnerError: a pattern that matches no layer; the nearest names.
@@ -82,12 +82,12 @@ def kept_whole(network: nn.Module, groups: Sequence[ChannelGroup], skip: Sequenc
 
 
 def _inside(layer: str, modules: set[str]) -> bool:
-    """Whether a layer is one of the modules, or lies in one."""
+    """Return whether a layer is one of the modules, or lies in one."""
     return any(layer == module or layer.startswith(f"{module}.") or not module for module in modules)
 
 
 def remarks(network: nn.Module, whole: Sequence[str]) -> tuple[str, ...]:
-    """Which layers were left alone because their channels cannot be followed."""
+    """Return remarks on layers that were left alone because their channels cannot be followed."""
     if not whole:
         return ()
     more = f" and {len(whole) - 4} more" if len(whole) > 4 else ""

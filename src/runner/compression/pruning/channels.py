@@ -26,7 +26,7 @@ Removed = Mapping[str, Mapping[str, Sequence[int]]]
 
 
 def rebuild(network: nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> nn.Module:
-    """A copy of the dense `network` whose `layers` are as wide as said; the values in it do not matter.
+    """Return a copy of the dense `network` whose `layers` are as wide as said; the values in it do not matter.
 
     `layers` is what `settings` returned: layer name -> attributes (`in_channels`, `num_features`, …).
 
@@ -44,14 +44,14 @@ def rebuild(network: nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> nn.M
 
 
 def settings(dense: nn.Module, narrow: nn.Module) -> dict[str, dict[str, Any]]:
-    """The layers of `narrow` that are narrower than those of `dense`, as plain Python that `rebuild` takes."""
+    """Return the layers of `narrow` that are narrower than those of `dense`, as plain Python that `rebuild` takes."""
     wide = dict(dense.named_modules())
     found = {name: _widths(layer) for name, layer in narrow.named_modules()}
     return {name: widths for name, widths in found.items() if widths and widths != _widths(wide[name])}
 
 
 def cut(network: nn.Module, removed: Removed) -> nn.Module:
-    """A copy of `network` without the `removed` channels; what they computed is gone, the rest is as it was.
+    """Return a copy of `network` without the `removed` channels; what they computed is gone, the rest is as it was.
 
     Of grouped convolutions as many must go from every group.
     """
@@ -68,12 +68,12 @@ def cut(network: nn.Module, removed: Removed) -> nn.Module:
 
 
 def is_depthwise(layer: nn.Module) -> bool:
-    """Whether a convolution filters every channel by itself; its two sides then are one."""
+    """Return whether a convolution filters every channel by itself; its two sides then are one."""
     return isinstance(layer, _ConvNd) and 1 < layer.groups == layer.in_channels == layer.out_channels
 
 
 def width_attributes(layer: nn.Module) -> tuple[str, ...]:
-    """The names of the attributes that say how wide a layer is; none where it cannot be made narrower."""
+    """Return the names of the attributes that say how wide a layer is; none where it cannot be made narrower."""
     return next((names for kind, names in ATTRIBUTES.items() if isinstance(layer, kind)), ())
 
 
@@ -93,14 +93,14 @@ def _layer(network: nn.Module, name: str, attributes: Mapping[str, Any]) -> nn.M
 
 
 def _tensors(layer: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """The layer's own tensors that are as long as it is wide; a counter of batches, for instance, is not."""
+    """Yield the layer's own tensors that are as long as it is wide; a counter of batches, for instance, is not."""
     for key, tensor in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
         if tensor.dim():
             yield key, tensor
 
 
 def _sides(layer: nn.Module, key: str) -> tuple[str, ...]:
-    """Which side of the layer each leading dimension of a tensor belongs to."""
+    """Return the side of the layer that each leading dimension of a tensor belongs to."""
     if key != "weight" or not isinstance(layer, (_ConvNd, nn.Linear)):
         return (OUT,)
     if is_depthwise(layer):
@@ -109,14 +109,14 @@ def _sides(layer: nn.Module, key: str) -> tuple[str, ...]:
 
 
 def _without(tensor: Tensor, dim: int, channels: Sequence[int]) -> Tensor:
-    """The tensor without these channels along a dimension; an inner one holds the channels of one group only."""
+    """Return the tensor without these channels along a dimension; an inner one holds the channels of one group only."""
     gone = set(channels)
     kept = [index for index in range(tensor.shape[dim]) if index not in gone]
     return tensor.index_select(dim, torch.tensor(kept, device=tensor.device))
 
 
 def _narrow(layer: nn.Module, sides: Mapping[str, Sequence[int]]) -> None:
-    """Sets the attributes after the tensors were cut."""
+    """Set the attributes after the tensors were cut."""
     gone = {side: len(set(channels)) for side, channels in sides.items()}
     if isinstance(layer, _ConvNd):
         if is_depthwise(layer):
@@ -135,7 +135,7 @@ def _narrow(layer: nn.Module, sides: Mapping[str, Sequence[int]]) -> None:
 
 
 def _shape(layer: nn.Module, key: str) -> tuple[int, ...]:
-    """The shape of a tensor of a layer whose attributes are set already."""
+    """Return the shape of a tensor of a layer whose attributes are set already."""
     if isinstance(layer, _ConvNd) and key == "weight":
         outer, inner = layer.out_channels, layer.in_channels
         if layer.transposed:
@@ -149,7 +149,7 @@ def _shape(layer: nn.Module, key: str) -> tuple[int, ...]:
 
 
 def _put(layer: nn.Module, key: str, values: Tensor, like: Tensor) -> None:
-    """Puts `values` in the place of a parameter or buffer, laid out in memory and trained as it was."""
+    """Put `values` in the place of a parameter or buffer, laid out in memory and trained as it was."""
     if like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
         values = values.contiguous(memory_format=torch.channels_last)
     if isinstance(like, nn.Parameter):

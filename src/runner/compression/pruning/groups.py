@@ -40,11 +40,11 @@ class ChannelGroup:
 
     @property
     def size(self) -> int:
-        """How many channels there are."""
+        """Number of channels."""
         return len(self.members[0].channels)
 
     def removal(self, units: Sequence[int]) -> dict[str, dict[str, set[int]]]:
-        """The channels of every layer that go with these units."""
+        """Return the channels of every layer that go with these units."""
         found: dict[str, dict[str, set[int]]] = {}
         gone = [channel for unit in units for channel in self.units[unit]]
         for member in self.members:
@@ -62,7 +62,7 @@ class Grouping:
 
 
 def union(removals: Sequence[Mapping[str, Mapping[str, Collection[int]]]]) -> dict[str, dict[str, list[int]]]:
-    """One removal that does all of them; groups share layers, but no channels."""
+    """Return one removal that does all of them; groups share layers, but no channels."""
     found: dict[str, dict[str, set[int]]] = {}
     for removal in removals:
         for layer, sides in removal.items():
@@ -72,7 +72,7 @@ def union(removals: Sequence[Mapping[str, Mapping[str, Collection[int]]]]) -> di
 
 
 def find_groups(network: nn.Module, example: Any) -> Grouping:
-    """The channel groups of `network`, by Torch-Pruning's dependency graph (Fang et al., DepGraph, CVPR 2023).
+    """Return the channel groups of `network`, by Torch-Pruning's dependency graph (Fang et al., DepGraph, CVPR 2023).
 
     Channels that reach the network's output, or a layer whose width is not only channels (recurrent and attention
     layers, embeddings, parameters of their own), are in no group: they stay.
@@ -128,7 +128,7 @@ def _trace(network: nn.Module, example: Any) -> Any:
 
 
 def _join(node: Any, mapping: Callable[..., Any]) -> None:
-    """Says where the parts of a concatenation lie that is flattened next.
+    """Record where the parts of a concatenation lie that is flattened next.
 
     Torch-Pruning 1.6.1 compares the parts' channels with the inputs of the layer behind (update_concat_index_mapping),
     which flattening has multiplied, and takes the parts for one another.
@@ -150,12 +150,12 @@ def _join(node: Any, mapping: Callable[..., Any]) -> None:
 
 
 def _reaches_output(graph: Any, raw: Any) -> bool:
-    """Whether the channels are among what the network answers."""
+    """Return whether the channels are among the network's outputs."""
     return any(not dep.target.outputs and graph.is_out_channel_pruning_fn(dep.handler) for dep, _ in raw)
 
 
 def _group(graph: Any, raw: Any, names: dict[nn.Module, str]) -> ChannelGroup | None:
-    """The group as plain data; None where a layer in it cannot be made narrower channel by channel."""
+    """Return the group as plain data; None where a layer in it cannot be made narrower channel by channel."""
     size = graph.get_out_channels(raw[0].dep.target.module)
     members, parts = [], {1}
     for item in raw:
@@ -176,7 +176,7 @@ def _group(graph: Any, raw: Any, names: dict[nn.Module, str]) -> ChannelGroup | 
 
 
 def _by_channel(item: Any, size: int) -> tuple[tuple[int, ...], ...]:
-    """For every channel of the group, the layer's channels that go with it."""
+    """Return the layer's channels that go with every channel of the group."""
     found: list[list[int]] = [[] for _ in range(size)]
     for index, root in zip(item.idxs, item.root_idxs, strict=True):
         found[root].append(index)
@@ -184,14 +184,14 @@ def _by_channel(item: Any, size: int) -> tuple[tuple[int, ...], ...]:
 
 
 def _units(size: int, parts: int) -> Iterator[tuple[int, ...]]:
-    """Single channels; with `parts` groups of a convolution, one channel of each."""
+    """Yield single channels; with `parts` groups of a convolution, one channel of each."""
     length = size // parts
     for first in range(length):
         yield tuple(first + part * length for part in range(parts))
 
 
 def _parts(layer: nn.Module) -> int:
-    """Into how many groups a layer divides its channels, all of which must stay equally wide."""
+    """Return the number of groups into which a layer divides its channels, which must stay equally wide."""
     if isinstance(layer, _ConvNd):
         return 1 if is_depthwise(layer) else layer.groups
     return layer.num_groups if isinstance(layer, nn.GroupNorm) else 1

@@ -16,7 +16,7 @@ from runner.errors import RunnerError
 
 
 def weight_scores(network: nn.Module, names: list[str], importance: str, context: PruningContext) -> dict[str, Tensor]:
-    """The importance of every weight of the parameters `names`, each tensor of its parameter's shape.
+    """Return the importance of every weight of the parameters `names`, each tensor of its parameter's shape.
 
     `l1` and `l2` order single weights alike: |w|. `taylor`: what the loss would change by without it, to first order,
     sum over batches of (w dL/dw)^2 (Molchanov et al., CVPR 2019, equation 8 for single weights).
@@ -39,7 +39,7 @@ def weight_scores(network: nn.Module, names: list[str], importance: str, context
 def channel_scores(
     network: nn.Module, groups: tuple[ChannelGroup, ...], importance: str, context: PruningContext
 ) -> list[Tensor | None]:
-    """The importance of every unit of each group, (units,); None for a group that this importance cannot rank.
+    """Return the importance of every unit of each group, (units,); None for a group that this importance cannot rank.
 
     `l1`, `l2`: the norm of the weights that make or take the channel, each layer's divided by its mean, then averaged
     over the layers that share it. `bn_scale`: |gamma| of the batch norms behind it (Liu et al., ICCV 2017); groups
@@ -99,7 +99,7 @@ def _taylor(network: nn.Module, groups: tuple[ChannelGroup, ...], context: Pruni
 
 
 def _gradients(network: nn.Module, context: PruningContext) -> Iterator[dict[str, Tensor]]:
-    """The gradients of the loss by parameter, batch after batch, in evaluation mode."""
+    """Yield the gradients of the loss by parameter, batch after batch, in evaluation mode."""
     if context.loss is None or not context.batches:
         raise RunnerError(
             "pruning.importance=taylor needs the gradients of a few training batches, and there are none: use l1 or l2."
@@ -113,7 +113,7 @@ def _gradients(network: nn.Module, context: PruningContext) -> Iterator[dict[str
 
 
 def _slices(layer: nn.Module, weight: Tensor, side: str) -> Tensor:
-    """The weight as one row a channel of a side: (channels, weights of that channel)."""
+    """Return the weight as one row a channel of a side: (channels, weights of that channel)."""
     transposed = getattr(layer, "transposed", False)
     parts = layer.groups if isinstance(layer, _ConvNd) and not is_depthwise(layer) else 1
     outer = (side == IN) == transposed or is_depthwise(layer)
@@ -125,7 +125,7 @@ def _slices(layer: nn.Module, weight: Tensor, side: str) -> Tensor:
 
 
 def _by_channel(member: Member, values: Tensor) -> Tensor:
-    """Values of a layer's channels, summed for each channel of the group."""
+    """Return values of a layer's channels, summed for each channel of the group."""
     return torch.stack([values[list(channels)].sum() for channels in member.channels])
 
 

@@ -35,7 +35,7 @@ class MagnitudePruning(MagnitudePruningSettings, PruningRecipe):
         return self.ratio
 
     def zeros(self, network: nn.Module, amount: float, context: PruningContext) -> dict[str, Tensor]:
-        """Where the weights shall be zero, by name (bool, as the parameter): those that are already, and more."""
+        """Return where weights shall be zero, by name (bool, as the parameter): those that are already, and more."""
         weights = prunable(network, self.skip)
         scores = weight_scores(network, list(weights), self.importance, context)
         for name, weight in weights.items():  # what is zero comes first, whatever else scores nothing
@@ -49,7 +49,7 @@ class MagnitudePruning(MagnitudePruningSettings, PruningRecipe):
 
 
 def collapsed(masks: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """A warning where hardly anything is left of a layer (layer collapse: Tanaka et al., NeurIPS 2020)."""
+    """Return a warning where hardly anything is left of a layer (layer collapse: Tanaka et al., NeurIPS 2020)."""
     left = {name: (int((~mask).sum()), mask.numel()) for name, mask in masks.items()}
     thin = [f"{name} ({few:,} of {all_:,})" for name, (few, all_) in left.items() if few < COLLAPSED * all_]
     if not thin:
@@ -58,7 +58,7 @@ def collapsed(masks: Mapping[str, Tensor]) -> tuple[str, ...]:
 
 
 def _lowest(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
-    """Marks the share `amount` of all scores together, the lowest; the highest of each tensor stays in any case."""
+    """Mark the share `amount` of all scores together, the lowest; the highest of each tensor stays in any case."""
     tops = {name: float(each.max()) for name, each in scores.items()}
     flat = torch.cat([_with_top(each).flatten() for each in scores.values()])
     count = round(amount * len(flat))
@@ -71,12 +71,12 @@ def _lowest(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
 
 
 def _with_top(scores: Tensor) -> Tensor:
-    """The scores, the highest of them above every other tensor's."""
+    """Return the scores, the highest of them above every other tensor's."""
     return scores.flatten().index_fill(0, scores.argmax().view(1), float("inf"))
 
 
 def _lowest_of_each(scores: Mapping[str, Tensor], amount: float) -> dict[str, Tensor]:
-    """Marks the share `amount` of every tensor's scores, the lowest."""
+    """Mark the share `amount` of every tensor's scores, the lowest."""
     smallest = min(scores, key=lambda name: scores[name].numel())
     size = scores[smallest].numel()
     if round(amount * size) >= size:

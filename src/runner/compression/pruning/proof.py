@@ -18,7 +18,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 
 
 def prove(network: nn.Module, grouping: Grouping, example: Any) -> Grouping:
-    """The same grouping without the groups that do not hold, whose layers join `whole`.
+    """Return the same grouping without the groups that do not hold, whose layers join `whole`.
 
     What a trace misunderstands (channels rearranged into attention heads, fixed slices) would come out with the right
     shapes and the wrong channels. So half of every group is cut on trial and compared with `muted`; where that
@@ -38,7 +38,7 @@ def prove(network: nn.Module, grouping: Grouping, example: Any) -> Grouping:
 
 
 def muted(network: nn.Module, removed: Removed) -> nn.Module:
-    """A copy of `network`, as wide as before, whose layers ignore the `removed` channels of their inputs."""
+    """Return a copy of `network`, as wide as before, whose layers ignore the `removed` channels of their inputs."""
     copied = copy.deepcopy(network)
     for name, sides in removed.items():
         layer = copied.get_submodule(name)
@@ -49,13 +49,13 @@ def muted(network: nn.Module, removed: Removed) -> nn.Module:
 
 
 def outputs(network: nn.Module, example: Nested) -> Nested:
-    """What a copy of `network` in evaluation mode answers."""
+    """Return the outputs of a copy of `network` in evaluation mode."""
     with torch.no_grad():
         return copy.deepcopy(network).eval()(example)
 
 
 def _precise(network: nn.Module, example: Any) -> tuple[nn.Module, Any]:
-    """A copy of network and example in double precision, or in single where the network makes numbers of its own."""
+    """Return copies of network and example in double precision, or single where the network makes its own numbers."""
     doubled = copy.deepcopy(network).double()
     inputs = nested.map_floats(Tensor.double, example)
     try:
@@ -83,7 +83,7 @@ def _close(wanted: Tensor, got: Tensor) -> bool:
 
 
 def _half(groups: list[ChannelGroup]) -> Removed:
-    """Every other unit of each group, one at least of several."""
+    """Return every other unit of each group, one at least of several."""
     return union([group.removal(range(0, len(group.units) - 1, 2)) for group in groups])
 
 
@@ -93,7 +93,7 @@ def _normalized_across(network: nn.Module, group: ChannelGroup) -> bool:
 
 
 def _ignore(layer: Any, channels: Any) -> None:
-    """Zeroes the weights that multiply these input channels; in a grouped convolution, those of their group."""
+    """Zero the weights that multiply these input channels; in a grouped convolution, those of their group."""
     if isinstance(layer, _ConvNd) and layer.transposed:
         layer.weight[list(channels)] = 0
         return

@@ -1,4 +1,4 @@
-"""What every way of pruning has: a target, and rounds that each turn a trained network into a pruned one."""
+"""Base of every way of pruning: a target, and rounds that each turn a trained network into a pruned one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Loss = Callable[[nn.Module, Any], Tensor]
 
 @dataclass(frozen=True)
 class PruningContext:
-    """What a round of pruning looks at beside the network it prunes.
+    """Inputs of a round of pruning beside the network it prunes.
 
     Attributes:
         dense: the network before the first round; what is pruned is counted from there.
@@ -33,7 +33,7 @@ class PruningContext:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What a round made.
+    """Result of a round.
 
     Attributes:
         network: the pruned network, in the mode of the one that was given.
@@ -54,7 +54,7 @@ class PruningRecipe(ABC):
     @property
     @abstractmethod
     def target(self) -> float:
-        """What `apply` is given as the amount of the last round."""
+        """Amount that `apply` is given in the last round."""
 
     @property
     def needs_batches(self) -> bool:
@@ -63,11 +63,11 @@ class PruningRecipe(ABC):
 
     @abstractmethod
     def apply(self, network: nn.Module, amount: float, context: PruningContext) -> Pruned:
-        """A copy of `network`, dense or pruned in earlier rounds, of which `amount` is gone, counted from the dense.
+        """Return a copy of `network`, dense or pruned before, of which `amount` is gone, counted from the dense.
 
         `network` stays as it was. RunnerError: the network or the amount do not suit.
         """
 
     def preflight(self, context: PruningContext) -> Pruned:
-        """What the last round would make of the dense network; raises what it would refuse, before any training."""
+        """Return the last round's result on the dense network; raises what it would refuse, before any training."""
         return self.apply(context.dense, self.target, context)

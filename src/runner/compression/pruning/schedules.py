@@ -8,17 +8,17 @@ from runner.errors import join_errors
 
 
 def one_shot(target: float, rounds: int) -> list[float]:
-    """Everything in one round, however many were allowed."""
+    """Return one amount for everything, however many rounds were allowed."""
     return [target]
 
 
 def iterative(target: float, rounds: int) -> list[float]:
-    """Every round takes the same share of what is left: s_t = 1 - (1 - s)^(t / n) (Han et al., 2015)."""
+    """Return amounts that take the same share of the rest: s_t = 1 - (1 - s)^(t / n) (Han et al., 2015)."""
     return [1 - (1 - target) ** (done / rounds) for done in range(1, rounds + 1)]
 
 
 def cubic(target: float, rounds: int) -> list[float]:
-    """Much at first, ever less later: s_t = s (1 - (1 - t / n)^3) (Zhu & Gupta, 2017, equation 1)."""
+    """Return much at first, ever less later: s_t = s (1 - (1 - t / n)^3) (Zhu & Gupta, 2017, equation 1)."""
     return [target * (1 - (1 - done / rounds) ** 3) for done in range(1, rounds + 1)]
 
 
@@ -30,7 +30,7 @@ SCHEDULES: dict[str, Callable[[float, int], list[float]]] = {
 
 
 def amounts(schedule: str, target: float, rounds: int) -> list[float]:
-    """The share pruned after each round, counted from the dense network; the last one is `target` itself.
+    """Return the share pruned after each round, counted from the dense network; the last one is `target` itself.
 
     Raises:
         RunnerError: no such schedule, no rounds, or a target outside [0, 1).

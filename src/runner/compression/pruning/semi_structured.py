@@ -61,7 +61,7 @@ class SemiStructuredPruning(SemiStructuredPruningSettings, PruningRecipe):
 
 
 def most_important(scores: Tensor, dim: int, keep: int, group: int) -> Tensor:
-    """True for the `keep` highest scores of every `group` in a row along `dim`; same shape, bool.
+    """Return True for the `keep` highest scores of every `group` in a row along `dim`; same shape, bool.
 
     Where the length is no multiple of `group`, the last of a row counts as filled up with what is never kept.
     """

@@ -45,7 +45,7 @@ class MagnitudePruningSettings(Settings):
 
 @dataclass(frozen=True)
 class LotteryPruningSettings(MagnitudePruningSettings):
-    """Settings of lottery tickets: those of magnitude pruning, and
+    """Settings of lottery tickets, beside those of magnitude pruning.
 
     Attributes:
         rewind_epoch: how many epochs of the first training the weights come from; 0 is the initialisation.

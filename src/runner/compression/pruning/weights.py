@@ -15,7 +15,7 @@ KINDS = (_ConvNd, nn.Linear, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.Multihe
 
 
 def prunable(network: nn.Module, skip: Sequence[str] = ()) -> dict[str, Tensor]:
-    """The weight matrices and kernels by name; shared ones once, all-zero ones not at all.
+    """Return the weight matrices and kernels by name; shared ones once, all-zero ones not at all.
 
     Args:
         skip: modules left as they are, with what is inside, by name (globs) or type.
@@ -38,7 +38,7 @@ def prunable(network: nn.Module, skip: Sequence[str] = ()) -> dict[str, Tensor]:
 
 
 def with_zeros(network: nn.Module, zeros: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of `network` in which the parameters named are zero where `zeros` (bool, same shape) is True."""
+    """Return a copy of `network` in which the parameters named are zero where `zeros` (bool, same shape) is True."""
     copied = copy.deepcopy(network)
     parameters = dict(copied.named_parameters())
     with torch.no_grad():
@@ -59,5 +59,5 @@ def _weights(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _inside(name: str, modules: set[str]) -> bool:
-    """Whether a parameter belongs to one of the modules or lies in one; the empty name is the whole network."""
+    """Return whether a parameter belongs to one of the modules or lies in one; the empty name is the whole network."""
     return any(not module or name.startswith(f"{module}.") for module in modules)

@@ -1,4 +1,4 @@
-"""Zeros that stay zero: what pruning took stays gone while the network trains on."""
+"""Zeros that stay zero: pruned weights stay gone while the network trains on."""
 
 import copy
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner.measure.weights import matrices
+from runner.measure.parameter_counts import matrices
 
 STEP = {"change": "zeros"}
 
 
 def rebuild(network: nn.Module) -> nn.Module:
-    """A copy: the zeros come with the weights."""
+    """Return a copy: the zeros come with the weights."""
     return copy.deepcopy(network)
 
 
 def kept_by(steps: Sequence[dict[str, Any]]) -> bool:
-    """Whether a network of this structure is one whose zeros must stay."""
+    """Return whether a network of this structure is one whose zeros must stay."""
     return any(step.get("change") == STEP["change"] for step in steps)
 
 
@@ -35,7 +35,7 @@ class KeptZeros:
         self.masks: list[tuple[Tensor, Tensor]] = [(each, mask) for each, mask in zeros if bool(mask.any())]
 
     def restore(self) -> None:
-        """Sets what was zero to zero again, in place."""
+        """Set what was zero to zero again, in place."""
         with torch.no_grad():
             for parameter, mask in self.masks:
                 parameter.masked_fill_(mask, 0)

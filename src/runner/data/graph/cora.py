@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from runner.data.graph import files
+from runner.data.graph import pyg_files
 from runner.data.graph.node_level import LabelledGraph, NodeDataModule
 from runner.errors import RunnerError
 
@@ -33,7 +33,7 @@ FIELDS = (
 
 
 class Cora(NodeDataModule):
-    """Which field a paper belongs to: 140 training papers (20 a field), 500 for validation, 1,000 for the test.
+    """The field of each paper: 140 training papers (20 a field), 500 for validation, 1,000 for the test.
 
     Features are float32 (2708, 1433): which words occur. `row_normalize` divides them by their number, as Kipf &
     Welling 2017 do. The eight files may lie in `root` or as PyG lays them out (`Cora/raw`); they are only read.
@@ -44,7 +44,7 @@ class Cora(NodeDataModule):
         self.root, self.row_normalize = Path(root), row_normalize
 
     def read_graph(self) -> LabelledGraph:
-        """Reads the files through PyG, downloading them first if need be.
+        """Read the files through PyG, downloading them first if need be.
 
         Raises:
             RunnerError: they are neither there nor to be had, or not the published ones.
@@ -52,9 +52,9 @@ class Cora(NodeDataModule):
         from torch_geometric.datasets import Planetoid
 
         names = list(PUBLISHED)
-        folder = files.obtain(self.root, "Cora", names, lambda root: Planetoid(str(root), "Cora"))
+        folder = pyg_files.obtain(self.root, "Cora", names, lambda root: Planetoid(str(root), "Cora"))
         check_published(folder)
-        with files.copied(folder, "Cora", names) as place, contextlib.redirect_stderr(io.StringIO()):
+        with pyg_files.copied(folder, "Cora", names) as place, contextlib.redirect_stderr(io.StringIO()):
             cora = Planetoid(str(place), "Cora")[0]
         x = cora.x / cora.x.sum(1, keepdim=True).clamp(min=1) if self.row_normalize else cora.x
         train, val, test = (mask.nonzero().flatten() for mask in (cora.train_mask, cora.val_mask, cora.test_mask))
@@ -62,7 +62,7 @@ class Cora(NodeDataModule):
 
 
 def check_published(folder: Path) -> None:
-    """Raises RunnerError where a file is not the published one; it names the file."""
+    """Raise RunnerError where a file is not the published one; it names the file."""
     for name, digest in PUBLISHED.items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             raise RunnerError(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.data.graph.graph_level import GraphsDataModule, lay_out
+from runner.data.graph.graph_level import GraphsDataModule, pack_graphs
 from runner.data.module import Source
 from runner.errors import RunnerError
 
@@ -17,10 +17,9 @@ LARGEST_DEGREE = 9
 
 
 class GeneratedGraphs(GraphsDataModule):
-    """Which shape a graph has, when some random edges were added: cycle, star, grid, tree, wheel or ladder.
+    """Graphs of six shapes with random edges added: cycle, star, grid, tree, wheel or ladder.
 
-    Features are float32 (nodes, 10): one-hot degree, 9 and more alike. The same `generator_seed` makes the same
-    graphs.
+    Features are float32 (nodes, 10): one-hot degree, 9 and more alike. One `generator_seed` makes one set of graphs.
 
     Args:
         graphs_a_class: how many of each shape.
@@ -47,14 +46,14 @@ class GeneratedGraphs(GraphsDataModule):
         self.noise, self.generator_seed = noise, generator_seed
 
     def load(self) -> Source:
-        """Makes the graphs, shape after shape."""
+        """Make the graphs, shape after shape."""
         generator = np.random.default_rng(self.generator_seed)
         targets = torch.arange(len(SHAPES)).repeat_interleave(self.graphs_a_class)
         made = [self.make(SHAPES[shape], generator) for shape in targets.tolist()]
-        return Source(lay_out(made), targets, class_names=SHAPES)
+        return Source(pack_graphs(made), targets, class_names=SHAPES)
 
     def make(self, shape: str, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Features and edges, both directions of each, of one graph."""
+        """Return the features and the edges, both directions of each, of one graph."""
         graph = draw(shape, int(generator.integers(self.smallest, self.largest + 1)), generator)
         nodes = graph.number_of_nodes()
         for _ in range(round(self.noise * graph.number_of_edges())):
@@ -66,13 +65,13 @@ class GeneratedGraphs(GraphsDataModule):
         return self.features(edges, nodes), edges
 
     def features(self, edge_index: Tensor, nodes: int) -> Tensor:
-        """One-hot degrees."""
+        """Return the one-hot degrees of the nodes."""
         degree = torch.bincount(edge_index[1], minlength=nodes).clamp(max=LARGEST_DEGREE)
         return torch.nn.functional.one_hot(degree, LARGEST_DEGREE + 1).float()
 
 
 def draw(shape: str, nodes: int, generator: np.random.Generator) -> nx.Graph:
-    """A graph of this shape with about so many nodes, numbered from 0."""
+    """Return a graph of this shape with about `nodes` nodes, numbered from 0."""
     made: dict[str, Any] = {
         "cycle": lambda: nx.cycle_graph(nodes),
         "star": lambda: nx.star_graph(nodes - 1),

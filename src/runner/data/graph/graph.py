@@ -41,29 +41,29 @@ class Graph:
         return self.x.shape
 
     def __len__(self) -> int:
-        """How many outputs are asked for."""
+        """Return the number of outputs that are asked for."""
         return self.size if self.seeds is None else len(self.seeds)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Graph":
-        """The same on a device; itself where it is there already."""
+        """Return the graph on a device; itself where it is there already."""
         if self.x.device == torch.device(device):
             return self
-        moved = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved = {field.name: getattr(self, field.name) for field in fields(self)}
         for name, value in moved.items():
             moved[name] = value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
         return Graph(**moved)
 
     def cpu(self) -> "Graph":
-        """The same on the CPU."""
+        """Return the graph on the CPU."""
         return self.to("cpu")
 
-    def asking(self, seeds: Tensor | None) -> "Graph":
-        """The same graph, asked for other nodes."""
+    def with_seeds(self, seeds: Tensor | None) -> "Graph":
+        """Return the same graph, asked for other nodes."""
         return replace(self, seeds=seeds, importance=None)
 
 
-def tidy(edge_index: Tensor, edge_weight: Tensor | None, nodes: int) -> tuple[Tensor, Tensor | None]:
-    """Edges sorted by target, each once: an edge or a self-loop given twice counts once, with its last weight.
+def coalesce(edge_index: Tensor, edge_weight: Tensor | None, nodes: int) -> tuple[Tensor, Tensor | None]:
+    """Return edges sorted by target, each once: an edge or a self-loop given twice counts once, with its last weight.
 
     Raises:
         RunnerError: edges are no pairs, or name a node that is not there.

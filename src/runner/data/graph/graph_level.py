@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.data.graph.graph import Graph, tidy
+from runner.data.graph.graph import Graph, coalesce
 from runner.data.module import DataModule, Samples
 from runner.errors import RunnerError
 
@@ -31,20 +31,20 @@ class Graphs:
     def __getitem__(self, graphs: Tensor) -> Graph:
         nodes, edges = self.nodes[graphs], self.edges[graphs]
         batch = torch.arange(len(graphs)).repeat_interleave(nodes)
-        x = self.x[spans(self.first_node[graphs], nodes)]
+        x = self.x[concatenated_ranges(self.first_node[graphs], nodes)]
         shift = (nodes.cumsum(0) - nodes).repeat_interleave(edges)
-        edge_index = self.edge_index[:, spans(self.first_edge[graphs], edges)] + shift
+        edge_index = self.edge_index[:, concatenated_ranges(self.first_edge[graphs], edges)] + shift
         return Graph(x, edge_index, batch=batch, size=len(graphs))
 
 
-def spans(first: Tensor, counts: Tensor) -> Tensor:
-    """int64: first[0], first[0] + 1, … (counts[0] of them), then the same from first[1], and so on."""
+def concatenated_ranges(first: Tensor, counts: Tensor) -> Tensor:
+    """Return int64: first[0], first[0] + 1, … (counts[0] of them), then the same from first[1], and so on."""
     within = torch.arange(int(counts.sum())) - (counts.cumsum(0) - counts).repeat_interleave(counts)
     return first.repeat_interleave(counts) + within
 
 
-def lay_out(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
-    """`Graphs` of pairs (x, edge_index); edges are put in order and each once.
+def pack_graphs(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
+    """Return `Graphs` of pairs (x, edge_index); edges are put in order and each once.
 
     Raises:
         RunnerError: an edge names a node that its graph does not have.
@@ -52,11 +52,11 @@ def lay_out(graphs: list[tuple[Tensor, Tensor]]) -> Graphs:
     edges = []
     for number, (x, edge_index) in enumerate(graphs):
         try:
-            edges.append(tidy(edge_index, None, len(x))[0])
+            edges.append(coalesce(edge_index, None, len(x))[0])
         except RunnerError as error:
             raise RunnerError(f"Graph {number}: {error}") from None
     nodes = torch.tensor([len(x) for x, _ in graphs])
-    counts = torch.tensor([each.shape[1] for each in edges])
+    counts = torch.tensor([pairs.shape[1] for pairs in edges])
     return Graphs(torch.cat([x for x, _ in graphs]), torch.cat(edges, 1), nodes, counts)
 
 
@@ -70,7 +70,7 @@ class GraphsDataModule(DataModule):
         self.num_classes = num_classes
 
     def setup(self, stage: str | None = None) -> None:
-        """As always; raises RunnerError where the configuration declares another number of classes."""
+        """Set up as in DataModule; raise RunnerError where the configuration declares another number of classes."""
         super().setup(stage)
         if self.class_names is not None and len(self.class_names) != self.num_classes:
             raise RunnerError(
@@ -78,22 +78,22 @@ class GraphsDataModule(DataModule):
             )
 
     def transform(self, inputs: Any) -> Any:
-        """Nothing: features were prepared when the graphs were read."""
+        """Return the inputs as they are: features were prepared when the graphs were read."""
         return inputs
 
     def features(self, edge_index: Tensor, nodes: int) -> Tensor | None:
-        """float32 (nodes, features) of a graph that is given without any; None where the data needs given ones."""
+        """Return float32 (nodes, features) of a graph that has none; None where the data needs given ones."""
         return None
 
     def read(self, paths: list[Path]) -> Any:
-        """JSON files `{"nodes": 3, "edges": [[0, 1], [1, 2]], "x": [[…], …]}`; `x` only where nodes have features.
+        """Read JSON files `{"nodes": 3, "edges": [[0, 1], [1, 2]], "x": [[…], …]}`; `x` only where nodes have features.
 
         An edge stands for both directions.
 
         Raises:
             RunnerError: no such graph; it names the file and what is wrong.
         """
-        return lay_out([self._graph(path) for path in paths])[torch.arange(len(paths))]
+        return pack_graphs([self._graph(path) for path in paths])[torch.arange(len(paths))]
 
     def _graph(self, path: Path) -> tuple[Tensor, Tensor]:
         try:
@@ -106,7 +106,7 @@ class GraphsDataModule(DataModule):
             raise RunnerError(f"{path}: not a graph as JSON, like {form} ({type(error).__name__}: {error}).") from None
         edges = torch.cat([edges, edges.flip(0)], 1)
         try:
-            edges = tidy(edges, None, nodes)[0]
+            edges = coalesce(edges, None, nodes)[0]
         except RunnerError as error:
             raise RunnerError(f"{path}: {error}") from None
         x = given if given is not None else self.features(edges, nodes)
@@ -115,14 +115,14 @@ class GraphsDataModule(DataModule):
         return x, edges
 
     def own_samples(self) -> Tensor:
-        """The test graphs."""
+        """Return the test graphs."""
         return self.splits["test"].indices
 
     def identify(self, row: int) -> dict[str, Any]:
-        """The graph's number."""
+        """Return the graph's number."""
         return {"graph": row}
 
     def example(self, count: int = 2) -> Any:
-        """`count` test graphs (training graphs where there is no test)."""
+        """Return `count` test graphs (training graphs where there is no test)."""
         split: Samples = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
         return split.spread(count).inputs

@@ -14,7 +14,7 @@ KNOWN = (0, 33, 8, 30)
 
 
 class Karate(NodeDataModule):
-    """Which side a member took, or which of four communities a member belongs to; ships with PyG, no file is read.
+    """The side a member took, or the one of four communities a member belongs to; ships with PyG, no file is read.
 
     Features are float32 (34, 34), one-hot member numbers. Four members train, the other 30 are the test; there is no
     validation split, so the last weights count.
@@ -34,7 +34,7 @@ class Karate(NodeDataModule):
         self.weighted = weighted
 
     def read_graph(self) -> LabelledGraph:
-        """The graph as PyG has it; sides and weights as NetworkX has them."""
+        """Return the graph as PyG has it; sides and weights as NetworkX has them."""
         import networkx as nx
         from torch_geometric.datasets import KarateClub
 
@@ -60,5 +60,5 @@ class Karate(NodeDataModule):
         )
 
     def meetings(self, edge_index: Tensor, record: Any) -> Tensor:
-        """float32 (edges,): in how many contexts the two members of each edge met."""
+        """Return float32 (edges,): in how many contexts the two members of each edge met."""
         return torch.tensor([float(record.edges[pair]["weight"]) for pair in edge_index.T.tolist()])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from runner.data.batches import BatchLoader
-from runner.data.graph.graph import Graph, tidy
+from runner.data.graph.graph import Graph, coalesce
 from runner.data.graph.sampler import FullGraph, Sampler
 from runner.data.module import DataModule, Samples, Source
 from runner.errors import RunnerError
@@ -49,7 +49,7 @@ class Nodes:
         self.graph = graph
 
     def __getitem__(self, nodes: Tensor) -> Graph:
-        return self.graph.asking(nodes)
+        return self.graph.with_seeds(nodes)
 
     def __len__(self) -> int:
         return len(self.graph.x)
@@ -88,20 +88,20 @@ class NodeDataModule(DataModule):
 
     @abstractmethod
     def read_graph(self) -> LabelledGraph:
-        """The whole graph; raises RunnerError where it is neither there nor to be had."""
+        """Return the whole graph; raises RunnerError where it is neither there nor to be had."""
 
     def load(self) -> Source:
-        """The graph, its edges in order and each once."""
+        """Return the graph, its edges in order and each once."""
         whole = self.read_graph()
         check_classes(self.num_classes, whole.class_names)
-        edge_index, edge_weight = tidy(whole.edge_index, whole.edge_weight, len(whole.x))
+        edge_index, edge_weight = coalesce(whole.edge_index, whole.edge_weight, len(whole.x))
         self.labelled = whole
         graph = Graph(whole.x, edge_index, edge_weight)
         warn_of_unseen_classes(whole)
         return Source(Nodes(graph), whole.targets, whole.val, whole.test, whole.class_names)
 
     def divide(self, source: Source) -> dict[str, Samples]:
-        """As the dataset's makers divided it."""
+        """Return the split of the dataset's makers."""
         assert self.labelled is not None
         parts = {name: getattr(self.labelled, name) for name in ("train", "val", "test")}
         return {name: Samples(source.inputs, source.targets, rows) for name, rows in parts.items()}
@@ -113,18 +113,18 @@ class NodeDataModule(DataModule):
         return nodes.graph
 
     def transform(self, inputs: Any) -> Any:
-        """Nothing: features were prepared when the graph was read."""
+        """Return the inputs as they are: features were prepared when the graph was read."""
         return inputs
 
     def train_dataloader(self) -> BatchLoader:
-        """Training nodes in batches, each in what the sampler takes of the graph."""
+        """Return training nodes in batches, each in the part of the graph that the sampler takes."""
         train = self.splits["train"]
         plan = self.sampling.plan(self.graph, train.indices, self.batch_size)
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         return self._node_loader(plan.rows, train.row_targets, plan.items, plan.items_a_batch, shuffle=not overfit)
 
     def read(self, paths: list[Path]) -> Tensor:
-        """Refuses: a network that learned one graph is asked about that graph's nodes.
+        """Refuse to read: a network that learned one graph is asked about that graph's nodes.
 
         Raises:
             RunnerError: always.
@@ -135,15 +135,15 @@ class NodeDataModule(DataModule):
         )
 
     def example(self, count: int = 2) -> Tensor:
-        """float32 (1, nodes, features): the only sample of a network that is bound to the graph."""
+        """Return float32 (1, nodes, features): the only sample of a network that is bound to the graph."""
         return self.graph.x[None]
 
     def identify(self, row: int) -> dict[str, Any]:
-        """The node's number."""
+        """Return the node's number."""
         return {"node": row}
 
     def own_samples(self) -> Tensor:
-        """All nodes."""
+        """Return all nodes."""
         return torch.arange(len(self.graph.x))
 
     def _loader(self, split: str, *, shuffle: bool = False) -> BatchLoader:
@@ -167,13 +167,13 @@ class NodeDataModule(DataModule):
 
 
 def check_classes(declared: int, names: Sequence[str]) -> None:
-    """Raises RunnerError where the configuration declares another number of classes than the data has."""
+    """Raise RunnerError where the configuration declares another number of classes than the data has."""
     if declared != len(names):
         raise RunnerError(f"data.num_classes is {declared}, but the data has {len(names)} classes.")
 
 
 def warn_of_unseen_classes(whole: LabelledGraph) -> None:
-    """Says which classes are judged but never learned: they count as wrong, since nothing can predict them."""
+    """Warn of classes that are judged but never learned: they count as wrong, since nothing can predict them."""
     seen = set(whole.targets[whole.train].tolist())
     asked = set(whole.targets[torch.cat([whole.val, whole.test])].tolist())
     if unseen := sorted(asked - seen):

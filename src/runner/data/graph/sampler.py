@@ -33,7 +33,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def plan(self, graph: Graph, train: Tensor, batch_size: int) -> SamplingPlan:
-        """How an epoch over the training nodes `train` int64 (n,) of `graph` goes; its edges are sorted by target."""
+        """Return the plan of an epoch over the training nodes `train` int64 (n,); edges are sorted by target."""
 
 
 class FullGraph(Sampler):
@@ -51,7 +51,7 @@ class Asked:
         self.graph = graph
 
     def __getitem__(self, nodes: Tensor) -> Graph:
-        return self.graph.asking(nodes)
+        return self.graph.with_seeds(nodes)
 
 
 class Adjacency:
@@ -67,29 +67,29 @@ class Adjacency:
         self.degree = torch.bincount(edge_index[1], minlength=nodes)
         self.start = torch.cumsum(self.degree, 0) - self.degree
 
-    def incoming(self, targets: Tensor) -> Tensor:
-        """int64 (n,): the positions in `edge_index` of all edges into `targets`, target by target."""
+    def incoming_edges(self, targets: Tensor) -> Tensor:
+        """Return int64 (n,): the positions in `edge_index` of all edges into `targets`, target by target."""
         counts = self.degree[targets]
         first = torch.cumsum(counts, 0) - counts
         offset = torch.arange(int(counts.sum())) - first.repeat_interleave(counts)
         return self.start[targets].repeat_interleave(counts) + offset
 
-    def place(self, nodes: Tensor) -> Tensor:
-        """int64 (all nodes,): the position of each of `nodes` among them, -1 for the others."""
+    def positions_of(self, nodes: Tensor) -> Tensor:
+        """Return int64 (all nodes,): the position of each of `nodes` among them, -1 for the others."""
         place = torch.full((self.nodes,), -1)
         place[nodes] = torch.arange(len(nodes))
         return place
 
-    def between(self, nodes: Tensor) -> Tensor:
-        """Positions in `edge_index` of the edges whose both ends are in `nodes`."""
-        edges = self.incoming(nodes)
+    def edges_between(self, nodes: Tensor) -> Tensor:
+        """Return positions in `edge_index` of the edges whose both ends are in `nodes`."""
+        edges = self.incoming_edges(nodes)
         inside = torch.zeros(self.nodes, dtype=torch.bool)
         inside[nodes] = True
         return edges[inside[self.edge_index[0, edges]]]
 
 
-def part(graph: Graph, adjacency: Adjacency, nodes: Tensor, edges: Tensor, **asked: Any) -> Graph:
-    """The graph of `nodes` and `edges` (positions); `asked` are further attributes of the result."""
-    place = adjacency.place(nodes)
+def subgraph(graph: Graph, adjacency: Adjacency, nodes: Tensor, edges: Tensor, **asked: Any) -> Graph:
+    """Return the graph of `nodes` and `edges` (positions); `asked` are further attributes of the result."""
+    place = adjacency.positions_of(nodes)
     weight = graph.edge_weight[edges] if graph.edge_weight is not None else None
     return Graph(graph.x[nodes], place[adjacency.edge_index[:, edges]], weight, nodes=nodes, **asked)

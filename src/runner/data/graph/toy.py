@@ -15,7 +15,7 @@ class ToyGraph(NodeDataModule):
     """
 
     def read_graph(self) -> LabelledGraph:
-        """The graph."""
+        """Return the graph."""
         x = torch.arange(1.0, 5.0)[:, None]
         edge_index = torch.tensor(EDGES).T
         targets = (torch.bincount(edge_index[1], minlength=4) > 1).long()

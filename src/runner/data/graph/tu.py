@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 from typing import Any, ClassVar
 
-from runner.data.graph import files
+from runner.data.graph import pyg_files
 from runner.data.graph.graph_level import Graphs, GraphsDataModule
 from runner.data.module import Source
 
@@ -27,13 +27,13 @@ class TUGraphs(GraphsDataModule):
         self.root = Path(root)
 
     def load(self) -> Source:
-        """Reads the files through PyG, downloading them first if need be."""
+        """Read the files through PyG, downloading them first if need be."""
         from torch_geometric.datasets import TUDataset
 
         name = self.collection_name
         needed = [f"{name}_{part}.txt" for part in NEEDED]
-        folder = files.obtain(self.root, name, needed, lambda root: TUDataset(str(root), name))
-        with files.copied(folder, name, needed) as place, contextlib.redirect_stderr(io.StringIO()):
+        folder = pyg_files.obtain(self.root, name, needed, lambda root: TUDataset(str(root), name))
+        with pyg_files.copied(folder, name, needed) as place, contextlib.redirect_stderr(io.StringIO()):
             dataset = TUDataset(str(place), name)
         content, starts = dataset._data, dataset.slices
         graphs = Graphs(content.x, content.edge_index, starts["x"].diff(), starts["edge_index"].diff())

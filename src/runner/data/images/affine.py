@@ -22,7 +22,7 @@ IGNORED = 255
 def random_matrices(
     count: int, size: tuple[int, int], *, shift: float, rotate: float, scale: float, shear: float, flip: float
 ) -> Tensor:
-    """float32 (count, 2, 3): maps from output to input positions, in the coordinates of `affine_grid`.
+    """Return float32 (count, 2, 3): maps from output to input positions, in the coordinates of `affine_grid`.
 
     Each of the parameters is uniform in its range: shift up to ±`shift` pixels on each axis, rotation up to
     ±`rotate` degrees, size times 1 ± `scale`, horizontal shear up to ±`shear` degrees; mirrored left to right
@@ -52,7 +52,7 @@ def random_affine(
     shear: float = 0.0,
     flip: float = 0.0,
 ) -> Tensor:
-    """Float (N, C, H, W) to the same shape, bilinear; what comes in from outside is 0 (black)."""
+    """Transform float (N, C, H, W) to the same shape, bilinear; what comes in from outside is 0 (black)."""
     height, width = images.shape[2:]
     matrices = random_matrices(
         len(images), (height, width), shift=shift, rotate=rotate, scale=scale, shear=shear, flip=flip
@@ -118,7 +118,7 @@ def _inverse(matrices: Tensor) -> Tensor:
 
 
 def sampling_grid(matrices: Tensor, height: int, width: int) -> Tensor:
-    """(N, 2, 3) to (N, height, width, 2), as `affine_grid(…, align_corners=False)` gives it, several times faster.
+    """Turn (N, 2, 3) into (N, height, width, 2) as `affine_grid(…, align_corners=False)` does, several times faster.
 
     Position (x, y) is the sum of a part that x decides and a part that y decides, so that one broadcast addition
     fills the grid, where `affine_grid` copies the base grid for every image and multiplies matrices. Both
@@ -132,5 +132,5 @@ def sampling_grid(matrices: Tensor, height: int, width: int) -> Tensor:
 
 
 def _centres(size: int) -> Tensor:
-    """Positions of the pixels' centres along one side, which runs from -1 to 1."""
+    """Return positions of the pixels' centres along one side, which runs from -1 to 1."""
     return (torch.arange(size) * 2 + 1) / size - 1

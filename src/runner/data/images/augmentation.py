@@ -59,7 +59,7 @@ class Augmentation(nn.Module):
         _check({**self.geometry, **self.colour, "erase": erase})
 
     def forward(self, images: Nested, targets: Nested) -> tuple[Nested, Nested]:
-        """Geometry, colour, erasing, mixing, in this order; what is set to 0 costs nothing."""
+        """Apply geometry, colour, erasing and mixing, in this order; what is set to 0 costs nothing."""
         if any(self.geometry.values()):
             images, targets = self.move(images, targets)
         images = on_images(lambda each: random_colour(each, **self.colour), images)
@@ -92,7 +92,7 @@ def is_place(targets: Tensor) -> bool:
 
 
 def _check(values: dict[str, float]) -> None:
-    """Raises RunnerError for a value out of its range."""
+    """Raise RunnerError for a value out of its range."""
     highest = {"scale": 1.0, "shear": 89.0, "rotate": 180.0, "flip": 1.0, "erase": 1.0}
     for name, value in values.items():
         limit = highest.get(name)

@@ -8,7 +8,7 @@ SPLITS = ("train", "val", "test")
 
 
 def class_folders(root: str | Path) -> list[Path]:
-    """The folders whose names are the classes, by name: those in `root/train` if that exists, else in `root`.
+    """Return the folders whose names are the classes, by name: those in `root/train` if that exists, else in `root`.
 
     Raises:
         RunnerError: `root` is missing or holds no folders.
@@ -24,5 +24,5 @@ def class_folders(root: str | Path) -> list[Path]:
 
 
 def count_classes_in_folder(root: str | Path) -> int:
-    """How many classes an image folder has; raises RunnerError as `class_folders` does."""
+    """Return the number of classes of an image folder; raises RunnerError as `class_folders` does."""
     return len(class_folders(root))

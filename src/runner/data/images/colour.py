@@ -11,7 +11,7 @@ GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision uses it
 
 
 def random_colour(images: Tensor, *, brightness: float = 0.0, contrast: float = 0.0, saturation: float = 0.0) -> Tensor:
-    """Float (N, C, H, W) from 0 to 1, to the same. Each factor is uniform in 1 ± its parameter, per image.
+    """Map float (N, C, H, W) from 0 to 1 to the same. Each factor is uniform in 1 ± its parameter, per image.
 
     Contrast blends with the image's mean grey, saturation with its grey version (nothing at one channel).
     """
@@ -25,18 +25,18 @@ def random_colour(images: Tensor, *, brightness: float = 0.0, contrast: float = 
 
 
 def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
-    """Images times `factors` (N, 1, 1, 1)."""
+    """Return images times `factors` (N, 1, 1, 1)."""
     return (images * factors).clamp_(0, 1)
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Images blended with their mean grey."""
+    """Return images blended with their mean grey."""
     mean = _grey(images).mean(dim=(1, 2, 3), keepdim=True)
     return torch.lerp(mean, images, factors).clamp_(0, 1)
 
 
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """RGB images blended with their grey versions."""
+    """Return RGB images blended with their grey versions."""
     return torch.lerp(_grey(images), images, factors).clamp_(0, 1)
 
 
@@ -60,7 +60,7 @@ def random_erasing(images: Tensor, probability: float, *, largest: float = 0.33,
 
 
 def _between(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """bool (N, size): the pixels whose centres lie from `start` to `start + length`."""
+    """Return bool (N, size): the pixels whose centres lie from `start` to `start + length`."""
     centres = torch.arange(size) + 0.5
     return (centres >= start[:, None]) & (centres < (start + length)[:, None])
 

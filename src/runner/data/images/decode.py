@@ -13,7 +13,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", 
 
 
 def decode_image(path: Path, size: int, channels: int) -> Tensor:
-    """uint8 (channels, size, size): shorter side scaled to `size`, centre cut out, turned as its EXIF says.
+    """Return uint8 (channels, size, size): shorter side scaled to `size`, centre cut out, turned as its EXIF says.
 
     `channels` is 1 (grey) or 3 (RGB).
 

@@ -32,7 +32,7 @@ class Digits(ImageDataModule):
 
 
 def enlarge(images: Tensor, size: int) -> Tensor:
-    """float (N, 1, h, w) with values 0 to 16 to uint8 (N, 1, size, size), 0 to 255.
+    """Convert float (N, 1, h, w) with values 0 to 16 to uint8 (N, 1, size, size), 0 to 255.
 
     Bicubic, because bilinear leaves the visible facets of the 8×8 grid; its overshoot is cut off.
     """

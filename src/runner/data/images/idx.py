@@ -15,7 +15,7 @@ UNSIGNED_BYTE = 0x08
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
-    """uint8 tensor with the shape the file's header gives; `path` may end in .gz.
+    """Return a uint8 tensor with the shape the file's header gives; `path` may end in .gz.
 
     Format: two zero bytes, a type byte (8: unsigned byte), the number of dimensions, each dimension as a
     big-endian 32-bit number, then the values (http://yann.lecun.com/exdb/mnist).
@@ -40,7 +40,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
 
 def read_pair(images: Path, labels: Path) -> tuple[Tensor, Tensor]:
-    """Images uint8 (n, 1, h, w) and labels int64 (n,); raises RunnerError also where the counts differ."""
+    """Return images uint8 (n, 1, h, w) and labels int64 (n,); raises RunnerError also where the counts differ."""
     pixels, classes = read_idx(images, 3), read_idx(labels, 1)
     if len(pixels) != len(classes):
         raise _damaged(labels, f"it has {len(classes)} labels, but {images} has {len(pixels)} images")

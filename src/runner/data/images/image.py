@@ -46,7 +46,7 @@ class ImageDataModule(DataModule):
         self.augmentation = augmentation
 
     def setup(self, stage: str | None = None) -> None:
-        """As in DataModule; then checks that the images are what the configuration declares."""
+        """Set up as in DataModule; then check that the images are what the configuration declares."""
         super().setup(stage)
         found = len(self.class_names or ())
         if found != self.num_classes:
@@ -56,35 +56,35 @@ class ImageDataModule(DataModule):
             )
 
     def unit(self, inputs: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) to float32 from 0 to 1."""
+        """Convert uint8 (N, C, H, W) to float32 from 0 to 1."""
         return inputs.to(torch.float32).div_(255)
 
     def transform(self, inputs: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) to normalised float32 (N, C, H, W)."""
+        """Convert uint8 (N, C, H, W) to normalised float32 (N, C, H, W)."""
         return self.normalisation.apply(self.unit(inputs))
 
     def training_batch(self, batch: Batch) -> Batch:
-        """Scaled, augmented, normalised; targets may come back as soft labels float32 (N, num_classes)."""
+        """Scale, augment and normalise; targets may come back as soft labels float32 (N, num_classes)."""
         inputs, targets = self.unit(batch[0]), batch[1]
         if self.augmentation is not None:
             inputs, targets = self.augmentation(inputs, targets)
         return self.normalisation.apply(inputs), targets
 
     def display(self, inputs: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W) back to the scale from 0 to 1, for pictures."""
+        """Scale normalised images (N, C, H, W) back to the range from 0 to 1, for pictures."""
         return self.normalisation.undo(inputs).clamp_(0, 1)
 
     def read(self, paths: list[Path]) -> Tensor:
-        """Image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
+        """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
         return torch.stack([decode_image(path, self.image_size, self.channels) for path in paths])
 
     def keep_one_batch(self) -> None:
-        """As in DataModule; and nothing is augmented any more."""
+        """Keep one batch as in DataModule, and augment nothing any more."""
         super().keep_one_batch()
         self.augmentation = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Class names and normalisation."""
+        """Return class names and normalisation."""
         return {**super().state_dict(), "mean": self.normalisation.mean, "std": self.normalisation.std}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

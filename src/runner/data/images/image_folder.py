@@ -60,7 +60,7 @@ class ImageFolder(ImageDataModule):
 
 
 def _labelled(top: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """All images below `top` with the numbers of their classes; raises RunnerError for a class that isn't known."""
+    """Return all images below `top` with their classes' numbers; raises RunnerError for a class that isn't known."""
     unknown = {f.name for f in top.iterdir() if f.is_dir() and not f.name.startswith(".")} - set(names)
     if unknown:
         raise RunnerError(
@@ -71,7 +71,7 @@ def _labelled(top: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The image files below a class's folder, by name; raises RunnerError where there are none."""
+    """Return the image files below a class's folder, by name; raises RunnerError where there are none."""
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
     if not files:
         raise RunnerError(

@@ -109,19 +109,19 @@ class Cifar10(DownloadedImages):
 
 
 def _source(training: Batch, test: Batch, class_names: tuple[str, ...]) -> Source:
-    """One dataset of both parts, the second of them set aside for the test."""
+    """Return one dataset of both parts, the second of them set aside for the test."""
     inputs, targets = (torch.cat(parts) for parts in zip(training, test, strict=True))
     return Source(inputs, targets, test=torch.arange(len(training[1]), len(targets)), class_names=class_names)
 
 
 def _files(folder: Path, part: str) -> tuple[Path, Path]:
-    """Images and labels of a part ("train" or "t10k"): the raw file where there is one, else the .gz."""
+    """Return images and labels of a part ("train" or "t10k"): the raw file where there is one, else the .gz."""
     raw = folder / f"{part}-images-idx3-ubyte", folder / f"{part}-labels-idx1-ubyte"
     images, labels = (file if file.exists() else file.with_name(f"{file.name}.gz") for file in raw)
     return images, labels
 
 
 def _pixels(part: Any) -> Batch:
-    """torchvision's arrays (n, h, w, 3) and list of labels to uint8 (n, 3, h, w) and int64 (n,)."""
+    """Convert torchvision's arrays (n, h, w, 3) and list of labels to uint8 (n, 3, h, w) and int64 (n,)."""
     images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()
     return images, torch.tensor(part.targets, dtype=torch.int64)

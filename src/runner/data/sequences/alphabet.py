@@ -17,13 +17,13 @@ SPELLED_OUT = str.maketrans(
 
 
 def plain(text: str) -> str:
-    """The text without accents and outer spaces: `Müller` becomes `Muller`, `Łukasz` `Lukasz`."""
+    """Return the text without accents and outer spaces: `Müller` becomes `Muller`, `Łukasz` `Lukasz`."""
     parts = unicodedata.normalize("NFKD", text.strip().translate(SPELLED_OUT))
-    return "".join(each for each in parts if not unicodedata.combining(each))
+    return "".join(character for character in parts if not unicodedata.combining(character))
 
 
 def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: str | None = None) -> Tensor:
-    """Texts as uint8 (n, width), padded with 0 on the right.
+    """Encode texts as uint8 (n, width), padded with 0 on the right.
 
     Args:
         places: where each text stands, for messages.
@@ -46,25 +46,27 @@ def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: st
 
 
 def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
-    """The tokens of one text, from 1 to 127; raises RunnerError where it is empty or has other characters."""
+    """Return the tokens of one text, from 1 to 127; raises RunnerError where it is empty or has other characters."""
     written = plain(text) if alphabet is None else text.strip()
     if not written:
         raise RunnerError(f"{place}: the text is empty. Fill it in, or remove the line.")
     known = alphabet if alphabet is not None else [chr(code) for code in range(32, 127)]
-    strange = sorted({each for each in written if each not in known})
+    strange = sorted({character for character in written if character not in known})
     if strange:
-        shown = ", ".join(f"'{each}' (U+{ord(each):04X})" for each in strange)
+        shown = ", ".join(f"'{character}' (U+{ord(character):04X})" for character in strange)
         words = "ASCII letters, once accents are taken off" if alphabet is None else ", ".join(alphabet)
         raise RunnerError(f"{place}: '{text}' has {shown}; the vocabulary is {words}. Write it in these.")
-    return written.encode("ascii") if alphabet is None else bytes(alphabet.index(each) + 1 for each in written)
+    return (
+        written.encode("ascii") if alphabet is None else bytes(alphabet.index(character) + 1 for character in written)
+    )
 
 
 def decode(tokens: Tensor, alphabet: str | None = None) -> str:
-    """Tokens (T,) back to text; padding is left out."""
+    """Decode tokens (T,) to text; padding is left out."""
     kept = [int(token) for token in tokens if token != PADDING]
     return "".join(chr(token) if alphabet is None else alphabet[token - 1] for token in kept)
 
 
 def empty(width: int) -> Tensor:
-    """No text at all: uint8 (0, width)."""
+    """Return no text at all: uint8 (0, width)."""
     return torch.zeros(0, width, dtype=torch.uint8)

@@ -25,7 +25,7 @@ class BucketLoader(BatchLoader):
         self.lengths, self.pool = lengths, pool
 
     def padding_share(self) -> float:
-        """Share of this epoch's tokens that are padding, from 0 to 1."""
+        """Return the share of this epoch's tokens that are padding, from 0 to 1."""
         batches = self._batches()
         cells = sum(int(self.lengths[batch].max()) * len(batch) for batch in batches)
         return 1 - sum(int(self.lengths[batch].sum()) for batch in batches) / max(cells, 1)

@@ -12,7 +12,7 @@ WORD, ANSWER = "hello", "ohlol"
 
 
 class Hello(SequenceDataModule):
-    """ "hello" and what a network should answer letter by letter, "ohlol": inputs uint8 (1, 5), targets int64 (1, 5).
+    """The word "hello" and the letters to predict, "ohlol": inputs uint8 (1, 5), targets int64 (1, 5).
 
     The letters e, h, l, o are tokens 1 to 4 and classes 0 to 3. Train, validation and test split are the SAME word.
     """
@@ -23,11 +23,11 @@ class Hello(SequenceDataModule):
         super().__init__(max_length=max_length, **sequence)
 
     def load(self) -> Source:
-        """Nothing is read; the word is made here."""
+        """Make the word; nothing is read."""
         words = encode([WORD, ANSWER], ["data=hello"] * 2, self.max_length, self.alphabet)
         return Source(inputs=words[:1], targets=words[1:].long() - 1, class_names=tuple(self.alphabet or ""))
 
     def divide(self, source: Source) -> dict[str, Samples]:
-        """The word in all splits."""
+        """Return the word in all splits."""
         word = Samples(source.inputs, source.targets, torch.arange(1))
         return {"train": word, "val": word, "test": word}

@@ -71,13 +71,13 @@ class Names(SequenceDataModule):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".Names.lock"):
                 for part in PARTS:
-                    fetch(part, folder)
+                    download(part, folder)
         except OSError as error:  # no network, full disk, no permission, other content than expected
             looked = "\n".join(f"  {place}" for place in self._places())
             raise RunnerError(
                 f"The names are not there and could not be downloaded ({error}).\nLooked in:\n{looked}\n"
-                "Put names_train.csv.gz and names_test.csv.gz into one of these folders, or set data.root to where "
-                f"they are.\nThese datasets ship and need no download: {SHIPPED}."
+                "Put names_train.csv.gz and names_test.csv.gz into one of these folders, or set data.root "
+                f"to where they are.\nThese datasets ship and need no download: {SHIPPED}."
             ) from error
         return folder
 
@@ -108,7 +108,7 @@ class FakeNames(SequenceDataModule):
         self.most = most
 
     def load(self) -> Source:
-        """Nothing but the installed library is read."""
+        """Read the installed library and nothing else."""
         rows: Labelled = []
         for country, locale in self.locales.items():
             provider = import_module(f"faker.providers.person.{locale}").Provider
@@ -119,7 +119,7 @@ class FakeNames(SequenceDataModule):
 
 
 def source_of(rows: Labelled, countries: Sequence[str], width: int, test_from: int | None = None) -> Source:
-    """Names and class numbers; rows from `test_from` on are set aside for the test."""
+    """Return names and class numbers; rows from `test_from` on are set aside for the test."""
     texts, labels, places = zip(*rows, strict=True)
     position = {country: index for index, country in enumerate(countries)}
     return Source(
@@ -131,7 +131,7 @@ def source_of(rows: Labelled, countries: Sequence[str], width: int, test_from: i
 
 
 def read_labelled(path: Path) -> Labelled:
-    """The lines "name","country" of a file, plain or .gz; raises RunnerError naming a bad line."""
+    """Return the lines "name","country" of a file, plain or .gz; raises RunnerError naming a bad line."""
     reader = csv.reader(io.StringIO(_text(path), newline=""), skipinitialspace=True)
     rows: Labelled = []
     for row in reader:
@@ -146,7 +146,7 @@ def read_labelled(path: Path) -> Labelled:
     return rows
 
 
-def fetch(part: str, folder: Path) -> None:
+def download(part: str, folder: Path) -> None:
     """Download one file unless it is there; raises OSError where it cannot be had or holds something else."""
     target = folder / f"names_{part}.csv.gz"
     if target.is_file():
@@ -163,7 +163,7 @@ def fetch(part: str, folder: Path) -> None:
 
 
 def _file(folder: Path, part: str) -> Path:
-    """A part's file: the plain one where there is one, else the .gz."""
+    """Return a part's file: the plain one where there is one, else the .gz."""
     plain_file = folder / f"names_{part}.csv"
     return plain_file if plain_file.is_file() else plain_file.with_suffix(".csv.gz")
 

@@ -41,7 +41,7 @@ class SequenceDataModule(DataModule):
         self.trim = True
 
     def setup(self, stage: str | None = None) -> None:
-        """As in DataModule; then checks that the classes are as many as the configuration declares."""
+        """Set up as in DataModule; then check that the classes are as many as the configuration declares."""
         super().setup(stage)
         found = len(self.class_names or ())
         if found != self.num_classes:
@@ -51,21 +51,21 @@ class SequenceDataModule(DataModule):
             )
 
     def fix_shape(self) -> None:
-        """From now on every batch is (N, max_length)."""
+        """Make every batch (N, max_length) from now on."""
         self.trim = False
 
     def transform(self, inputs: Tensor) -> Tensor:
-        """uint8 (N, max_length) to int64 (N, T)."""
+        """Convert uint8 (N, max_length) to int64 (N, T)."""
         longest = int((inputs != PADDING).any(0).sum()) if self.trim and len(inputs) else self.max_length
         return inputs[:, :longest].to(torch.int64)
 
     def read(self, paths: list[Path]) -> Tensor:
-        """The user's texts as uint8 (n, max_length): a line each, or the column `name` of a CSV file."""
-        texts, places = zip(*(each for path in paths for each in read_texts(path)), strict=True)
+        """Read the user's texts as uint8 (n, max_length): a line each, or the column `name` of a CSV file."""
+        texts, places = zip(*(line for path in paths for line in read_texts(path)), strict=True)
         return encode(texts, places, self.max_length, self.alphabet)
 
     def names_of(self, path: Path, inputs: Tensor) -> list[str]:
-        """The texts themselves."""
+        """Return the texts themselves."""
         return [decode(tokens, self.alphabet) for tokens in inputs]
 
     def _loader(self, split: str, *, shuffle: bool = False) -> BatchLoader:
@@ -86,7 +86,7 @@ class SequenceDataModule(DataModule):
 
 
 def read_texts(path: Path) -> Sequence[tuple[str, str]]:
-    """Texts and where each stands: the column `name` of a .csv file, else every line.
+    """Return texts and where each stands: the column `name` of a .csv file, else every line.
 
     Raises:
         RunnerError: the file has no such column, no line, or is no text.

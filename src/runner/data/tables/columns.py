@@ -7,7 +7,7 @@ from runner.data.tables.delimited import read_table
 
 
 def count_features(path: str | Path, features: Iterable[str] | None, target: str) -> int:
-    """How many feature columns a table has: the named ones, or all but `target` where `features` is None.
+    """Count the feature columns of a table: the named ones, or all but `target` where `features` is None.
 
     Raises:
         RunnerError: the file or a column is missing.
@@ -16,7 +16,7 @@ def count_features(path: str | Path, features: Iterable[str] | None, target: str
 
 
 def count_classes_in_column(path: str | Path, target: str, target_kind: str = "classification") -> int | None:
-    """How many different values the column `target` has; None for regression, where they aren't classes.
+    """Count the different values of the column `target`; None for regression, where they aren't classes.
 
     Raises:
         RunnerError: the file or the column is missing.
@@ -26,7 +26,7 @@ def count_classes_in_column(path: str | Path, target: str, target_kind: str = "c
 
 
 def class_labels(values: Iterable[str]) -> list[str]:
-    """The different values in order: as numbers where all are whole numbers, else alphabetically."""
+    """Return the different values in order: as numbers where all are whole numbers, else alphabetically."""
     labels = {value.strip() for value in values}
     whole = all(label.lstrip("+-").isdecimal() for label in labels)
     return sorted(labels, key=lambda label: (int(label), label)) if whole else sorted(labels)

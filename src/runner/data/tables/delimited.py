@@ -19,7 +19,7 @@ class Table:
     lines: tuple[int, ...]
 
     def position(self, column: str) -> int:
-        """Where a column stands, counted from 0; raises RunnerError with the nearest names."""
+        """Return where a column stands, counted from 0; raises RunnerError with the nearest names."""
         if column not in self.columns:
             raise RunnerError(
                 f"{self.path} has no column '{column}'.{did_you_mean(column, self.columns)} "
@@ -28,12 +28,12 @@ class Table:
         return self.columns.index(column)
 
     def column(self, column: str) -> list[str]:
-        """All values of one column."""
+        """Return all values of one column."""
         position = self.position(column)
         return [row[position] for row in self.rows]
 
     def features(self, features: list[str] | None, target: str) -> list[str]:
-        """The named feature columns, or all but `target`; raises RunnerError where one is missing."""
+        """Return the named feature columns, or all but `target`; raises RunnerError where one is missing."""
         self.position(target)
         names = [name for name in self.columns if name != target] if features is None else list(features)
         for name in names:

@@ -12,7 +12,7 @@ from runner.data.tables.tabular import TabularDataModule
 
 
 class Diabetes(TabularDataModule):
-    """Inputs float32 (442, 10), unscaled as measured; targets float32 (442, 1): progression after a year, 25 to 346.
+    """Diabetes patients: inputs float32 (442, 10), unscaled; targets float32 (442, 1), progression after a year.
 
     Source: B. Efron et al., "Least Angle Regression", Annals of Statistics 32, 2004.
     """
@@ -24,6 +24,6 @@ class Diabetes(TabularDataModule):
         return Source(inputs=inputs, targets=torch.from_numpy(bunch.target).to(torch.float32).unsqueeze(1))
 
     def read(self, paths: list[Path]) -> Tensor:
-        """Tables with the ten columns by their names (age, sex, bmi, bp, s1 … s6): float32 (n, 10)."""
+        """Return tables with the ten columns by their names (age, sex, bmi, bp, s1 … s6): float32 (n, 10)."""
         names = list(load_diabetes().feature_names)
         return torch.cat([read_rows(path, names) for path in paths])

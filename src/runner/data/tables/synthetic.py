@@ -21,12 +21,12 @@ class ThreePoints(TabularDataModule):
         super().__init__(batch_size=batch_size, standardize=False, **tabular)
 
     def divide(self, source: Source) -> dict[str, Samples]:
-        """All points in all splits."""
+        """Return all points in all splits."""
         points = Samples(source.inputs, source.targets, torch.arange(len(source.targets)))
         return {"train": points, "val": points, "test": points}
 
     def read(self, paths: list[Path]) -> Tensor:
-        """Values of x from tables with a column `x`: float32 (n, 1)."""
+        """Return values of x from tables with a column `x`: float32 (n, 1)."""
         return torch.cat([read_rows(path, ["x"]) for path in paths])
 
 
@@ -34,7 +34,7 @@ class Line(ThreePoints):
     """x = 1, 2, 3 and y = 2x: inputs float32 (3, 1), targets float32 (3, 1)."""
 
     def load(self) -> Source:
-        """Nothing is read; the points are made here."""
+        """Make the points; nothing is read."""
         x = torch.tensor([[1.0], [2.0], [3.0]])
         return Source(inputs=x, targets=2 * x)
 
@@ -50,7 +50,7 @@ class Hours(ThreePoints):
         self.target_kind = target_kind
 
     def load(self) -> Source:
-        """Nothing is read; the points are made here."""
+        """Make the points; nothing is read."""
         return Source(
             inputs=torch.tensor([[1.0], [2.0], [3.0]]),
             targets=class_targets(torch.tensor([0, 0, 1]), self.target_kind, 2),

@@ -50,13 +50,13 @@ class CsvTable(TabularDataModule):
         return Source(inputs=inputs, targets=targets, class_names=names)
 
     def read(self, paths: list[Path]) -> Tensor:
-        """The feature columns of the user's tables: float32 (n, F). A target column isn't needed."""
+        """Return the feature columns of the user's tables: float32 (n, F). A target column isn't needed."""
         if self.features is None:
             raise RunnerError("The feature columns aren't known yet: set up the data or load a checkpoint first.")
         return torch.cat([read_rows(path, self.features) for path in paths])
 
     def state_dict(self) -> dict[str, Any]:
-        """Also the feature columns, in order."""
+        """Return also the feature columns, in order."""
         return {**super().state_dict(), "features": self.features}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -77,8 +77,8 @@ class CsvTable(TabularDataModule):
             )
         if self.num_classes is not None and self.num_classes != len(names):
             raise RunnerError(
-                f"data.num_classes is {self.num_classes}, but the column '{self.target}' of {self.path} has "
-                f"{len(names)} classes. Set data.num_classes={len(names)}."
+                f"data.num_classes is {self.num_classes}, but the column '{self.target}' of {self.path} "
+                f"has {len(names)} classes. Set data.num_classes={len(names)}."
             )
         position = {name: index for index, name in enumerate(names)}
         indices = torch.tensor([position[label] for label in labels])
@@ -86,12 +86,12 @@ class CsvTable(TabularDataModule):
 
 
 def read_rows(path: Path, columns: list[str]) -> Tensor:
-    """The named columns of a CSV file as float32 (n, len(columns)); raises RunnerError as `numbers` does."""
+    """Return the named columns of a CSV file as float32 (n, len(columns)); raises RunnerError as `numbers` does."""
     return numbers(read_table(path), columns)
 
 
 def numbers(table: Table, columns: list[str]) -> Tensor:
-    """The named columns as float32 (n, len(columns)).
+    """Return the named columns as float32 (n, len(columns)).
 
     Raises:
         RunnerError: a column is missing, or a value is no finite number; line and column are named.

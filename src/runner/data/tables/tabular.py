@@ -30,7 +30,7 @@ class TabularDataModule(DataModule):
         self.standardisation = Standardizer([0.0], [1.0])
 
     def fit_transform(self, training: Samples) -> None:
-        """Mean and standard deviation of the training split's columns, computed in float64."""
+        """Compute the mean and standard deviation of the training split's columns, in float64."""
         if not self.standardize:
             return
         inputs = training.inputs.to(torch.float64)
@@ -40,11 +40,11 @@ class TabularDataModule(DataModule):
         self.standardisation = Standardizer(inputs.mean(dim=0).tolist(), std.tolist())
 
     def transform(self, inputs: Tensor) -> Tensor:
-        """float32 (N, F) to standardized float32 (N, F)."""
+        """Convert float32 (N, F) to standardized float32 (N, F)."""
         return self.standardisation.apply(inputs)
 
     def state_dict(self) -> dict[str, Any]:
-        """Class names and standardisation."""
+        """Return class names and standardisation."""
         return {**super().state_dict(), "mean": self.standardisation.mean, "std": self.standardisation.std}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ class TabularDataModule(DataModule):
 
 
 def class_targets(indices: Tensor, target_kind: str, num_classes: int) -> Tensor:
-    """Class indices int64 (N,) as the task takes them: int64 (N,), or float32 (N,) of 0 and 1 for binary.
+    """Convert class indices int64 (N,) to the task's targets: int64 (N,), or float32 (N,) of 0 and 1 for binary.
 
     Raises:
         RunnerError: binary classification of other than two classes, or a kind that has no classes.

@@ -24,7 +24,7 @@ class BoundNetwork(nn.Module):
         self.register_buffer("edge_weight", edge_weight)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Float (N, nodes, in_features) -> float (N, nodes, num_outputs): N copies of the graph side by side."""
+        """Map float (N, nodes, in_features) to float (N, nodes, num_outputs): N copies of the graph side by side."""
         copies = features.shape[0]
         shift = torch.arange(copies, device=features.device)[:, None] * self.nodes
         source, target = ((row[None] + shift).reshape(-1) for row in self.edge_index)

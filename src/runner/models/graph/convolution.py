@@ -8,7 +8,7 @@ class NeighbourSum(nn.Module):
     """Message passing without weights: node i becomes the sum of x_i + x_j over the edges j -> i."""
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        """Float (nodes, features), int64 (2, edges), float (edges,) or None -> float (nodes, features).
+        """Map float (nodes, features), int64 (2, edges), float (edges,) or None to float (nodes, features).
 
         A message counts by its edge's weight. A node where no edge ends becomes 0.
         """
@@ -35,7 +35,7 @@ class GraphConvolution(nn.Module):
         edge_weight: Tensor | None = None,
         propagation: Tensor | None = None,
     ) -> Tensor:
-        """Float (nodes, in_features) -> float (nodes, out_features).
+        """Map float (nodes, in_features) to float (nodes, out_features).
 
         `propagation`, float (edges,), holds the entries of Â, for which `edge_index` then has the self-loops already;
         without it they are worked out from `edge_weight` (None: all 1).
@@ -46,7 +46,7 @@ class GraphConvolution(nn.Module):
 
 
 def normalized(edge_index: Tensor, edge_weight: Tensor | None, nodes: int) -> tuple[Tensor, Tensor]:
-    """The entries of Â: edges with one self-loop for every node, and float (edges + nodes,) beside them.
+    """Return the entries of Â: edges with one self-loop for every node, and float (edges + nodes,) beside them.
 
     A self-loop that is there already keeps its weight; of several the last one counts, as in PyG.
     """
@@ -68,6 +68,6 @@ def normalized(edge_index: Tensor, edge_weight: Tensor | None, nodes: int) -> tu
 
 
 def propagate(x: Tensor, edge_index: Tensor, weight: Tensor) -> Tensor:
-    """float (nodes, features): for every node the weighted sum over its incoming edges."""
+    """Return float (nodes, features): for every node the weighted sum over its incoming edges."""
     source, target = edge_index
     return torch.zeros_like(x).index_add(0, target, x[source] * weight[:, None])

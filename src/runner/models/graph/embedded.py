@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import DeepGCNLayer, GatedGraphConv, GENConv, JumpingKnowledge, MessagePassing
 
 from runner.models.graph.convolution import GraphConvolution
-from runner.models.graph.stack import GraphNet, drop, made_here
+from runner.models.graph.stack import GraphNet, on_default_device, sparse_dropout
 
 
 class EmbeddedNet(GraphNet):
@@ -47,8 +47,8 @@ class EmbeddedNet(GraphNet):
         edge_weight: Tensor | None = None,
         propagation: Tensor | None = None,
     ) -> Tensor:
-        """Float (nodes, in_features), int64 (2, edges) -> float (nodes, num_outputs); see GraphNet."""
-        x = F.relu(self.embedding(drop(x, self.dropout, self.training)))
+        """Map float (nodes, in_features), int64 (2, edges) to float (nodes, num_outputs); see GraphNet."""
+        x = F.relu(self.embedding(sparse_dropout(x, self.dropout, self.training)))
         outputs = []
         for number, layer in enumerate(self.layers):
             x = self.activation(layer(x, edge_index, **self.extras(number, edge_weight, propagation)))
@@ -70,32 +70,32 @@ class MessageLayer(MessagePassing):
         self.cell = nn.GRUCell(features, features)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        """Float (nodes, features) -> the same shape; where no edge ends, the message is 0."""
+        """Map float (nodes, features) to the same shape; where no edge ends, the message is 0."""
         return self.cell(self.propagate(edge_index, x=x), x)
 
     def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
-        """Float (edges, features): what source j tells target i."""
+        """Return float (edges, features): what source j tells target i."""
         return self.messages(torch.cat([x_i, x_j], -1))
 
 
 def mpnn(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 2, dropout: float = 0.5
 ) -> EmbeddedNet:
-    """A message-passing network with a message function of our own (Gilmer et al. 2017)."""
+    """Build a message-passing network with a message function of our own (Gilmer et al. 2017)."""
     layers = [MessageLayer(hidden) for _ in range(num_layers)]
     return EmbeddedNet(in_features, num_outputs, hidden, layers, dropout)
 
 
 def ggnn(in_features: int, num_outputs: int, hidden: int = 32, steps: int = 2, dropout: float = 0.5) -> EmbeddedNet:
-    """Gated graph network: `steps` rounds through the same GRU (Li et al. 2016)."""
-    layer = made_here(GatedGraphConv(hidden, num_layers=steps), "weight")
+    """Build a gated graph network: `steps` rounds through the same GRU (Li et al. 2016)."""
+    layer = on_default_device(GatedGraphConv(hidden, num_layers=steps), "weight")
     return EmbeddedNet(in_features, num_outputs, hidden, [layer], dropout)
 
 
 def jumping_knowledge(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 4, join: str = "cat", dropout: float = 0.5
 ) -> EmbeddedNet:
-    """Graph convolutions whose outputs all reach the head: `join` is cat, max or lstm (Xu et al. 2018)."""
+    """Build graph convolutions whose outputs all reach the head: `join` is cat, max or lstm (Xu et al. 2018)."""
     layers = [GraphConvolution(hidden, hidden) for _ in range(num_layers)]
     joined = hidden * num_layers if join == "cat" else hidden
     knowledge = JumpingKnowledge(join, channels=hidden, num_layers=num_layers)
@@ -107,7 +107,7 @@ def jumping_knowledge(
 def deep_gcn(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 14, dropout: float = 0.5
 ) -> EmbeddedNet:
-    """Many layers with residual connections, normalised before each (Li et al. 2020, DeeperGCN, "res+")."""
+    """Build many layers with residual connections, normalised before each (Li et al. 2020, DeeperGCN, "res+")."""
 
     def block() -> nn.Module:
         convolution = GENConv(hidden, hidden, aggr="softmax", learn_t=True, num_layers=2, norm="layer")

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import ChebConv, GATConv, SAGEConv
 
 from runner.models.graph.convolution import GraphConvolution, NeighbourSum
-from runner.models.graph.stack import GraphNet, made_here, widths
+from runner.models.graph.stack import GraphNet, layer_widths, on_default_device
 
 
 class MessagePassingNet(nn.Module):
@@ -17,21 +17,26 @@ class MessagePassingNet(nn.Module):
         self.head = nn.Linear(in_features, num_outputs)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
-        """Float (nodes, in_features), int64 (2, edges), float (edges,) or None -> float (nodes, num_outputs)."""
+        """Map float (nodes, in_features), int64 (2, edges), float (edges,) or None to float (nodes, num_outputs)."""
         return self.head(self.messages(x, edge_index, edge_weight))
 
 
 def gcn(in_features: int, num_outputs: int, hidden: int = 16, num_layers: int = 2, dropout: float = 0.5) -> GraphNet:
-    """Graph convolutions (Kipf & Welling 2017), the layers our own."""
-    return GraphNet([GraphConvolution(*pair) for pair in widths(in_features, hidden, num_outputs, num_layers)], dropout)
+    """Build graph convolutions (Kipf & Welling 2017), the layers our own."""
+    return GraphNet(
+        [GraphConvolution(*pair) for pair in layer_widths(in_features, hidden, num_outputs, num_layers)], dropout
+    )
 
 
 def chebnet(
     in_features: int, num_outputs: int, hidden: int = 16, num_layers: int = 2, order: int = 2, dropout: float = 0.5
 ) -> GraphNet:
-    """Chebyshev polynomials of the Laplacian, `order` terms (Defferrard et al. 2016)."""
+    """Build layers of Chebyshev polynomials of the Laplacian, `order` terms (Defferrard et al. 2016)."""
     return GraphNet(
-        [made_here(ChebConv(*pair, K=order), "bias") for pair in widths(in_features, hidden, num_outputs, num_layers)],
+        [
+            on_default_device(ChebConv(*pair, K=order), "bias")
+            for pair in layer_widths(in_features, hidden, num_outputs, num_layers)
+        ],
         dropout,
     )
 
@@ -44,8 +49,8 @@ def graphsage(
     aggregation: str = "mean",
     dropout: float = 0.5,
 ) -> GraphNet:
-    """A node beside an aggregate of its neighbours, each with weights of their own (Hamilton et al. 2017)."""
-    pairs = widths(in_features, hidden, num_outputs, num_layers)
+    """Build layers that join a node and an aggregate of its neighbours, with weights each (Hamilton et al. 2017)."""
+    pairs = layer_widths(in_features, hidden, num_outputs, num_layers)
     return GraphNet([SAGEConv(*pair, aggr=aggregation) for pair in pairs], dropout)
 
 
@@ -58,11 +63,11 @@ def gat(
     num_layers: int = 2,
     dropout: float = 0.6,
 ) -> GraphNet:
-    """Attention over neighbours: `heads` of `hidden` outputs each, joined; the last layer's are averaged.
+    """Build attention over neighbours: `heads` of `hidden` outputs each, joined; the last layer's are averaged.
 
     Dropout also acts on the attention (Veličković et al. 2018, section 3.3).
     """
-    pairs = widths(in_features, heads * hidden, num_outputs, num_layers)
+    pairs = layer_widths(in_features, heads * hidden, num_outputs, num_layers)
     layers = [GATConv(before, hidden, heads, dropout=dropout) for before, _ in pairs[:-1]]
     last = GATConv(*pairs[-1], heads=output_heads, concat=False, dropout=dropout)
     return GraphNet([*layers, last], dropout, F.elu)

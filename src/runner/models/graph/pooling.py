@@ -33,7 +33,7 @@ class SAGPool(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None, size: int = 1) -> Tensor:
-        """As ReadoutNet.forward."""
+        """Map as ReadoutNet.forward does."""
         batch = x.new_zeros(len(x), dtype=edge_index.dtype) if batch is None else batch
         read = x.new_zeros(size, self.hidden.in_features)
         for convolution, pool in zip(self.convolutions, self.pools, strict=True):
@@ -51,7 +51,7 @@ class DenseBlock(nn.Module):
         self.first, self.second = DenseSAGEConv(in_features, hidden), DenseSAGEConv(hidden, out_features)
 
     def forward(self, x: Tensor, adjacency: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Float (graphs, nodes, in_features), (graphs, nodes, nodes) -> (graphs, nodes, out_features)."""
+        """Map float (graphs, nodes, in_features), (graphs, nodes, nodes) to (graphs, nodes, out_features)."""
         return self.second(F.relu(self.first(x, adjacency, mask)), adjacency, mask)
 
 
@@ -75,7 +75,7 @@ class DiffPool(nn.Module):
     ) -> None:
         super().__init__()
         before = [in_features, *[hidden] * (len(clusters) - 1)]
-        self.embeddings = nn.ModuleList([DenseBlock(each, hidden, hidden) for each in before])
+        self.embeddings = nn.ModuleList([DenseBlock(width, hidden, hidden) for width in before])
         self.assignments = nn.ModuleList(
             [DenseBlock(each, hidden, count) for each, count in zip(before, clusters, strict=True)]
         )
@@ -85,7 +85,7 @@ class DiffPool(nn.Module):
         self.penalty = torch.zeros(())
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None, size: int = 1) -> Tensor:
-        """As ReadoutNet.forward."""
+        """Map as ReadoutNet.forward does."""
         batch = x.new_zeros(len(x), dtype=edge_index.dtype) if batch is None else batch
         nodes, mask = to_dense_batch(x, batch, batch_size=size)
         adjacency = to_dense_adj(edge_index, batch, max_num_nodes=nodes.shape[1], batch_size=size)

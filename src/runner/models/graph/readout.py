@@ -19,7 +19,7 @@ class GraphIsomorphismLayer(nn.Module):
         self.convolution, self.norm = GINConv(inner, train_eps=True), nn.BatchNorm1d(out_features)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        """Float (nodes, in_features), int64 (2, edges) -> float (nodes, out_features)."""
+        """Map float (nodes, in_features), int64 (2, edges) to float (nodes, out_features)."""
         return F.relu(self.norm(self.convolution(x, edge_index)))
 
 
@@ -43,7 +43,7 @@ class ReadoutNet(nn.Module):
         self.hidden, self.head = nn.Linear(read, hidden), nn.Linear(hidden, num_outputs)
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor | None = None, size: int = 1) -> Tensor:
-        """Graphs side by side: float (nodes, in_features), int64 (2, edges) -> float (size, num_outputs).
+        """Map graphs side by side, float (nodes, in_features) and int64 (2, edges), to float (size, num_outputs).
 
         Args:
             batch: int64 (nodes,), ascending: the graph of each node; None for one graph.
@@ -59,14 +59,14 @@ class ReadoutNet(nn.Module):
 def readout_sum(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 3, dropout: float = 0.5
 ) -> ReadoutNet:
-    """Sum over nodes: it can count."""
+    """Build a network with a sum over nodes: it can count."""
     return ReadoutNet(in_features, num_outputs, SumAggregation(), hidden, hidden, num_layers, dropout)
 
 
 def readout_mean(
     in_features: int, num_outputs: int, hidden: int = 32, num_layers: int = 3, dropout: float = 0.5
 ) -> ReadoutNet:
-    """Mean over nodes: shares, whatever the size of the graph."""
+    """Build a network with the mean over nodes: shares, whatever the size of the graph."""
     return ReadoutNet(in_features, num_outputs, MeanAggregation(), hidden, hidden, num_layers, dropout)
 
 
@@ -78,6 +78,6 @@ def readout_set2set(
     steps: int = 3,
     dropout: float = 0.5,
 ) -> ReadoutNet:
-    """An LSTM that looks at all nodes by attention, `steps` times (Vinyals et al. 2016)."""
+    """Build a network with an LSTM that looks at all nodes by attention, `steps` times (Vinyals et al. 2016)."""
     readout = Set2Set(hidden, processing_steps=steps)
     return ReadoutNet(in_features, num_outputs, readout, 2 * hidden, hidden, num_layers, dropout)

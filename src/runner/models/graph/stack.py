@@ -26,8 +26,8 @@ class GraphNet(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.dropout, self.activation = dropout, activation
-        self.weighted = [takes(layer, "edge_weight") for layer in layers]
-        self.propagating = [takes(layer, "propagation") for layer in layers]
+        self.weighted = [accepts(layer, "edge_weight") for layer in layers]
+        self.propagating = [accepts(layer, "propagation") for layer in layers]
 
     def forward(
         self,
@@ -36,21 +36,25 @@ class GraphNet(nn.Module):
         edge_weight: Tensor | None = None,
         propagation: Tensor | None = None,
     ) -> Tensor:
-        """Float (nodes, features), int64 (2, edges) -> float (nodes, num_outputs).
+        """Map float (nodes, features), int64 (2, edges) to float (nodes, num_outputs).
 
         Args:
             edge_weight: float (edges,); layers that know no weights see all edges alike.
             propagation: Â as a sampler estimated it, float (edges,), or (layers, edges) with a row for each layer.
         """
         for number, layer in enumerate(self.layers):
-            x = drop(x, self.dropout, self.training) if number == 0 else F.dropout(x, self.dropout, self.training)
+            x = (
+                sparse_dropout(x, self.dropout, self.training)
+                if number == 0
+                else F.dropout(x, self.dropout, self.training)
+            )
             x = layer(x, edge_index, **self.extras(number, edge_weight, propagation))
             if number < len(self.layers) - 1:
                 x = self.activation(x)
         return x
 
     def extras(self, number: int, edge_weight: Tensor | None, propagation: Tensor | None) -> dict[str, Tensor]:
-        """What layer `number` is given beside nodes and edges."""
+        """Return the arguments of layer `number` beside nodes and edges."""
         given: dict[str, Tensor] = {}
         if propagation is not None and self.propagating[number]:
             given["propagation"] = propagation[number] if propagation.ndim == 2 else propagation
@@ -59,8 +63,8 @@ class GraphNet(nn.Module):
         return given
 
 
-def drop(x: Tensor, share: float, training: bool) -> Tensor:
-    """Dropout, float (nodes, features) -> the same; of features that are mostly 0 only the others are drawn for.
+def sparse_dropout(x: Tensor, share: float, training: bool) -> Tensor:
+    """Apply dropout, float (nodes, features) to the same; of mostly zero features only the others are drawn for.
 
     The same in distribution, and on Cora (1.3 % of the features are not 0) three times as fast.
     """
@@ -73,8 +77,8 @@ def drop(x: Tensor, share: float, training: bool) -> Tensor:
     return torch.zeros_like(flat).index_copy(0, there, F.dropout(flat[there], share)).view_as(x)
 
 
-def made_here(layer: nn.Module, name: str) -> nn.Module:
-    """The layer with its parameter `name` on the default device.
+def on_default_device(layer: nn.Module, name: str) -> nn.Module:
+    """Return the layer with its parameter `name` on the default device.
 
     PyG 2.8 makes some by the old constructor `Tensor(size)`, which knows the CPU only; a network that is only to be
     counted is built on the meta device.
@@ -84,13 +88,13 @@ def made_here(layer: nn.Module, name: str) -> nn.Module:
     return layer
 
 
-def takes(layer: nn.Module, name: str) -> bool:
-    """Whether a layer's forward has a parameter of this name."""
+def accepts(layer: nn.Module, name: str) -> bool:
+    """Return whether a layer's forward has a parameter of this name."""
     return name in inspect.signature(layer.forward).parameters
 
 
-def widths(in_features: int, hidden: int, num_outputs: int, num_layers: int) -> list[tuple[int, int]]:
-    """Inputs and outputs of each layer; raises ValueError where there is none."""
+def layer_widths(in_features: int, hidden: int, num_outputs: int, num_layers: int) -> list[tuple[int, int]]:
+    """Return the inputs and outputs of each layer; raises ValueError where there is none."""
     if num_layers < 1:
         raise ValueError(f"num_layers={num_layers}: a network needs at least one layer")
     sizes = [in_features, *[hidden] * (num_layers - 1), num_outputs]

@@ -26,7 +26,7 @@ def early_network(context: Context, task: Task) -> nn.Module | None:
         return None
     network = copy.deepcopy(task.network).cpu().eval()
     prefix = "network."
-    state = checkpoints.read(found)["state_dict"]
+    state = checkpoints.read_checkpoint(found)["state_dict"]
     network.load_state_dict({key.removeprefix(prefix): each for key, each in state.items() if key.startswith(prefix)})
     return network
 

@@ -61,7 +61,7 @@ def fine_tune(
     best = last.with_name(f"{checkpoints.BEST}.ckpt")
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     if best.is_file():
-        content = checkpoints.read(best)
+        content = checkpoints.read_checkpoint(best)
         checkpoints.load_weights(task, content, best)
         metrics = content["metrics"]
     kept = {name: each for name, each in metrics.items() if name.startswith(("train/", "val/"))}
@@ -72,7 +72,7 @@ def fine_tune(
 def curves(context: Context, steps: int, folder: str, last: Path) -> Iterator[None]:
     """Write the curves as `FOLDER/…` behind those of the first `steps` steps; a resumed run continues them."""
     if context.resumed:
-        done = checkpoints.read(last)["global_step"] if last.is_file() else 0
+        done = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
         for logger in context.loggers:
             if isinstance(logger, (MetricsFile, TensorBoard)):
                 logger.continue_from(steps + done)

@@ -12,12 +12,12 @@ def keep_made(context: Context, networks: Networks, name: str, metrics: Mapping[
     """Write `checkpoints/NAME.ckpt`: the float network as it is now, the steps to its shape, and `metrics`."""
     path, task, datamodule = context.checkpoints / f"{name}.ckpt", networks.task, context.datamodule
     content = {
-        "state_dict": checkpoints.unguided(task.state_dict()),
+        "state_dict": checkpoints.without_distillation_loss(task.state_dict()),
         "structure": task.structure,
         type(datamodule).__qualname__: datamodule.state_dict(),
         "metrics": dict(metrics),
         "global_step": networks.steps,
     }
     if context.record.primary:
-        checkpoints.keep(path, content)
+        checkpoints.save_weights(path, content)
     return path

@@ -43,7 +43,7 @@ def mix(
 def remedy(context: Context, networks: Networks) -> str:
     """Return how to go on with the network as it was trained, which is still there."""
     directory = context.record.path
-    kept = checkpoints.kept(directory) or networks.checkpoint
+    kept = checkpoints.final_checkpoint(directory) or networks.checkpoint
     if kept is None:
         return "The trained network was not kept: the checkpoint callback was left out."
     place = directory if kept.is_relative_to(directory) else kept

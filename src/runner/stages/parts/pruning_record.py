@@ -18,13 +18,13 @@ from runner.stages.parts.pruning_rounds import Round
 from runner.tasks.base import Task
 from runner.tracking.console import console
 from runner.tracking.loggers import TensorBoard
-from runner.tracking.result import Artifact
+from runner.tracking.result import ArtifactFile
 
 ARTIFACT = "pruning_rounds"
 Row = dict[str, Any]
 
 
-def record(context: Context, task: Task, rounds: list[Round]) -> tuple[dict[str, float], dict[str, Artifact]]:
+def record(context: Context, task: Task, rounds: list[Round]) -> tuple[dict[str, float], dict[str, ArtifactFile]]:
     """Time all networks, print the table, and write `artifacts/pruning_rounds.csv` and a picture.
 
     Returns:
@@ -88,7 +88,7 @@ def summary(context: Context, rows: list[Row], batch: int) -> dict[str, float]:
     return metrics
 
 
-def draw(context: Context, rows: list[Row], batch: int) -> Artifact:
+def draw(context: Context, rows: list[Row], batch: int) -> ArtifactFile:
     """Draw the figure, for TensorBoard and as `artifacts/pruning_rounds.png`."""
     costs = {"parameters": "parameters", "multiply-accumulates": "macs", f"latency (batch {batch})": "latency_ms"}
     if rows[-1]["nonzero_share"] < rows[0]["nonzero_share"]:
@@ -104,7 +104,7 @@ def draw(context: Context, rows: list[Row], batch: int) -> Artifact:
     return context.artifact(path)
 
 
-def sparse(context: Context, made: Round) -> tuple[dict[str, float], Artifact]:
+def sparse(context: Context, made: Round) -> tuple[dict[str, float], ArtifactFile]:
     """Write the pruned network as a sparse file, and say what zeros save and what they do not."""
     state = made.network.state_dict()
     path = context.artifacts / "pruned_sparse.zip"

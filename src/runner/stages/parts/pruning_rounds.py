@@ -11,7 +11,7 @@ from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.job.context import Context
 from runner.job.networks import Networks
 from runner.measure.operations import multiply_accumulates
-from runner.measure.weights import nonzero_share, parameters
+from runner.measure.parameter_counts import nonzero_share, parameters
 from runner.stages.parts.fine_tune import Tuning, fine_tune
 from runner.stages.parts.pruning_context import example, standalone
 from runner.tracking import checkpoints
@@ -144,7 +144,7 @@ def keep(context: Context, made: Round, metrics: dict[str, float]) -> None:
         "steps_taken": made.steps,
         "metrics": metrics,
     }
-    checkpoints.keep(path_of(context, made.measured.round), content)
+    checkpoints.save_weights(path_of(context, made.measured.round), content)
 
 
 def kept(run: PruningRun, number: int) -> Round | None:
@@ -152,7 +152,7 @@ def kept(run: PruningRun, number: int) -> Round | None:
     path = path_of(run.context, number)
     if not path.is_file():
         return None
-    content = checkpoints.read(path)
+    content = checkpoints.read_checkpoint(path)
     structure: list[Step] = content["structure"]
     network = rebuild(run.pruning.dense, structure[len(run.structure) :])
     prefix = "network."
@@ -166,7 +166,7 @@ def finish(context: Context, made: Round, steps: int) -> Path:
     Args:
         steps: optimizer steps that the trainings of the run took until now.
     """
-    content = checkpoints.read(path_of(context, made.measured.round))
+    content = checkpoints.read_checkpoint(path_of(context, made.measured.round))
     path = context.checkpoints / f"{checkpoints.PRUNED}.ckpt"
-    checkpoints.keep(path, {**content, "global_step": steps})
+    checkpoints.save_weights(path, {**content, "global_step": steps})
     return path

@@ -43,7 +43,7 @@ def open_teacher(context: Context, task: Task) -> nn.Module:
     config = record.config()
     if not place.is_dir():
         config.checkpoint = None  # this file is meant, not the one that the run began with
-    elif not config.checkpoint and checkpoints.kept(place) is None:
+    elif not config.checkpoint and checkpoints.final_checkpoint(place) is None:
         raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
     with plugins([*context.config.runner.plugins, *config.runner.plugins]):
         datamodule, teacher = restore(config, place)

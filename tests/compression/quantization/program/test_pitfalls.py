@@ -1,4 +1,4 @@
-"""Where upstream still goes wrong: a failure here means that a work-around can be looked at again."""
+"""Upstream bugs that are still there: a failure here means that a work-around can be looked at again."""
 
 from pathlib import Path
 

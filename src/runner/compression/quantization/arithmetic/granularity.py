@@ -11,18 +11,18 @@ from runner.errors import RunnerError
 
 
 class Granularity(ABC):
-    """How a tensor is cut into blocks that have one scale and one zero point each."""
+    """Division of a tensor into blocks that have one scale and one zero point each."""
 
     @abstractmethod
     def blocks(self, tensor: Tensor) -> Tensor:
-        """The values of `tensor` as (…, values of a block); leading dimensions as scales have them.
+        """Return the values of `tensor` as (…, values of a block); leading dimensions as scales have them.
 
         A last block that is too short is filled with zeros, which every range includes anyhow.
         """
 
     @abstractmethod
     def spread(self, values: Tensor, shape: torch.Size) -> Tensor:
-        """One number a block, repeated so that it broadcasts with a tensor of this shape."""
+        """Return one number a block, repeated so that it broadcasts with a tensor of this shape."""
 
 
 @dataclass(frozen=True)

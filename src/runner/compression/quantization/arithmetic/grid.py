@@ -47,10 +47,10 @@ class Grid:
 
     @property
     def steps(self) -> int:
-        """How many steps lie between the lowest and the highest code."""
+        """Number of steps between the lowest and the highest code."""
         return self.high - self.low
 
     @property
     def dtype(self) -> torch.dtype:
-        """What codes are kept in: int8, or uint8 when unsigned."""
+        """Dtype of codes: int8, or uint8 when unsigned."""
         return torch.int8 if self.signed else torch.uint8

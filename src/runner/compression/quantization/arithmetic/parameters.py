@@ -29,7 +29,7 @@ class Parameters:
 
 
 def span(blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest and the highest finite value of each block (…, n), at most 0 and at least 0."""
+    """Return the lowest and the highest finite value of each block (…, n), at most 0 and at least 0."""
     finite = torch.where(blocks.isfinite(), blocks, 0).float().clamp(-LARGEST, LARGEST)
     if not finite.shape[-1]:
         return finite.new_zeros(finite.shape[:-1]), finite.new_zeros(finite.shape[:-1])
@@ -37,7 +37,7 @@ def span(blocks: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reaching(low: Tensor, high: Tensor, grid: Grid, granularity: Granularity) -> Parameters:
-    """The parameters that represent `low` (at most 0) to `high` (at least 0) of each block.
+    """Return the parameters that represent `low` (at most 0) to `high` (at least 0) of each block.
 
     Jacob et al., 2018, section 2.1 and 3. An empty block and one of zeros get the smallest scale there is, any other
     constant one a scale that returns it.
@@ -54,5 +54,5 @@ def reaching(low: Tensor, high: Tensor, grid: Grid, granularity: Granularity) ->
 
 
 def zero_point_of(low: Tensor, scale: Tensor, grid: Grid) -> Tensor:
-    """The code of 0 where the lowest code stands for `low`: int32, clipped to the grid."""
+    """Return the code of 0 where the lowest code stands for `low`: int32, clipped to the grid."""
     return (grid.low - torch.round(low * (1 / scale))).clamp(grid.low, grid.high).to(torch.int32)

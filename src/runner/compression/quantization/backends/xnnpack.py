@@ -23,7 +23,7 @@ class ClampingXNNPACK(Quantizer):
         self.inner = inner
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
-        """As `inner`."""
+        """Validate as `inner` does."""
         transformed: GraphModule = self.inner.transform_for_annotation(model)
         return transformed
 
@@ -36,7 +36,7 @@ class ClampingXNNPACK(Quantizer):
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """As `inner`."""
+        """Validate as `inner` does."""
         self.inner.validate(model)
 
 

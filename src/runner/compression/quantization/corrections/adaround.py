@@ -20,7 +20,7 @@ _WARM_UP = 0.2  # share of the iterations without regulariser
 
 @dataclass(frozen=True)
 class Rounded:
-    """How many layers learned, and how many of their weights no longer go to the nearest point."""
+    """Numbers of layers that learned and of weights that no longer go to the nearest point."""
 
     layers: int
     turned: int
@@ -33,7 +33,7 @@ class Rounded:
 def learn_rounding(
     prepared: GraphModule, batches: Sequence[Nested], learned: dict[str, Tensor], settings: AdaRound
 ) -> Rounded:
-    """Adds to `learned` (parameter name -> value) the weights of each layer of `prepared` at the points learned.
+    """Add to `learned` (parameter name -> value) the weights of each layer of `prepared` at the points learned.
 
     Nagel et al. 2020, "Up or down? Adaptive rounding for post-training quantization", equation 25: asymmetric (inputs
     from the network as rounded so far, outputs of the float one), the activation that follows included. Layers learn
@@ -63,7 +63,7 @@ def learn_layer(
     settings: AdaRound,
     samples: int,
 ) -> Tensor:
-    """`weight`, each value at one of the two points of the grid around it.
+    """Return `weight`, each value at one of the two points of the grid around it.
 
     `pieces`: inputs of the layer and the outputs wanted, (rows, …) each, for `samples` samples each. Where what was
     learned is no better on them than the nearest points, those are returned.
@@ -96,14 +96,14 @@ def learn_layer(
 def _pieces(
     layer: RoundedLayer, floating: Reading, rounding: Reading, batches: Sequence[Nested]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rounded inputs and float outputs of `layer`, batch by batch."""
+    """Yield rounded inputs and float outputs of `layer`, batch by batch."""
     source = layer.node.args[0]
     for batch in batches:
         yield rounding.value(source, batch), floating.value(layer.node, batch)  # type: ignore[arg-type]
 
 
 def _draw(pieces: Sequence[tuple[Tensor, Tensor]], settings: AdaRound, samples: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """As many random rows of a random piece as `batch_size` samples have, for every iteration.
+    """Yield as many random rows of a random piece as `batch_size` samples have, for every iteration.
 
     The generator is its own: the run's random numbers stay untouched.
     """
@@ -118,7 +118,7 @@ def _draw(pieces: Sequence[tuple[Tensor, Tensor]], settings: AdaRound, samples: 
 
 @torch.no_grad()
 def _error(layer: RoundedLayer, weight: Tensor, bias: Tensor | None, pieces: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """The mean squared error of the output behind the activation."""
+    """Return the mean squared error of the output behind the activation."""
     total, count = 0.0, 0
     for inputs, wanted in pieces:
         missed = layer.activation(layer(inputs, weight, bias)) - layer.activation(wanted)
@@ -127,17 +127,17 @@ def _error(layer: RoundedLayer, weight: Tensor, bias: Tensor | None, pieces: Seq
 
 
 def _rectified(variable: Tensor) -> Tensor:
-    """h(V): from 0 (down) to 1 (up); equation 23."""
+    """Return h(V): from 0 (down) to 1 (up); equation 23."""
     return (variable.sigmoid() * (_ZETA - _GAMMA) + _GAMMA).clamp(0, 1)
 
 
 def _inverse(share: Tensor) -> Tensor:
-    """The V with h(V) = `share`."""
+    """Return the V with h(V) = `share`."""
     return torch.logit((share - _GAMMA) / (_ZETA - _GAMMA))
 
 
 def _beta(progress: float) -> float | None:
-    """The exponent of the regulariser (equation 24), annealed from 20 to 2 behind the warm-up."""
+    """Return the exponent of the regulariser (equation 24), annealed from 20 to 2 behind the warm-up."""
     if progress < _WARM_UP:
         return None
     done = (progress - _WARM_UP) / (1 - _WARM_UP)

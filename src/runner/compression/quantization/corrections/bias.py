@@ -1,4 +1,4 @@
-"""Bias correction: what rounding shifts each channel by, on average, goes into the bias."""
+"""Bias correction: the average shift of each channel by rounding goes into the bias."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from runner.nested import Nested
 
 @dataclass(frozen=True)
 class Shifted:
-    """How many layers had their bias corrected."""
+    """Number of layers that had their bias corrected."""
 
     layers: int
 
@@ -23,7 +23,7 @@ class Shifted:
 
 
 def correct_biases(prepared: GraphModule, batches: Sequence[Nested], learned: dict[str, Tensor]) -> Shifted:
-    """Adds to `learned` (parameter name -> value) the biases with E[float output] - E[rounded output] added.
+    """Add to `learned` (parameter name -> value) the biases with E[float output] - E[rounded output] added.
 
     Nagel et al. 2019, section 4.2 and appendix D (empirical): per channel, over `batches`, in the order the layers run,
     each with those before it corrected. Only means are kept.
@@ -43,7 +43,7 @@ def correct_biases(prepared: GraphModule, batches: Sequence[Nested], learned: di
 
 @torch.no_grad()
 def _means(reading: Reading, layers: Sequence[RoundedLayer], batches: Sequence[Nested]) -> dict[Node, Tensor]:
-    """The mean output of each channel (channels,), float64, of each layer over all samples."""
+    """Return the mean output of each channel (channels,), float64, of each layer over all samples."""
     axes = {layer.node: layer.channel_axis for layer in layers}
     sums: dict[Node, Tensor] = {}
     counts: dict[Node, int] = {}

@@ -32,8 +32,7 @@ class Corrections(CorrectionsSettings):
     """Which corrections are made, in this order; none by default."""
 
     def check(self, captured: GraphModule) -> None:
-        """RunnerError where a correction that was asked for finds nothing to do in the network `captured`, which is
-        used up."""
+        """Raise RunnerError where a correction asked for finds nothing to do in `captured`, which is used up."""
         wrong = []
         if self.smooth is not None and not find_smoothable(captured):
             wrong.append(without_norms())
@@ -61,9 +60,9 @@ def correct(
     batches: Sequence[Nested],
     evaluate: Evaluate | None = None,
 ) -> Corrected:
-    """`captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with what `corrections` asks for.
+    """Return `captured` (a fresh capture, used up), prepared and calibrated by `prepare`, with `corrections` made.
 
-    `batches` of inputs (N, ...); `evaluate` is the user's metric of a network that answers them. Without corrections
+    `batches` of inputs (N, …); `evaluate` is the user's metric of a network that answers them. Without corrections
     nothing is measured and `prepare(captured)` comes back. RunnerError: a correction finds nothing to do.
     """
     names = corrections.names
@@ -115,7 +114,7 @@ class _Measure:
         self.inputs, self.evaluate = inputs, evaluate
 
     def __call__(self, prepared: GraphModule, learned: dict[str, Tensor]) -> tuple[float, float | None]:
-        """Both of the program that `prepared` will become."""
+        """Return both of the program that `prepared` will become."""
         network = RoundedNetwork(prepared, learned)
         found = sqnr(self.wanted, nested.numbers(network(self.inputs)))
         return found, None if self.evaluate is None else float(self.evaluate(network))

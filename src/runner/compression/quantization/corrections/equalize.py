@@ -9,7 +9,8 @@ from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.fold import fold_norms
 from runner.compression.quantization.corrections.pairs import Pair, by_input, cap_of, find_pairs, incoming, outgoing
-from runner.compression.quantization.corrections.weights import bias_of, replace, value_of
+from runner.compression.quantization.corrections.weights import bias_of, replace
+from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten
@@ -19,7 +20,7 @@ _MOST = 1e4  # a channel that is almost silent is not blown up further
 
 @dataclass(frozen=True)
 class Equalized:
-    """How many pairs of layers traded scale, and how many ReLU6 between them now cap each channel on its own."""
+    """Numbers of layer pairs that traded scale and of ReLU6 between them that now cap each channel on its own."""
 
     pairs: int
     caps: int
@@ -30,7 +31,7 @@ class Equalized:
 
 
 def equalize(graph: GraphModule) -> Equalized:
-    """Changes `graph`, a fresh capture in inference mode, so that it computes the same with balanced ranges.
+    """Change `graph`, a fresh capture in inference mode, so that it computes the same with balanced ranges.
 
     Batch norms are folded first. For each pair (Nagel et al. 2019, "Data-free quantization through weight equalization
     and bias correction", equation 11) channel i is divided by s = sqrt(r1 / r2) in the first layer and multiplied in
@@ -61,7 +62,7 @@ def equalize(graph: GraphModule) -> Equalized:
 
 
 def without_pairs() -> str:
-    """What to say of a network that offers nothing to equalize."""
+    """Return the message for a network that offers nothing to equalize."""
     return (
         "quantization.corrections.equalize finds no pair of layers in this network: a convolution or linear layer "
         "whose output goes through nothing but ReLU, ReLU6, pooling or flattening into one other such layer. (Residual "
@@ -70,7 +71,7 @@ def without_pairs() -> str:
 
 
 def _balance(graph: GraphModule, pair: Pair) -> Tensor:
-    """One trade; the scales s (channels,) that the producer was divided by."""
+    """Trade once; return the scales s (channels,) that the producer was divided by."""
     first, second = outgoing(graph, pair), incoming(graph, pair)
     scale = (first / second).sqrt().clamp(1 / _MOST, _MOST)
     scale = torch.where((first > 0) & (second > 0), scale, torch.ones_like(scale))
@@ -86,7 +87,7 @@ def _balance(graph: GraphModule, pair: Pair) -> Tensor:
 
 
 def _cap_channels(graph: GraphModule, node: Node, scale: Tensor, axis: int) -> None:
-    """min(max(x, 0), c / s) in place of hardtanh(x, 0, c)."""
+    """Put min(max(x, 0), c / s) in place of hardtanh(x, 0, c)."""
     shape = [1] * node.meta["val"].dim()
     shape[axis] = -1
     name = f"{node.name}_caps"

@@ -12,14 +12,14 @@ from runner.compression.quantization.corrections.weights import (
     is_weighted,
     readers,
     replace,
-    value_of,
 )
+from runner.compression.quantization.graph.parameters import value_of
 
 _BATCH_NORM = torch.ops.aten.batch_norm.default
 
 
 def fold_norms(graph: GraphModule) -> int:
-    """Folds every batch norm behind a convolution or linear layer of its own; returns how many.
+    """Fold every batch norm behind a convolution or linear layer of its own; return how many.
 
     `graph`: a fresh capture in inference mode. weight * g and (bias - mean) * g + offset for
     g = gain / sqrt(variance + eps) (Jacob et al. 2018, equation 14), worked out in float64.

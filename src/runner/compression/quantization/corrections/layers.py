@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.corrections.weights import LINEAR, bias_of, is_layer, readers, value_of
+from runner.compression.quantization.corrections.weights import LINEAR, bias_of, is_layer, readers
 from runner.compression.quantization.graph.interpreter import Grid
+from runner.compression.quantization.graph.parameters import value_of
 from runner.compression.quantization.graph.simulate import quantizer_of
 
 _ATEN = torch.ops.aten
@@ -45,19 +46,19 @@ class RoundedLayer:
         return -1 if self.node.target is LINEAR else 1
 
     def __call__(self, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Its output for `inputs` with another weight and bias."""
+        """Return the layer's output for `inputs` with another weight and bias."""
         target: Any = self.node.target
         return target(inputs, weight, bias, *self.node.args[3:])
 
     def activation(self, value: Tensor) -> Tensor:
-        """What its output becomes in the activation that alone reads it; without one, the output itself."""
+        """Return the output behind the activation that alone reads it; without one, the output itself."""
         users = list(self.node.users)
         function = _ACTIVATIONS.get(users[0].target) if len(users) == 1 else None
         return value if function is None else function(value, *users[0].args[1:], **users[0].kwargs)
 
 
 def rounded_layers(prepared: GraphModule) -> list[RoundedLayer]:
-    """The layers of a calibrated graph in the order they run, without those that share their weight with others."""
+    """Return the layers of a calibrated graph in the order they run, without those that share their weight."""
     modules, found = dict(prepared.named_modules(remove_duplicate=False)), []
     for node in prepared.graph.nodes:
         observed = node.args[1] if node.op == "call_function" and len(node.args) > 1 else None
@@ -74,7 +75,7 @@ def rounded_layers(prepared: GraphModule) -> list[RoundedLayer]:
 
 
 def parameters_of(prepared: GraphModule, layer: RoundedLayer) -> tuple[Tensor, Tensor | None]:
-    """The float weight and bias of `layer`."""
+    """Return the float weight and bias of `layer`."""
     observed: Any = layer.node.args[1]
     bias = bias_of(layer.node)
     return value_of(prepared, observed.args[0]), None if bias is None else value_of(prepared, bias)

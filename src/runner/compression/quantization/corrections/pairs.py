@@ -15,8 +15,8 @@ from runner.compression.quantization.corrections.weights import (
     bias_of,
     is_weighted,
     readers,
-    value_of,
 )
+from runner.compression.quantization.graph.parameters import value_of
 
 _ATEN = torch.ops.aten
 _RELU6 = (_ATEN.relu6.default, _ATEN.relu6_.default)
@@ -49,9 +49,11 @@ _RESHAPES = (_ATEN.flatten.using_ints, _ATEN.view.default, _ATEN.reshape.default
 
 @dataclass(frozen=True)
 class Pair:
-    """`producer`'s output channel c, and nothing else, is input c of `consumer` (inputs c·repeat … of a linear layer
-    behind a flattened image); between them only what commutes with positive scaling of channels, but for `caps`: the
-    ReLU6 on the way."""
+    """Two layers: `producer`'s output channel c, and nothing else, is input c of `consumer`.
+
+    Behind a flattened image these are the inputs c·repeat … of a linear layer. Between the two lies only what commutes
+    with positive scaling of channels, but for `caps`: the ReLU6 on the way.
+    """
 
     producer: Node
     consumer: Node
@@ -61,7 +63,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the channels of the producer are: on this axis of this node's output, `repeat` values each."""
+    """Position of the producer's channels: on this axis of this node's output, `repeat` values each."""
 
     node: Node
     axis: int
@@ -69,7 +71,7 @@ class _Place:
 
 
 def find_pairs(graph: GraphModule) -> list[Pair]:
-    """All pairs of `graph`, a fresh capture in inference mode with batch norms folded, in the order they run.
+    """Return all pairs of `graph`, a fresh capture in inference mode with batch norms folded, in the order they run.
 
     Layers that share a weight or a bias with another, and producers whose output goes more than one way (residual
     branches), have none.
@@ -106,7 +108,7 @@ def _owns_weights(graph: GraphModule, node: Node) -> bool:
 
 
 def _fits(graph: GraphModule, pair: Pair, place: _Place) -> bool:
-    """Whether the consumer takes its inputs along the axis where the channels are."""
+    """Return whether the consumer takes its inputs along the axis where the channels are."""
     channels = value_of(graph, pair.producer.args[1]).shape[0]
     weight, value = value_of(graph, pair.consumer.args[1]), place.node.meta["val"]
     if pair.consumer.target is LINEAR:
@@ -124,7 +126,7 @@ def _pooled(place: _Place, node: Node) -> _Place | None:
 
 
 def _padded(place: _Place, node: Node) -> _Place | None:
-    """Zeros stay zeros; other values would have to be scaled too."""
+    """Return the place behind a padding with zeros; other values would have to be scaled too."""
     pads, rest = node.args[1], node.args[2:]
     mode, value = (rest[0], rest[1:]) if rest and isinstance(rest[0], str) else ("constant", rest)
     touched = len(pads) // 2  # type: ignore[arg-type]
@@ -144,7 +146,7 @@ def _averaged(place: _Place, node: Node) -> _Place | None:
 
 
 def _flattened(place: _Place, node: Node) -> _Place | None:
-    """An image (N, C, …) that becomes (N, C · …): each channel many features."""
+    """Return the place behind an image (N, C, …) that becomes (N, C · …): each channel many features."""
     before, after = place.node.meta["val"].shape, node.meta["val"].shape
     whole = all(isinstance(length, int) for length in [*before[1:], *after[1:]])
     batch = len(after) == 2 and not isinstance(after[0], int) and str(after[0]) == str(before[0])
@@ -164,7 +166,7 @@ _STEPS: dict[Any, Callable[[_Place, Node], _Place | None]] = {
 
 
 def cap_of(node: Node) -> float | None:
-    """The c of min(max(x, 0), c), of ReLU6 and hardtanh; None where the lower end isn't zero, which does not scale."""
+    """Return the c of min(max(x, 0), c), of ReLU6 and hardtanh; None where the lower end isn't zero."""
     if node.target in _RELU6:
         return 6.0
     bounds: Any = node.args[1:3]
@@ -172,18 +174,18 @@ def cap_of(node: Node) -> float | None:
 
 
 def outgoing(graph: GraphModule, pair: Pair) -> Tensor:
-    """The largest magnitude of the producer's weights for each of its channels (channels,)."""
+    """Return the largest magnitude of the producer's weights for each of its channels (channels,)."""
     return value_of(graph, pair.producer.args[1]).flatten(1).abs().amax(1)
 
 
 def incoming(graph: GraphModule, pair: Pair) -> Tensor:
-    """The largest magnitude of the consumer's weights that each channel meets (channels,)."""
+    """Return the largest magnitude of the consumer's weights that each channel meets (channels,)."""
     weight = by_input(pair, value_of(graph, pair.consumer.args[1]))
     return weight.abs().amax((1, 3)).flatten()
 
 
 def by_input(pair: Pair, weight: Tensor) -> Tensor:
-    """A view of the consumer's weight as (groups, outputs of a group, channels of a group, the rest)."""
+    """Return a view of the consumer's weight as (groups, outputs of a group, channels of a group, the rest)."""
     if pair.consumer.target in CONVOLUTIONS:
         groups = int(pair.consumer.args[6]) if len(pair.consumer.args) > 6 else 1  # type: ignore[arg-type]
         return weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)

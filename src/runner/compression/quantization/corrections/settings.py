@@ -26,7 +26,7 @@ class AdaRound(Settings):
 
 @dataclass(frozen=True)
 class CorrectionsSettings(Settings):
-    """Which corrections are made, in this order; none by default.
+    """Corrections to make, in this order; none by default.
 
     `equalize`: cross-layer equalization; `smooth`: SmoothQuant's alpha, from 0 (all to the activations) to 1 (all to
     the weights), None for off; `adaround`: learned rounding, True or its settings; `bias_correction`.
@@ -35,7 +35,7 @@ class CorrectionsSettings(Settings):
     section: ClassVar[str] = "quantization.corrections"
     equalize: bool = False
     smooth: Annotated[float, share(one=True)] | None = None
-    adaround: bool | dict | AdaRound = False
+    adaround: bool | dict | AdaRound = False  # type: ignore[type-arg]  # the plain type, which `complain` looks up
     bias_correction: bool = False
 
     def conflicts(self) -> Iterator[str]:

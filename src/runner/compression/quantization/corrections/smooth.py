@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace, value_of
+from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace
 from runner.compression.quantization.graph.interpreter import Reading
+from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
 from runner.nested import Nested
 
@@ -20,7 +21,7 @@ _LEAST = 1e-5
 
 @dataclass(frozen=True)
 class Smoothed:
-    """How many normalisations handed ranges over, and how many linear layers took them."""
+    """Numbers of normalisations that handed ranges over and of linear layers that took them."""
 
     norms: int
     linears: int
@@ -34,7 +35,7 @@ def smooth(graph: GraphModule, batches: Sequence[Nested], alpha: float) -> Smoot
 
     Feature j behind a LayerNorm or RMSNorm is divided by s = max|X_j|^alpha / max|W_j|^(1 - alpha) (Xiao et al. 2023,
     equation 4) in the normalisation's gain and shift, and multiplied in the weights of the linear layers that read
-    it: all of them together, for one s has to serve them all. max|X_j| is taken over `batches` of inputs (N, ...).
+    it: all of them together, for one s has to serve them all. max|X_j| is taken over `batches` of inputs (N, …).
 
     RunnerError: no normalisation with a gain whose output goes to linear layers only.
     """
@@ -49,7 +50,7 @@ def smooth(graph: GraphModule, batches: Sequence[Nested], alpha: float) -> Smoot
 
 
 def without_norms() -> str:
-    """What to say of a network that offers nothing to smooth."""
+    """Return the message for a network that offers nothing to smooth."""
     return (
         "quantization.corrections.smooth finds no LayerNorm or RMSNorm in this network whose output is read by linear "
         "layers only (networks that normalise behind the addition add it to the next branch, too). Leave it out."
@@ -57,7 +58,7 @@ def without_norms() -> str:
 
 
 def find_smoothable(graph: GraphModule) -> dict[Node, list[Node]]:
-    """Normalisations with a gain of their own -> the linear layers that alone read them."""
+    """Return the linear layers that alone read a normalisation with a gain of its own, by normalisation."""
     found = {}
     for node in graph.graph.nodes:
         linears = _readers_of(graph, node) if _has_gain(graph, node) else None
@@ -75,12 +76,12 @@ def _has_gain(graph: GraphModule, node: Node) -> bool:
 
 
 def _parameters(norm: Node) -> list[Node]:
-    """The nodes that a normalisation reads gain and shift from."""
+    """Return the nodes that a normalisation reads gain and shift from."""
     return [each for each in norm.args[2:4] if isinstance(each, Node)]
 
 
 def _readers_of(graph: GraphModule, node: Node) -> list[Node] | None:
-    """The linear layers that read `node`, directly or rearranged; None where anything else does."""
+    """Return the linear layers that read `node`, directly or rearranged; None where anything else does."""
     found: list[Node] = []
     for user in node.users:
         if is_weighted(user) and user.target is LINEAR and user.args[0] is node:
@@ -99,7 +100,7 @@ def _readers_of(graph: GraphModule, node: Node) -> list[Node] | None:
 
 @torch.no_grad()
 def _feature_peaks(graph: GraphModule, norms: list[Node], batches: Sequence[Nested]) -> dict[Node, Tensor]:
-    """max|X_j| (features,) behind each normalisation."""
+    """Return max|X_j| (features,) behind each normalisation."""
     peaks: dict[Node, Tensor] = {}
     reading = Reading(graph)
     for batch in batches:
@@ -129,7 +130,7 @@ def _always(source: Node, node: Node) -> bool:
 
 
 def _other_axes(source: Node, node: Node) -> bool:
-    """transpose, select, slice …: none of their axes is the last one."""
+    """Return whether a transpose, select, slice … leaves the last axis alone."""
     axes = [axis for axis in node.args[1:3] if isinstance(axis, int)]
     axes = axes if node.target is _ATEN.transpose.int else axes[:1]
     return all(axis % _rank(source) != _rank(source) - 1 for axis in axes)
@@ -141,7 +142,7 @@ def _permuted(source: Node, node: Node) -> bool:
 
 
 def _same_last(source: Node, node: Node) -> bool:
-    """A reshape that leaves the last axis whole."""
+    """Return whether a reshape leaves the last axis whole."""
     before, after = source.meta["val"].shape[-1], node.meta["val"].shape[-1]
     return isinstance(before, int) and isinstance(after, int) and before == after
 
@@ -152,7 +153,7 @@ def _rolled(source: Node, node: Node) -> bool:
 
 
 def _padded(source: Node, node: Node) -> bool:
-    """With zeros, and not along the features."""
+    """Return whether a padding is of zeros, and not along the features."""
     pads: Any = node.args[1]
     zero = all(each in ("constant", None, 0) for each in node.args[2:])
     return zero and not any(pads[:2])

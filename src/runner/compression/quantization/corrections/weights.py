@@ -14,28 +14,28 @@ CONVOLUTIONS = (_ATEN.conv1d.default, _ATEN.conv2d.default, _ATEN.conv3d.default
 
 
 def is_layer(node: Node) -> bool:
-    """Whether `node` is a convolution or a linear layer: input, weight, bias, …"""
+    """Return whether `node` is a convolution or a linear layer (input, weight, bias, …)."""
     return node.op == "call_function" and (node.target is LINEAR or node.target in CONVOLUTIONS)
 
 
 def is_weighted(node: Node) -> bool:
-    """Whether `node` is a convolution or a linear layer that reads a parameter as its weight."""
+    """Return whether `node` is a convolution or a linear layer that reads a parameter as its weight."""
     weight = node.args[1] if is_layer(node) else None
     return isinstance(weight, Node) and weight.op == "get_attr"
 
 
 def bias_of(node: Node) -> Node | None:
-    """The node a convolution or linear layer reads its bias from."""
+    """Return the node a convolution or linear layer reads its bias from."""
     return node.args[2] if len(node.args) > 2 and isinstance(node.args[2], Node) else None
 
 
 def replace(graph: GraphModule, node: Any, value: Tensor) -> None:
-    """The parameter that a get_attr node reads becomes `value`."""
+    """Set the parameter that a get_attr node reads to `value`."""
     put(graph, str(node.target), value)
 
 
 def give_bias(graph: GraphModule, node: Node, value: Tensor) -> None:
-    """Gives `node`, which has none, the bias `value` (out,), beside its weight."""
+    """Give `node`, which has none, the bias `value` (out,), beside its weight."""
     weight: Any = node.args[1]
     name = f"{weight.target}_bias"
     owner, _, attribute = name.rpartition(".")
@@ -48,7 +48,7 @@ def give_bias(graph: GraphModule, node: Node, value: Tensor) -> None:
 
 
 def give_biases(graph: GraphModule) -> None:
-    """Zeros where a layer has no bias: the same function, and somewhere to put a correction.
+    """Add zeros where a layer has no bias: the same function, and somewhere to put a correction.
 
     Convolutions before a batch norm get theirs when it is folded.
     """
@@ -64,7 +64,7 @@ def _before_norm(node: Node) -> bool:
 
 
 def readers(graph: GraphModule, node: Any) -> int:
-    """How many operators read the tensor behind a get_attr node, by whatever name."""
+    """Return how many operators read the tensor behind a get_attr node, by whatever name."""
     own = value_of(graph, node).data_ptr()
     sources = [other for other in graph.graph.nodes if other.op == "get_attr" and other.users]
     return sum(len(other.users) for other in sources if _address(graph, other) == own)

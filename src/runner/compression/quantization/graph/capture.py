@@ -39,7 +39,7 @@ _CAUSES = (
 def capture(network: nn.Module, example: Nested) -> GraphModule:
     """The network in inference mode as a flat ATen graph of its own weights, for any batch size.
 
-    `example` is one input batch (N, ...); its values don't matter. Strict capture: with the non-strict one
+    `example` is one input batch (N, …); its values don't matter. Strict capture: with the non-strict one
     the x86 quantizer fails on ResNet-18 and misses half of GoogLeNet. Capturing in inference mode leaves out
     auxiliary heads and stochastic depth, which could not be switched off again in a graph; QAT turns batch
     norm and dropout back on. RunnerError: the network is quantized already, or cannot be captured (names the
@@ -62,8 +62,7 @@ def capture(network: nn.Module, example: Nested) -> GraphModule:
 
 
 def _explain(error: Exception, network: nn.Module) -> str:
-    """What capture failed on: the last frame outside installed packages, and the change that would mend
-    it."""
+    """Return the cause of a failed capture: the last frame outside installed packages, and a change that mends it."""
     text = f"{error}\n{error.__cause__ or ''}"
     own = [frame for frame in _FRAME.finditer(text) if not _installed(frame["file"])]
     where = "{file}:{line} in {function}: {code}".format(**own[-1].groupdict()) if own else ""

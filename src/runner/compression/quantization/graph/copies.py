@@ -11,7 +11,7 @@ from runner.compression.quantization.graph.operators import ANNOTATION
 
 
 def copy_graph(graph: GraphModule) -> GraphModule:
-    """An independent copy of `graph` whose annotations speak of its own nodes.
+    """Return an independent copy of `graph` whose annotations speak of its own nodes.
 
     copy.deepcopy leaves them pointing at the nodes of the original: convert_pt2e then fails on dynamic
     recipes ("No chose qparams node found").

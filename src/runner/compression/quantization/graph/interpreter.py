@@ -31,20 +31,20 @@ class Grid:
 
     @classmethod
     def of(cls, observer: Any) -> "Grid":
-        """The grid of a calibrated observer; some search for it, so ask once."""
+        """Return the grid of a calibrated observer; some search for it, so ask once."""
         scale, zero = observer.calculate_qparams()
         axis = getattr(observer, "ch_axis", 0) or 0
         return cls(scale.detach(), zero.int(), int(observer.quant_min), int(observer.quant_max), axis)
 
     def round(self, value: Tensor) -> Tensor:
-        """`value` (any shape) at the nearest points, by the arithmetic of the program's own operators."""
+        """Round `value` (any shape) to the nearest points, by the arithmetic of the program's own operators."""
         if self.scale.numel() == 1:
             scale, zero = self.scale.reshape(()), self.zero.reshape(())
             return torch.fake_quantize_per_tensor_affine(value, scale, zero, self.low, self.high)
         return torch.fake_quantize_per_channel_affine(value, self.scale, self.zero, self.axis, self.low, self.high)
 
     def along(self, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and zero point (float), shaped to broadcast over `value`."""
+        """Return scale and zero point (float), shaped to broadcast over `value`."""
         shape = [1] * value.dim()
         if self.scale.numel() > 1:
             shape[self.axis] = -1
@@ -52,7 +52,7 @@ class Grid:
 
 
 class Reading(Interpreter):
-    """Runs `graph` and hands out the values of chosen nodes; a value is dropped as soon as nothing needs it.
+    """Interpreter of `graph` that hands out the values of chosen nodes; a value is dropped as soon as it can be.
 
     Observers pass values on, or round them where `rounding`; `learned` (name -> value) then stands in for parameters.
     A converted program, which has no observers, runs as it is.
@@ -65,7 +65,7 @@ class Reading(Interpreter):
         self._grids: dict[str, Grid] = {}
 
     def outputs(self, inputs: Nested) -> Any:
-        """What the whole graph returns for `inputs` (N, ...)."""
+        """Return the outputs of the whole graph for `inputs` (N, …)."""
         with torch.no_grad():
             outputs = self.run(*self.flat(inputs), enable_io_processing=False)
             return self.graph.process_outputs(outputs)
@@ -78,13 +78,13 @@ class Reading(Interpreter):
         return tree_flatten_spec(((inputs,), {}), code.pytree_info.in_spec)
 
     def value(self, node: Node, inputs: Nested) -> Tensor:
-        """The value of one node for `inputs` (N, ...); only what it depends on is run."""
+        """Return the value of one node for `inputs` (N, …); only what it depends on is run."""
         ((_, value),) = self.visit([node], inputs)
         return value
 
     @torch.no_grad()
     def visit(self, nodes: Iterable[Node], inputs: Nested) -> Iterator[tuple[Node, Any]]:
-        """Each of `nodes` with its value, as they are computed; only what they depend on is run."""
+        """Yield each of `nodes` with its value, as they are computed; only what they depend on is run."""
         wanted = set(nodes)
         order = _needed(self.graph, wanted)
         last = {source: node for node in order for source in [*node.all_input_nodes, node]}
@@ -101,12 +101,12 @@ class Reading(Interpreter):
             del value
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """A parameter, or what was learned in its place."""
+        """Return a parameter, or the value learned in its place."""
         found = self.learned.get(str(target)) if self.rounding else None
         return super().get_attr(target, args, kwargs) if found is None else found
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """An observer rounds or passes on, and never observes."""
+        """Let an observer round or pass on, and never observe."""
         module = self.fetch_attr(target)
         if not isinstance(module, ObserverBase | FakeQuantizeBase):
             return super().call_module(target, args, kwargs)
@@ -120,7 +120,7 @@ class Reading(Interpreter):
 
 
 class RoundedNetwork(nn.Module):
-    """Answers like the int8 program that a calibrated graph will become, without converting it."""
+    """Stand-in for the int8 program that a calibrated graph will become, without converting it."""
 
     def __init__(self, prepared: GraphModule, learned: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -128,16 +128,16 @@ class RoundedNetwork(nn.Module):
         self.training = False
 
     def forward(self, inputs: Nested) -> Any:
-        """The outputs for `inputs` (N, ...), without gradients."""
+        """Return the outputs for `inputs` (N, …), without gradients."""
         return self._reading[0].outputs(inputs)
 
     def train(self, mode: bool = True) -> "RoundedNetwork":
-        """Stays in inference mode."""
+        """Stay in inference mode."""
         return self
 
 
 def _needed(graph: Any, wanted: set[Node]) -> list[Node]:
-    """The nodes that `wanted` depend on, and those themselves, in the order they run."""
+    """Return the nodes that `wanted` depend on, and those themselves, in the order they run."""
     needed, waiting = set(wanted), list(wanted)
     while waiting:
         fresh = [source for source in waiting.pop().all_input_nodes if source not in needed]

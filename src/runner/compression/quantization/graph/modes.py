@@ -30,8 +30,7 @@ class BatchNormConstants:
 
 
 def set_training(graph: GraphModule, training: bool, batch_norm: bool = True) -> None:
-    """Puts `graph` into training (dropout acts; batch norm uses and updates batch statistics) or inference
-    mode.
+    """Put `graph` into training (dropout acts; batch norm updates batch statistics) or inference mode.
 
     `batch_norm=False` leaves batch norm on its running statistics even in training. Upstream's own switch
     resets epsilon, momentum and the dropout rate to PyTorch's defaults (ao#2980), and its BatchNorm freezing
@@ -53,14 +52,13 @@ def set_training(graph: GraphModule, training: bool, batch_norm: bool = True) ->
 
 
 def batch_norm_constants(graph: GraphModule) -> dict[str, BatchNormConstants]:
-    """Name of the running variance -> constants, for each batch norm that keeps statistics."""
+    """Return the constants of each batch norm that keeps statistics, by the name of its running variance."""
     norms = ((running_variance(node), node) for node in graph.graph.nodes if node.target is _BATCH_NORM)
     return {name: BatchNormConstants(float(node.args[6]), float(node.args[7])) for name, node in norms if name}
 
 
 def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstants]) -> None:
-    """Writes `constants` back over the 1e-5 and 0.1 that prepare_qat_pt2e puts in (ao#2980; open: ao#4758,
-    ao#4790)."""
+    """Write `constants` back over the 1e-5 and 0.1 that prepare_qat_pt2e puts in (ao#2980; open: ao#4758, ao#4790)."""
     for node in graph.graph.nodes:
         name = running_variance(node) if node.target is _BATCH_NORM else None
         if name is None:
@@ -76,8 +74,7 @@ def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstan
 
 
 def fused_sums(graph: GraphModule) -> dict[str, Node]:
-    """Name of the running variance -> the node `running_var + eps`, for each batch norm fused with a
-    convolution."""
+    """Return the node `running_var + eps` of each batch norm fused with a convolution, by its running variance."""
     sums = (node for node in graph.graph.nodes if node.target == _ATEN.add.Tensor)
     found = {}
     for node in sums:
@@ -88,7 +85,7 @@ def fused_sums(graph: GraphModule) -> dict[str, Node]:
 
 
 def running_variance(node: Node) -> str | None:
-    """The name of the running variance of a batch norm node, None when it keeps no statistics."""
+    """Return the name of the running variance of a batch norm node, None when it keeps no statistics."""
     source = node.args[4]
     return str(source.target) if isinstance(source, Node) and source.op == "get_attr" else None
 

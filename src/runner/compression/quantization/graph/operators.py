@@ -56,12 +56,12 @@ class Operator:
 
 
 def operators(graph: GraphModule) -> list[Operator]:
-    """The convolutions and matrix products of `graph` in the order they run."""
+    """Return the convolutions and matrix products of `graph` in the order they run."""
     return [_operator(node) for node in heavy_nodes(graph)]
 
 
 def quantized_operators(converted: GraphModule) -> list[Operator]:
-    """Those operators of a converted program whose input and weight both come out of dequantize nodes.
+    """Return those operators of a converted program whose input and weight both come out of dequantize nodes.
 
     Reshapes and the like may stand in between: OpenVINO's quantizer rounds before them.
     """
@@ -69,12 +69,12 @@ def quantized_operators(converted: GraphModule) -> list[Operator]:
 
 
 def heavy_nodes(graph: GraphModule) -> list[Node]:
-    """The nodes behind `operators`."""
+    """Return the nodes behind `operators`."""
     return [node for node in graph.graph.nodes if node.op == "call_function" and node.target in TARGETS]
 
 
 def label(graph: GraphModule) -> None:
-    """Writes layer and MACs on the nodes of a fresh capture: later steps replace weights and forget sizes."""
+    """Write layer and MACs on the nodes of a fresh capture: later steps replace weights and forget sizes."""
     batch = _batch(graph)
     for node in heavy_nodes(graph):
         node.meta[_LABEL] = (layer(node), _macs(node) // batch)
@@ -93,15 +93,17 @@ def _dequantized(source: object) -> bool:
 
 
 def origin(source: Any) -> Any:
-    """What `source`, an argument of a node, is before it is reshaped and passed on."""
+    """Return the node that `source`, an argument of a node, is before it is reshaped and passed on."""
     while isinstance(source, Node) and source.target in _PASSING:
         source = source.args[0]
     return source
 
 
 def layer(node: Node) -> str:
-    """The dotted name of the module `node` came from: the owner of its weight, else the innermost module
-    traced."""
+    """Return the dotted name of the module `node` came from.
+
+    The owner of its weight, else the innermost module traced.
+    """
     if _LABEL in node.meta:
         return str(node.meta[_LABEL][0])
     weight = node.args[1] if node.target in TARGETS and len(node.args) > 1 else None
@@ -113,14 +115,13 @@ def layer(node: Node) -> str:
 
 
 def modules(node: Node) -> list[str]:
-    """The dotted names of the modules around `node`, outermost first (the network itself is the empty
-    string)."""
+    """Return the dotted names of the modules around `node`, outermost first; the network itself is ""."""
     paths = [path for path, _ in node.meta.get("nn_module_stack", {}).values()] or [""]
     return [path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths]
 
 
 def size(value: object) -> int:
-    """The number of elements of a fake tensor, symbolic sizes at their example value."""
+    """Return the number of elements of a fake tensor, symbolic sizes at their example value."""
     lengths: list[int] = [_hint(length) for length in value.shape]  # type: ignore[attr-defined]
     return prod(lengths)
 
@@ -135,7 +136,7 @@ def _batch(graph: GraphModule) -> int:
 
 
 def _macs(node: Node) -> int:
-    """Multiply-accumulates of the whole example batch."""
+    """Return the multiply-accumulates of the whole example batch."""
     value, kind = node.meta.get("val"), TARGETS[node.target]
     operands: list[Any] = [argument.meta.get("val") for argument in node.args[:2] if isinstance(argument, Node)]
     if not isinstance(value, torch.Tensor) or len(operands) < 2 or any(it is None for it in operands):

@@ -1,5 +1,4 @@
-"""Run a calibrated graph with rounding switched on and off layer by layer, without converting or compiling
-it."""
+"""Simulation of a calibrated graph with rounding switched layer by layer, without converting or compiling it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from runner.nested import Nested
 
 
 class Rounding(nn.Module):
-    """Rounds as its observer decided when `active`; passes values through otherwise."""
+    """Rounding as its observer decided when `active`; otherwise values pass through."""
 
     def __init__(self, observer: nn.Module) -> None:
         super().__init__()
@@ -23,7 +22,7 @@ class Rounding(nn.Module):
         self.active = True
 
     def forward(self, value: Tensor) -> Tensor:
-        """`value` (any shape), rounded or not."""
+        """Return `value` (any shape), rounded or not."""
         return rounded(self._observer[0], value)[0] if self.active else value
 
 
@@ -36,13 +35,12 @@ class Learned(nn.Module):
         self.active = True
 
     def forward(self, value: Tensor) -> Tensor:
-        """`value`, or what was learned in its place."""
+        """Return `value`, or what was learned in its place."""
         return self._value[0] if self.active else value
 
 
 class SimulatedNetwork(nn.Module):
-    """The calibrated network `prepared` with rounding at the inputs and weights of the layers in `active`
-    only.
+    """The calibrated network `prepared` with rounding at inputs and weights of the layers in `active` only.
 
     Rounding that belongs to no layer (residual additions, pooling) is left out: it can't be chosen by layer.
     `learned` (parameter name -> value) are weights and biases that the program has in place of the rounded ones.
@@ -71,19 +69,19 @@ class SimulatedNetwork(nn.Module):
         self.training = False
 
     def forward(self, inputs: Nested) -> Any:
-        """Outputs for `inputs` (N, ...)."""
+        """Return outputs for `inputs` (N, …)."""
         with torch.no_grad():
             return self.graph(inputs)
 
     def activate(self, layers: set[str]) -> "SimulatedNetwork":
-        """Rounds in `layers` and nowhere else."""
+        """Round in `layers` and nowhere else."""
         for name, roundings in self.layers.items():
             for rounding in roundings:
                 rounding.active = name in layers
         return self
 
     def train(self, mode: bool = True) -> "SimulatedNetwork":
-        """Stays in inference mode."""
+        """Stay in inference mode."""
         return self
 
     def _insert(self, graph: GraphModule, node: Node, position: int, rounding: Rounding | Learned) -> None:
@@ -95,14 +93,14 @@ class SimulatedNetwork(nn.Module):
 
 
 def learned_for(argument: Any, learned: Mapping[str, Tensor] | None) -> Learned | None:
-    """What was learned for the parameter behind `argument`, observed or not."""
+    """Return the value learned for the parameter behind `argument`, observed or not."""
     source = argument.args[0] if isinstance(argument, Node) and argument.op == "call_module" else argument
     value = (learned or {}).get(str(source.target)) if isinstance(source, Node) else None
     return None if value is None else Learned(value)
 
 
 def quantizer_of(node: Any, modules: dict[str, Any]) -> nn.Module | None:
-    """The observer or fake quantizer that `node` calls, if it does."""
+    """Return the observer or fake quantizer that `node` calls, if it does."""
     if not isinstance(node, Node) or node.op != "call_module":
         return None
     module = modules.get(str(node.target))
@@ -110,8 +108,7 @@ def quantizer_of(node: Any, modules: dict[str, Any]) -> nn.Module | None:
 
 
 def rounded(observer: Any, value: Tensor) -> tuple[Tensor, Tensor]:
-    """`value` after quantizing and dequantizing as `observer` decided, and a mask of the values that were
-    clipped."""
+    """Return `value` quantized and dequantized by `observer`, and a mask of the values that were clipped."""
     low, high = int(observer.quant_min), int(observer.quant_max)
     if getattr(observer, "is_dynamic", False):
         scale = ((value.amax().clamp(min=0) - value.amin().clamp(max=0)) / (high - low)).clamp(min=2**-12)

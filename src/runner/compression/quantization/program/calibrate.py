@@ -14,7 +14,7 @@ from runner.nested import Nested
 def calibrate(prepared: nn.Module, batches: Iterable[Nested], like: Nested, limit: int | None = None) -> int:
     """Runs up to `limit` batches (all without one) through `prepared`; returns how many ran.
 
-    Each batch has the dtype and the per-sample shape of `like` (N, ...). RunnerError: no batch, a wrong shape
+    Each batch has the dtype and the per-sample shape of `like` (N, …). RunnerError: no batch, a wrong shape
     or dtype, values that aren't finite.
     """
     done = 0
@@ -35,7 +35,7 @@ def calibrate(prepared: nn.Module, batches: Iterable[Nested], like: Nested, limi
 
 
 def check_batch(batch: Nested, like: Nested, index: int) -> None:
-    """RunnerError unless `batch` is a non-empty batch of samples shaped and typed as those of `like`."""
+    """Raise RunnerError unless `batch` is a non-empty batch of samples shaped and typed as those of `like`."""
     if nested.is_single(like):
         _check_tensor(batch, like, f"Calibration batch {index}")
         return

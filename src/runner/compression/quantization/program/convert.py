@@ -19,7 +19,7 @@ def convert(prepared: GraphModule, example: Nested, learned: Mapping[str, Tensor
     """The int8 program of `prepared`, which stays as it is.
 
     `learned` (parameter name -> value) are weights and biases that corrections moved under rounding.
-    One forward pass of `example` (N, ...) comes first: without it the weights of a dynamic recipe have no
+    One forward pass of `example` (N, …) comes first: without it the weights of a dynamic recipe have no
     ranges, and convert_pt2e says nothing (ao#4292: 0.5 dB instead of 39).
     RunnerError when observers have seen no data.
     """
@@ -40,7 +40,7 @@ def convert(prepared: GraphModule, example: Nested, learned: Mapping[str, Tensor
 
 
 def prune(graph: GraphModule) -> None:
-    """Deletes what `graph` no longer reads.
+    """Delete the nodes that `graph` no longer reads.
 
     convert_pt2e leaves the float weights beside the int8 ones; the program's file would be as large as the
     float one.
@@ -54,7 +54,7 @@ def prune(graph: GraphModule) -> None:
 
 
 def unseen(graph: GraphModule, static: bool = False) -> list[str]:
-    """Names of observers without a range; with `static`, none where the graph holds weight observers only."""
+    """Return the names of observers without a range; with `static`, none where only weights are observed."""
     observers = {name: module for name, module in graph.named_modules() if isinstance(module, ObserverBase)}
     empty = [name for name, module in observers.items() if _empty(module)]
     dynamic = any(getattr(module, "is_dynamic", False) for module in observers.values())

@@ -13,13 +13,12 @@ _BATCH_NORM = torch.ops.aten.batch_norm.default
 
 
 def float_batch_norm(*arguments: Any) -> Tensor:
-    """aten.batch_norm under another name, which torchao's pattern for `convolution, batch norm` doesn't
-    match."""
+    """Run aten.batch_norm under a name that torchao's pattern for `convolution, batch norm` doesn't match."""
     return _BATCH_NORM(*arguments)
 
 
 class KeepFloatNorms(Quantizer):
-    """Runs `inner`, then hides the batch norms behind convolutions nobody quantizes.
+    """Quantizer `inner`, which then hides the batch norms behind convolutions nobody quantizes.
 
     prepare_qat_pt2e fuses every convolution with its batch norm, quantized or not; the ones not quantized are
     never folded back at conversion and end as slow float arithmetic ("TODO: only fuse if conv and bn are both
@@ -30,11 +29,11 @@ class KeepFloatNorms(Quantizer):
         self.inner = inner
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
-        """As `inner`."""
+        """Transform as `inner` does."""
         return self.inner.transform_for_annotation(model)
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """As `inner`, then hides."""
+        """Annotate as `inner` does, then hide."""
         model = self.inner.annotate(model)
         for node in model.graph.nodes:
             if node.target is _BATCH_NORM and isinstance(node.args[0], Node) and not annotated(node.args[0]):
@@ -42,13 +41,12 @@ class KeepFloatNorms(Quantizer):
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """As `inner`."""
+        """Validate as `inner` does."""
         self.inner.validate(model)
 
 
 def hide_norms(graph: GraphModule) -> None:
-    """Hides every batch norm of `graph`: convert_pt2e, seeing none, skips its slow search for ones to
-    fold."""
+    """Hide every batch norm of `graph`: convert_pt2e, seeing none, skips its slow search for ones to fold."""
     for node in graph.graph.nodes:
         if node.target is _BATCH_NORM:
             node.target = float_batch_norm
@@ -56,7 +54,7 @@ def hide_norms(graph: GraphModule) -> None:
 
 
 def restore_float_norms(graph: GraphModule) -> None:
-    """Gives the hidden batch norms their own name back."""
+    """Give the hidden batch norms their own name back."""
     for node in graph.graph.nodes:
         if node.target is float_batch_norm:
             node.target = _BATCH_NORM

@@ -12,8 +12,10 @@ from runner.compression.quantization.graph.parameters import put
 
 
 class SettledObserver(ObserverBase):
-    """An observer that has decided: convert_pt2e runs weight observers once more, and a moved weight would move the
-    range."""
+    """Observer that has decided.
+
+    convert_pt2e runs weight observers once more, and a moved weight would move the range.
+    """
 
     def __init__(self, decided: Any) -> None:
         super().__init__(dtype=decided.dtype, is_dynamic=False)
@@ -22,16 +24,16 @@ class SettledObserver(ObserverBase):
         self.qscheme, self.ch_axis, self.eps = decided.qscheme, getattr(decided, "ch_axis", None), decided.eps
 
     def forward(self, weight: Tensor) -> Tensor:
-        """`weight`, unobserved."""
+        """Return `weight`, unobserved."""
         return weight
 
     def calculate_qparams(self, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Scale and zero point as they were decided."""
+        """Return scale and zero point as they were decided."""
         return self.scale, self.zero_point
 
 
 def settle(graph: GraphModule, learned: Mapping[str, Tensor]) -> None:
-    """Puts `learned` (parameter name -> value) into a copy of the prepared graph that is about to be converted.
+    """Put `learned` (parameter name -> value) into a copy of the prepared graph that is about to be converted.
 
     Learned weights lie on the grid of their observer, which is kept as it is: rounding to the nearest point then gives
     the learned integers.

@@ -32,7 +32,7 @@ class CompiledProgram(nn.Module):
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
-        """`dtype`: what the network computes in; None leaves its weights as they are."""
+        """Keep the program; `dtype`: what the network computes in, None leaves its weights as they are."""
         super().__init__()
         _register_integer_passes()
         if not isinstance(network, GraphModule):  # an exported graph has no modes to set
@@ -46,7 +46,7 @@ class CompiledProgram(nn.Module):
         self.training = False
 
     def forward(self, inputs: Nested) -> Any:
-        """The network's answer to `inputs` (N, ...); float outputs are float32 whatever the compute dtype."""
+        """Return the network's answer to `inputs` (N, …); float outputs are float32 whatever the compute dtype."""
         count = nested.samples(inputs)
         size = min((size for size in self._compiled if size >= count), default=count)
         with torch.inference_mode(False), torch.no_grad():
@@ -55,13 +55,13 @@ class CompiledProgram(nn.Module):
         return outputs if size == count else nested.head(outputs, count)
 
     def compile_for(self, inputs: Nested) -> "CompiledProgram":
-        """Compiles for exactly the batch size of `inputs` (N, ...)."""
+        """Compile for exactly the batch size of `inputs` (N, …)."""
         with torch.inference_mode(False), torch.no_grad():
             self._run(nested.map_tensors(Tensor.clone, inputs), nested.samples(inputs))
         return self
 
     def bare(self, size: int) -> Callable[[Nested], Any]:
-        """What `compile_for` made for this batch size, without padding and modes; call it under `torch.no_grad()`.
+        """Return the program compiled for this batch size, without padding and modes; call it under `torch.no_grad()`.
 
         For timing: the rest of `forward` costs a tenth of a millisecond.
         """
@@ -73,8 +73,7 @@ class CompiledProgram(nn.Module):
         return lambda inputs: compiled(nested.map_floats(lambda each: each.to(dtype), inputs))
 
     def train(self, mode: bool = True) -> "CompiledProgram":
-        """Stays in inference mode: a compiled program can't be trained. Never raises, so any loop can call
-        it."""
+        """Stay in inference mode: a compiled program can't be trained. Never raises, so any loop can call it."""
         return self
 
     def _run(self, inputs: Nested, size: int) -> Any:
@@ -109,7 +108,7 @@ class CompiledProgram(nn.Module):
 
 @contextmanager
 def whole_products() -> Iterator[None]:
-    """Within this context Inductor keeps matrix products whole.
+    """Keep matrix products whole in Inductor within this context.
 
     Small ones of a single row it takes apart (torch 2.14), before the int8 patterns could match: they ran in float.
     """
@@ -125,13 +124,12 @@ def whole_products() -> Iterator[None]:
 
 
 def products_of(program: nn.Module) -> AbstractContextManager[None]:
-    """How the matrix products of `program` are compiled: whole where it is quantized, as Inductor likes in float."""
+    """Return a context for compiling `program`'s matrix products: whole where quantized, as Inductor likes in float."""
     return whole_products() if isinstance(program, GraphModule) else nullcontext()
 
 
 def lower(converted: nn.Module, name: str | BackEnd) -> CompiledProgram:
-    """The converted program of back end `name`, compiled for this machine; RunnerError where that can't
-    be."""
+    """Return the converted program of back end `name`, compiled for this machine; RunnerError where that can't be."""
     reason = obstacle(name)
     if reason is not None:
         raise RunnerError(reason)
@@ -139,7 +137,7 @@ def lower(converted: nn.Module, name: str | BackEnd) -> CompiledProgram:
 
 
 def obstacle(name: str | BackEnd) -> str | None:
-    """Why programs of back end `name` cannot be compiled on this machine; None where they can."""
+    """Return the reason why programs of back end `name` cannot be compiled here; None where they can."""
     row = back_end(name)
     if row.lowering != "inductor":
         return f"Programs of {name} are run by {row.lowering}, not compiled here; export them instead."
@@ -154,14 +152,13 @@ def obstacle(name: str | BackEnd) -> str | None:
 
 
 def kernel_names(graph: Graph) -> list[str]:
-    """What each call of a lowered graph is: an operator's name, or that of the integer kernel it was matched
-    to."""
+    """Return the name of each call of a lowered graph: an operator's, or that of its integer kernel."""
     calls = [node.target for node in graph.nodes if node.op == "call_function"]
     return [_name(target) for target in calls]
 
 
 def _name(target: Any) -> str:
-    """Inductor replaces matched patterns by bound functions; which kernel they call is in their closure."""
+    """Return a call's name: Inductor's bound functions have in their closure which kernel they call."""
     if not isinstance(target, functools.partial):
         return str(target)
     function = target.func
@@ -179,6 +176,5 @@ def _fresh(network: nn.Module) -> nn.Module:
 
 
 def _register_integer_passes() -> None:
-    """Importing the quantizer registers Inductor's int8 patterns; a program loaded from disk needs them
-    too."""
+    """Register Inductor's int8 patterns by importing the quantizer; a program loaded from disk needs them too."""
     import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401

@@ -1,4 +1,4 @@
-"""What a recipe returns: an int8 network that stands in for the float one."""
+"""Int8 network that a recipe returns and that stands in for the float one."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from runner.nested import Nested
 
 
 class QuantizedNetwork(CompressedNetwork):
-    """Answers `forward` like the network it came from, in int8, in inference only.
+    """Int8 stand-in for the network it came from, in inference only.
 
     `program`: the converted torch.export graph (portable; runs anywhere, slowly); `reach`: what was
     quantized; `kernels`: what runs after lowering (None before `lower()`, and for back ends that are lowered
@@ -44,15 +44,14 @@ class QuantizedNetwork(CompressedNetwork):
         self.kernels: Kernels | None = None
 
     def forward(self, inputs: Nested) -> Any:
-        """The outputs for `inputs` (N, ...), any N, without gradients."""
+        """Return the outputs for `inputs` (N, …), any N, without gradients."""
         if self.compiled is not None:
             return self.compiled(inputs)
         with torch.no_grad():
             return self.program(inputs)
 
     def lower(self, inputs: Nested | None = None) -> "QuantizedNetwork":
-        """Compiles for this machine and the batch size of `inputs`, and proves that integers run (RunnerError
-        if not)."""
+        """Compile for this machine and the batch size of `inputs`, and prove that integers run (RunnerError if not)."""
         compiled = lower(self.program, self.back_end)
         compiled.compile_for(self.example if inputs is None else inputs)
         self.kernels = prove(compiled, self.program)
@@ -76,11 +75,11 @@ class QuantizedNetwork(CompressedNetwork):
 
     @property
     def can_lower(self) -> bool:
-        """Whether this machine can compile the program; otherwise it runs as it is, and is lowered elsewhere."""
+        """True where this machine can compile the program; otherwise it runs as it is, and is lowered elsewhere."""
         return obstacle(self.back_end) is None
 
     def proof(self) -> tuple[dict[str, float], str]:
-        """Which operators and kernels are integer now."""
+        """Return the operators and kernels that are integer now."""
         reach, kernels = self.reach, self.kernels
         metrics = {"int8_operators": float(reach.reached), "int8_share_of_macs": reach.macs_share}
         line = (

@@ -59,11 +59,11 @@ class FakeQuantizedNetwork(nn.Module):
         for name, tensor in zip(self._example_names, nested.tensors(example), strict=True):
             self.register_buffer(name, tensor[:2].clone(), persistent=False)
         self.least_scales = least_scales(graph)
-        self.register_load_state_dict_post_hook(keep_least_scales)
+        self.register_load_state_dict_post_hook(keep_least_scales)  # type: ignore[no-untyped-call]
         self.train()
 
     def forward(self, inputs: Nested) -> Any:
-        """What the captured network returns for `inputs` (N, ...), rounded as in int8."""
+        """Return the captured network's outputs for `inputs` (N, …), rounded as in int8."""
         return self.graph(inputs)
 
     @property
@@ -83,29 +83,27 @@ class FakeQuantizedNetwork(nn.Module):
             self._switch()
 
     def train(self, mode: bool = True) -> "FakeQuantizedNetwork":
-        """Training or inference mode; the exported graph inside refuses `train()` itself (pytorch#151726)."""
+        """Set training or inference mode; the exported graph inside refuses `train()` itself (pytorch#151726)."""
         self.training = mode
         return self
 
     def follow_schedule(self, epoch: int, observers_after: int | None, batch_norm_after: int | None) -> None:
-        """At the start of `epoch` (from 0): freezes what is due; None never freezes. Safe to call again on
-        resume."""
+        """Freeze what is due at the start of `epoch` (from 0); None never freezes. Safe to call again on resume."""
         self.observing = observers_after is None or epoch < observers_after
         self.norms_training = batch_norm_after is None or epoch < batch_norm_after
         self._switch()
 
     def learn_ranges(self) -> None:
-        """Hands the ranges over to the optimizer (LSQ); call once they are initialised, before building
-        it."""
+        """Hand the ranges over to the optimizer (LSQ); call once they are initialised, before building it."""
         for module in learned_ranges(self.graph):
             module.enable_range_learning()
 
     def convert(self) -> GraphModule:
-        """The int8 program of the network as it stands, which can go on training afterwards."""
+        """Return the int8 program of the network as it stands, which can go on training afterwards."""
         return convert(self.frozen(), self.example)
 
     def frozen(self) -> GraphModule:
-        """A copy of the fake-quantized graph in inference mode, batch norm folded into the convolutions."""
+        """Return a copy of the fake-quantized graph in inference mode, batch norm folded into the convolutions."""
         graph = copy_graph(self.graph)
         modes.set_training(graph, False)
         fold_batch_norms(graph, self.constants)
@@ -124,11 +122,11 @@ class FakeQuantizedNetwork(nn.Module):
                 module.learn(self.observing)
 
     def get_extra_state(self) -> dict[str, str]:
-        """The recipe's hash, kept beside the weights."""
+        """Return the recipe's hash, kept beside the weights."""
         return {_RECIPE: self.recipe_hash}
 
     def set_extra_state(self, state: dict[str, str]) -> None:
-        """Refuses weights of another recipe (RunnerError)."""
+        """Refuse weights of another recipe (RunnerError)."""
         if state.get(_RECIPE) != self.recipe_hash:
             raise RunnerError(
                 "The checkpoint was fine-tuned under another quantization recipe "
@@ -145,10 +143,9 @@ def prepare_qat(
     numerics: Numerics | None = None,
     corrections: tuple[str, ...] = (),
 ) -> FakeQuantizedNetwork:
-    """A captured `graph` with fake quantizers, its batch-norm epsilon, momentum and dropout rate as they
-    were.
+    """Return a captured `graph` with fake quantizers, its batch-norm constants and dropout rate kept.
 
-    `example` is an input batch (N, ...); `batches`, if any, initialise the ranges in inference mode, so that
+    `example` is an input batch (N, …); `batches`, if any, initialise the ranges in inference mode, so that
     the first epoch doesn't start from ranges of a single batch (and learned ranges exist before the optimizer
     is built). `corrections`: names of those already made in `graph`; weights fine-tuned without them don't fit.
     """
@@ -167,21 +164,24 @@ def prepare_qat(
 
 
 def least_scales(graph: GraphModule) -> dict[str, float]:
-    """The smallest scale that each observer gives, by the observer's name."""
+    """Return the smallest scale that each observer gives, by the observer's name."""
     observers = ((name, module) for name, module in graph.named_modules() if isinstance(module, ObserverBase))
     return {name: float(module.eps) for name, module in observers if hasattr(module, "eps")}
 
 
 def keep_least_scales(network: nn.Module, *rest: Any) -> None:
-    """Undoes what torchao's observers do while loading: without the version numbers that a plain dictionary of
-    weights lacks, they take their smallest scale for an older one and set it to 1.2e-7."""
+    """Keep the smallest scales, which torchao's observers change while loading.
+
+    Without the version numbers that a plain dictionary of weights lacks, they take their smallest scale for an older
+    one and set it to 1.2e-7.
+    """
     assert isinstance(network, FakeQuantizedNetwork)
     for name, value in network.least_scales.items():
         network.graph.get_submodule(name).eps.fill_(value)  # type: ignore[operator]
 
 
 def settle_range(quantizer: FakeQuantizeBase) -> None:
-    """Rounds from now on as conversion will, by the observer's range.
+    """Round from now on as conversion will, by the observer's range.
 
     The scale kept beside it need not agree: averaged weights bring an averaged scale and the newest zero point.
     Fused and learning quantizers work it out in every forward pass.
@@ -197,10 +197,10 @@ def settle_range(quantizer: FakeQuantizeBase) -> None:
 
 
 def unseen_range(low: Tensor) -> bool:
-    """Whether an observer has seen no data yet."""
+    """Return whether an observer has seen no data yet."""
     return low.numel() == 0 or bool(low.isinf().any())
 
 
 def hash_recipe(recipe: dict[str, Any]) -> str:
-    """Twelve hexadecimal digits that two recipes share when they prepare a network in the same way."""
+    """Return twelve hexadecimal digits that two recipes share when they prepare a network in the same way."""
     return hashlib.sha256(json.dumps(recipe, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -43,7 +43,7 @@ FLOATING = {
 
 @dataclass(frozen=True)
 class Kernels:
-    """How many integer and how many float kernels of each type (conv, linear, …) a compiled program runs."""
+    """Integer and float kernels of each type (conv, linear, …) that a compiled program runs, counted."""
 
     integer: dict[str, int]
     floating: dict[str, int]
@@ -60,7 +60,7 @@ class Reach:
 
 
 def expect(captured: GraphModule, name: str | BackEnd, chosen: dict[str, str]) -> list[Operator]:
-    """The operators of `captured` that back end `name` must reach under the resolved recipes `chosen`.
+    """Return the operators of `captured` that back end `name` must reach under the resolved recipes `chosen`.
 
     RunnerError when there are none: the network would come out as it went in.
     """
@@ -76,7 +76,7 @@ def expect(captured: GraphModule, name: str | BackEnd, chosen: dict[str, str]) -
 
 
 def reached(converted: GraphModule, expected: list[Operator]) -> Reach:
-    """What was turned to integers; RunnerError naming each expected operator that was not."""
+    """Return the operators turned to integers; RunnerError naming each expected operator that was not."""
     done = quantized_operators(converted)
     missed = Counter((it.layer, it.kind) for it in expected) - Counter((it.layer, it.kind) for it in done)
     if missed:
@@ -91,7 +91,7 @@ def reached(converted: GraphModule, expected: list[Operator]) -> Reach:
 
 
 def refuse_recurrent(network: nn.Module) -> None:
-    """RunnerError where recurrent cells of torch are all that holds weights: told before anything is trained."""
+    """Raise RunnerError where recurrent cells of torch are all that holds weights: told before training."""
     holders = [module for module in network.modules() if module._parameters]
     if holders and all(isinstance(module, (nn.RNNBase, nn.RNNCellBase)) for module in holders):
         raise RunnerError(
@@ -102,12 +102,12 @@ def refuse_recurrent(network: nn.Module) -> None:
 
 
 def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
-    """`prove_integers` for a lowered `converted`, as compiled for its first batch size (compile first)."""
+    """Return `prove_integers` for a lowered `converted`, as compiled for its first batch size (compile first)."""
     return prove_integers(next(iter(program.kernels.values())), converted, "After lowering")
 
 
 def prove_integers(names: Counter[str], converted: GraphModule, where: str) -> Kernels:
-    """The kernels that came out of lowering; RunnerError when fewer are integer than operators were quantized.
+    """Return the kernels that came out of lowering; RunnerError when fewer are integer than operators were quantized.
 
     Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and silently.
     `names` counts operator types (see `lower.kernel_names`); `where` begins the message.
@@ -125,7 +125,7 @@ def prove_integers(names: Counter[str], converted: GraphModule, where: str) -> K
 
 
 def described(counts: dict[str, int]) -> str:
-    """`2 conv, 1 linear`, or `none`."""
+    """Return `2 conv, 1 linear`, or `none`."""
     return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, subgraph
 from runner.errors import RunnerError
 
 
@@ -49,11 +49,11 @@ class Clusters:
     def __getitem__(self, clusters: Tensor) -> Graph:
         nodes = torch.isin(self.cluster, clusters).nonzero().flatten()
         seeds = self.trains[nodes].nonzero().flatten()
-        return part(self.graph, self.adjacency, nodes, self.adjacency.between(nodes), seeds=seeds)
+        return subgraph(self.graph, self.adjacency, nodes, self.adjacency.edges_between(nodes), seeds=seeds)
 
 
 def banded(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:
-    """int64 (nodes,): the cluster of each node, clusters of equal size (to one node)."""
+    """Return int64 (nodes,): the cluster of each node, clusters of equal size (to one node)."""
     source, target = edge_index.numpy()
     matrix = csr_array(coo_array((np.ones(len(source), dtype=np.int8), (source, target)), shape=(nodes, nodes)))
     order = torch.from_numpy(reverse_cuthill_mckee(matrix, symmetric_mode=False).astype(np.int64))
@@ -63,7 +63,7 @@ def banded(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:
 
 
 def metis(edge_index: Tensor, nodes: int, clusters: int) -> Tensor:
-    """The same by METIS (Karypis & Kumar 1998), which cuts fewer edges."""
+    """Return the clusters by METIS (Karypis & Kumar 1998), which cuts fewer edges."""
     import pyg_lib
 
     adjacency = Adjacency(edge_index, nodes)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
-from runner.data.graph.graph import Graph, tidy
-from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
+from runner.data.graph.graph import Graph, coalesce
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, subgraph
 from runner.errors import RunnerError
 
 
@@ -47,7 +47,7 @@ class Layers:
         for layer in reversed(range(len(self.sizes))):
             drawn = torch.multinomial(self.probability, self.sizes[layer], replacement=True)
             times = torch.bincount(drawn, minlength=len(self.graph.x))
-            edges = self.adjacency.incoming(targets)
+            edges = self.adjacency.incoming_edges(targets)
             sources = self.adjacency.edge_index[0, edges]
             edges, sources = edges[times[sources] > 0], sources[times[sources] > 0]
             estimate = self.entries[edges] * times[sources] / (self.sizes[layer] * self.probability[sources])
@@ -57,7 +57,7 @@ class Layers:
         return self.together(seeds, torch.cat(nodes), found)
 
     def together(self, seeds: Tensor, nodes: Tensor, found: list[tuple[int, Tensor, Tensor]]) -> Graph:
-        """One graph whose edges are those of all layers; a layer's estimate is 0 where it did not draw an edge."""
+        """Return one graph with the edges of all layers; a layer's estimate is 0 where it did not draw an edge."""
         others = nodes.unique()
         others = others[~torch.isin(others, seeds)]
         edges, place = torch.cat([edges for _, edges, _ in found]).unique(return_inverse=True)
@@ -65,18 +65,18 @@ class Layers:
         for (layer, _, estimate), where in zip(found, place.split([len(each[1]) for each in found]), strict=True):
             propagation[layer, where] = estimate
         asked = {"seeds": torch.arange(len(seeds)), "propagation": propagation}
-        return part(self.graph, self.adjacency, torch.cat([seeds, others]), edges, **asked)
+        return subgraph(self.graph, self.adjacency, torch.cat([seeds, others]), edges, **asked)
 
 
 def with_self_loops(graph: Graph) -> Graph:
-    """The graph with self-loops and Â = D^-½ (A + I) D^-½ as its propagation, edges sorted by target."""
+    """Return the graph with self-loops and Â = D^-½ (A + I) D^-½ as its propagation, edges sorted by target."""
     edge_index, entries = gcn_norm(graph.edge_index, graph.edge_weight, len(graph.x))
-    edge_index, entries = tidy(edge_index, entries, len(graph.x))
+    edge_index, entries = coalesce(edge_index, entries, len(graph.x))
     return Graph(graph.x, edge_index, propagation=entries)
 
 
 def importance(graph: Graph) -> Tensor:
-    """float32 (nodes,): q(u) ~ the sum over v of Â[v, u]², adding up to 1."""
+    """Return float32 (nodes,): q(u) ~ the sum over v of Â[v, u]², adding up to 1."""
     assert graph.propagation is not None
     squares = torch.zeros(len(graph.x)).index_add_(0, graph.edge_index[0], graph.propagation.square())
     return squares / squares.sum()

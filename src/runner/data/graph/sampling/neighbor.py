@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric import typing as installed
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, subgraph
 from runner.errors import RunnerError
 
 
@@ -54,11 +54,11 @@ class Neighborhoods:
             nodes.append(frontier)
             edges.append(drawn)
         asked = {"seeds": torch.arange(len(seeds))}
-        return part(self.graph, self.adjacency, torch.cat(nodes), torch.cat(edges), **asked)
+        return subgraph(self.graph, self.adjacency, torch.cat(nodes), torch.cat(edges), **asked)
 
     def draw(self, targets: Tensor, fanout: int) -> Tensor:
-        """Positions of at most `fanout` random incoming edges of each target."""
-        edges = self.adjacency.incoming(targets)
+        """Return positions of at most `fanout` random incoming edges of each target."""
+        edges = self.adjacency.incoming_edges(targets)
         counts = self.adjacency.degree[targets]
         if fanout < 0 or not len(edges) or int(counts.max()) <= fanout:
             return edges

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from runner.data.graph.graph import Graph
-from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, part
+from runner.data.graph.sampler import Adjacency, Sampler, SamplingPlan, subgraph
 from runner.data.graph.sampling.layer import importance, with_self_loops
 
 
 class SaintSampling(Sampler):
-    """Batches are random subgraphs with all edges among their nodes; `batch_size` says how much is drawn for each.
+    """Random subgraphs as batches, with all edges among their nodes; `batch_size` says how much is drawn for each.
 
     Before training, subgraphs are drawn until a node was in `coverage` of them on average. How often node v and edge
     (u, v) were among them gives the probabilities p(v) and p(u, v) by which loss and sums are divided (section 3.2):
@@ -32,7 +32,7 @@ class SaintSampling(Sampler):
 
     @abstractmethod
     def draw(self, graph: Graph, adjacency: Adjacency, budget: int) -> Tensor:
-        """Nodes, each once, of one random subgraph."""
+        """Return the nodes, each once, of one random subgraph."""
 
 
 class SaintNodes(SaintSampling):
@@ -91,13 +91,13 @@ class Subgraphs:
 
     def __getitem__(self, items: Tensor) -> Graph:
         nodes = self.sampling.draw(self.graph, self.adjacency, self.budget)
-        edges = self.adjacency.between(nodes)
+        edges = self.adjacency.edges_between(nodes)
         seeds = self.trains[nodes].nonzero().flatten()
         asked = {"seeds": seeds, "importance": self.importance[nodes[seeds]], "propagation": self.entries[edges]}
-        return part(self.graph, self.adjacency, nodes, edges, **asked)
+        return subgraph(self.graph, self.adjacency, nodes, edges, **asked)
 
     def estimate(self) -> tuple[Tensor, Tensor]:
-        """Probabilities that a node (nodes,) and an edge (edges,) are in a subgraph; what was never met counts as once.
+        """Return the probabilities that a node (nodes,) and an edge (edges,) are drawn; never met counts as once.
 
         The nodes' self-loops are edges, too, met as often as the nodes.
         """
@@ -106,7 +106,7 @@ class Subgraphs:
         while node.sum() < wanted:
             nodes = self.sampling.draw(self.graph, self.adjacency, self.budget)
             node[nodes] += 1
-            edge[self.adjacency.between(nodes)] += 1
+            edge[self.adjacency.edges_between(nodes)] += 1
             rounds += 1
         rounds = max(rounds, 1)
         return node.clamp(min=1) / rounds, edge.clamp(min=1) / rounds

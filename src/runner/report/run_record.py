@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.report.contents import mapping, numbers, read_json, read_yaml, size_of
+from runner.report.record_files import mapping, numbers, read_json, read_yaml, size_of
 from runner.report.state import DONE, first_line, missing_entries, state_of
 from runner.tracking import layout
 from runner.tracking.identity import flatten
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """One run directory.
 
     Attributes:
@@ -46,8 +46,8 @@ class Run:
     stopped: str = ""
 
 
-def read_run(path: Path) -> Run:
-    """What the files of one run directory say, however little that is."""
+def read_run(path: Path) -> RunRecord:
+    """Read the files of one run directory, however few they are."""
     result, damage = read_json(path / layout.RESULT)
     status, trouble = read_json(path / layout.STATUS)
     state, reason = DONE, ""
@@ -62,7 +62,7 @@ def read_run(path: Path) -> Run:
     settings = mapping(result.get("settings"))
     config = {} if settings else read_yaml(path / layout.CONFIG, dict)
     parameters = result.get("parameters")
-    return Run(
+    return RunRecord(
         path=path,
         name=str(result.get("name") or config.get("name") or path.name),
         state=state,
@@ -80,14 +80,14 @@ def read_run(path: Path) -> Run:
     )
 
 
-def job_without_run(path: Path, job: Mapping[str, Any]) -> Run:
-    """A job of a sweep that left no run directory: skipped, waiting, or failed before it had one."""
+def job_without_run(path: Path, job: Mapping[str, Any]) -> RunRecord:
+    """Return the record of a job that left no run directory: skipped, waiting, or failed before it had one."""
     texts = job.get("overrides")
     overrides = tuple(map(str, texts)) if isinstance(texts, list) else ()
     typed = [text.partition("=") for text in overrides]
     settings = mapping(job.get("settings"))
     state, error = str(job.get("state")), first_line(job.get("error"), "")
-    return Run(
+    return RunRecord(
         path=path,
         name=" ".join(overrides) or path.name,
         state=state if state in ("failed", "interrupted") else "unfinished",

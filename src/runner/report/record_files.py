@@ -1,4 +1,4 @@
-"""What a record's files hold, read without trust: a missing, damaged or strange one is never an exception."""
+"""Files of a record, read without trust: a missing, damaged or strange one is never an exception."""
 
 import json
 import math
@@ -18,7 +18,7 @@ class Loader(yaml.CSafeLoader):
 
 
 def read_json(path: Path) -> tuple[dict[str, Any], str]:
-    """The object in a file, and a complaint; both are empty where there is no such file."""
+    """Return the object in a file, and a complaint; both are empty where there is no such file."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -33,7 +33,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def read_yaml(path: Path, kind: type) -> Any:
-    """The content of a file where it is of this kind, otherwise an empty one."""
+    """Return the content of a file where it is of this kind, otherwise an empty one."""
     try:
         content = yaml.load(path.read_bytes(), Loader)
     except (OSError, ValueError, yaml.YAMLError):
@@ -42,21 +42,21 @@ def read_yaml(path: Path, kind: type) -> Any:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The value if it is a mapping, otherwise an empty one."""
+    """Return the value if it is a mapping, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def numbers(value: Any) -> dict[str, float]:
-    """The entries of a mapping that are finite numbers."""
+    """Return the entries of a mapping that are finite numbers."""
     return {key: each for key, each in mapping(value).items() if is_number(each)}
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number; true and false are none."""
+    """Return whether a value is a finite number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def size_of(artifact: Any) -> int | None:
-    """Bytes of an artifact's entry."""
+    """Return the bytes of an artifact's entry."""
     size = mapping(artifact).get("bytes")
     return size if isinstance(size, int) else None

@@ -14,23 +14,25 @@ from runner.errors import RunnerError
 SHIPPED = "karate, toy_graph and generated_graphs"
 
 
-def find(root: Path, name: str, files: Sequence[str]) -> Path | None:
-    """The folder that holds all `files`: `root/name/raw` as PyG lays them out, `root/raw`, `root/name` or `root`."""
-    return next((place for place in places(root, name) if all((place / file).is_file() for file in files)), None)
+def find_folder(root: Path, name: str, files: Sequence[str]) -> Path | None:
+    """Return the folder with all `files`: `root/name/raw` as PyG lays them out, `root/raw`, `root/name` or `root`."""
+    return next(
+        (place for place in candidate_folders(root, name) if all((place / file).is_file() for file in files)), None
+    )
 
 
-def places(root: Path, name: str) -> list[Path]:
-    """Where files are looked for, in this order."""
+def candidate_folders(root: Path, name: str) -> list[Path]:
+    """Return the folders where files are looked for, in this order."""
     return [root / name / "raw", root / "raw", root / name, root]
 
 
 def obtain(root: Path, name: str, files: Sequence[str], fetch: Callable[[Path], object]) -> Path:
-    """The folder that holds `files`, downloaded by `fetch(root)` where they are not found.
+    """Return the folder that holds `files`, downloaded by `fetch(root)` where they are not found.
 
     Raises:
         RunnerError: neither found nor to be had; it says where they were looked for.
     """
-    if found := find(root, name, files):
+    if found := find_folder(root, name, files):
         return found
     refuse_offline(name)
     try:
@@ -38,13 +40,13 @@ def obtain(root: Path, name: str, files: Sequence[str], fetch: Callable[[Path], 
         with FileLock(root / f".{name}.lock"):
             fetch(root)
     except Exception as error:  # PyG and urllib raise many kinds: no network, full disk, bad archive
-        looked = "\n".join(f"  {place}" for place in places(root, name))
+        looked = "\n".join(f"  {place}" for place in candidate_folders(root, name))
         raise RunnerError(
             f"{name} is not there and could not be downloaded ({error}).\nLooked in:\n{looked}\n"
             f"Put its files into one of these folders, or set data.root to where they are.\n"
             f"These graphs ship and need no download: {SHIPPED}."
         ) from error
-    found = find(root, name, files)
+    found = find_folder(root, name, files)
     if found is None:
         raise RunnerError(f"{name} was downloaded to {root}, but {', '.join(files)} are not all there.")
     return found
@@ -52,7 +54,7 @@ def obtain(root: Path, name: str, files: Sequence[str], fetch: Callable[[Path], 
 
 @contextmanager
 def copied(folder: Path, name: str, files: Sequence[str]) -> Iterator[Path]:
-    """A temporary directory laid out as PyG wants it (`<directory>/<name>/raw`), with a copy of the files."""
+    """Yield a temporary directory laid out as PyG wants it (`<directory>/<name>/raw`), with a copy of the files."""
     with tempfile.TemporaryDirectory(prefix="runner-") as place:
         raw = Path(place) / name / "raw"
         raw.mkdir(parents=True)
