@@ -102,7 +102,7 @@ SETTINGS = """
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from runner.constraints import Settings, share
+from runner.compression.constraints import Settings, share
 
 
 @dataclass(frozen=True)

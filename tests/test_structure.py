@@ -16,17 +16,15 @@ FLOORS = [
     ["sweep"],
     ["run", "stages"],
     ["job"],
-    ["callbacks"],
-    ["tasks", "config", "report"],
-    ["data", "tracking", "compression"],
+    ["callbacks", "config", "report"],
+    ["tasks", "tracking"],
+    ["data", "compression"],
     ["models", "figures", "measure", "files", "errors"],
 ]
 ROOMS = 18
 # Below run/ nothing knows Hydra or its configurations, but for these.
 KNOW_CONFIGURATIONS = {
     "tracking.run_directory": "writes the configuration as YAML",
-    "stages.parts.fine_tune": "reads a section that may lack keys; goes with the new stages",
-    "stages.parts.teacher": "composes the teacher's part; goes with the new stages",
 }
 # Several classes with one name, which their owners are renaming: the list may only get shorter.
 STILL_REPEATED = {

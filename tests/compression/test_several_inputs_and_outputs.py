@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from runner import nested
 from runner.compression.distillation.logits import LogitsLoss
-from runner.compression.files.formats import FORMATS, chosen, is_structured, run_in_batches
+from runner.compression.files.formats import chosen, is_structured, run_in_batches
 from runner.compression.files.program import inspect_program
 from runner.compression.meta import without_values
 from runner.compression.pruning.groups import find_groups
@@ -18,8 +17,13 @@ from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, St
 from runner.compression.quantization.weights.number_formats import FormatRecipe
 from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
 from runner.errors import RunnerError
+from runner.job.formats import known_formats
+from runner.measure import nested
 from runner.measure.error import sqnr
+from runner.measure.nested import StructureError
 from runner.measure.operations import multiply_accumulates
+
+FORMATS = known_formats()
 
 
 class TwoInputs(nn.Module):
@@ -123,7 +127,12 @@ def test_a_file_answers_in_the_structure_of_the_network(name, format_name, tmp_p
     network, inputs = case(name)
     int8 = StaticRecipe().apply(network, [inputs])
     _, program = saved(format_name, network, int8, inputs, tmp_path)
-    close(int8.program, lambda given: run_in_batches(format_name, program, given, 5), nested.head(inputs, 7), 25)
+    close(
+        int8.program,
+        lambda given: run_in_batches(FORMATS[format_name].batch, program, given, 5),
+        nested.head(inputs, 7),
+        25,
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -151,7 +160,7 @@ def test_onnx_names_inputs_and_outputs_and_takes_dicts_in_any_order(tmp_path):
     session = onnxruntime.InferenceSession(str(file))
     assert {each.name for each in session.get_inputs()} == {"inputs_left", "inputs_right"}
     close(network, program, dict(sorted(inputs.items())), 100)
-    with pytest.raises(RunnerError, match=r"not \(tensor, tensor\)"):
+    with pytest.raises(StructureError, match=r"not \(tensor, tensor\)"):
         program(tuple(inputs.values()))
 
 
@@ -169,9 +178,9 @@ def test_a_programs_metadata_tells_names_order_and_dtypes(tmp_path):
 def test_formats_of_one_tensor_refuse_with_those_that_can(name, monkeypatch):
     monkeypatch.setattr(type(FORMATS[name]), "missing", [])
     assert all(is_structured(*case(each)) for each in CASES)
-    with pytest.raises(RunnerError, match=f"{name} files .* these can: program, aot, onnx"):
-        chosen([name], structured=lambda: True)
-    assert name not in chosen("auto", structured=lambda: True)
+    with pytest.raises(RunnerError, match=f"{name} files .* these can: aot, onnx, program"):
+        chosen(FORMATS, [name], structured=lambda: True)
+    assert name not in chosen(FORMATS, "auto", structured=lambda: True)
 
 
 @pytest.mark.parametrize("name", CASES)

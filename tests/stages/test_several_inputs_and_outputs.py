@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from runner.cli.main import main
-from runner.compression.files.formats import FORMATS
+from runner.job.formats import known_formats
+
+FORMATS = known_formats()
 
 PACKAGE = """\
 import torch
@@ -129,4 +131,4 @@ def test_it_goes_through_qat_every_file_benchmark_predict_and_resume(place):
 def test_a_file_that_cannot_hold_it_is_refused_before_training(place, capsys, monkeypatch):
     monkeypatch.setattr(type(FORMATS["openvino"]), "missing", [])
     assert main([*RUN, "stages=[fit,compress,export]", "quantization=qat", "export.formats=[openvino]"]) == 2
-    assert "these can: program, aot, onnx" in capsys.readouterr().err
+    assert "these can: aot, onnx, program" in capsys.readouterr().err

@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from runner import nested
 from runner.figures.plots import image_grid, render
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 

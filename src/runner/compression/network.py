@@ -9,7 +9,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 ModelCall = Callable[[nn.Module, Any], Nested]
 Evaluate = Callable[[nn.Module], float]

@@ -6,12 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from runner.compression.constraints import Settings, SettingsError
 from runner.compression.distillation.settings import SELF, SWEEP
 from runner.compression.methods import GROUPS, METHODS, STAGES, is_chosen
 from runner.compression.quantization.backends import support
 from runner.config.rules import is_allowed
 from runner.config.schema import Config
-from runner.constraints import Settings, SettingsError
 from runner.errors import RunnerError
 
 Chosen = Mapping[str, str]

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from runner.compression.constraints import show
 from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, Config, RunSection
-from runner.constraints import show
 from runner.errors import did_you_mean
 
 # Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.

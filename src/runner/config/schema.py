@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from runner.compression.constraints import Rule, above, at_least, mistakes, one_of, share
 from runner.compression.factorization.settings import FactorizationFineTune
 from runner.compression.pruning.settings import PruningFineTune, PruningRounds
 from runner.compression.quantization.settings import Calibration, RoundedFineTune
-from runner.constraints import Rule, above, at_least, mistakes, one_of, share
 
 Config = dict[str, Any]
 

@@ -7,7 +7,7 @@ import torch
 from runner.data.module import DataModule, Samples
 from runner.data.split import set_aside
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, seed: int) -> Iterator[Nested]:

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 
-from runner import nested
 from runner.data.batches import NestedRows
 from runner.data.module import Samples
+from runner.measure import nested
 
 
 def fingerprint(splits: Mapping[str, Samples]) -> str:

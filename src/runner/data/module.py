@@ -10,11 +10,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from runner import nested
 from runner.data.batches import BatchLoader, NestedRows, Rows, as_rows
 from runner.data.split import fold, set_aside, size_of
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 Batch = tuple[Nested, Nested]
 

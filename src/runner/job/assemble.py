@@ -12,7 +12,7 @@ from torch import nn
 from runner.data.module import DataModule
 from runner.job.build import build
 from runner.tasks.base import Task
-from runner.tracking import checkpoints
+from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import owner
 
 SPARSE_SUFFIX = ".zip"
@@ -102,7 +102,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     from runner.compression.files.sparse import load_sparse
 
     record = owner(path, "which say what network it is of")
-    content = checkpoints.read_checkpoint(record.path / "checkpoints" / f"{checkpoints.PRUNED}.ckpt")
+    content = checkpoints.read_checkpoint(record.path / layout.CHECKPOINTS / f"{checkpoints.PRUNED}.ckpt")
     start = "network."
     like = {key.removeprefix(start): each for key, each in content["state_dict"].items() if key.startswith(start)}
     found = load_sparse(path, like)

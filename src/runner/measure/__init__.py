@@ -1,1 +1,1 @@
-"""Latency, memory, operations and errors of networks: plain functions, no state."""
+"""Latency, memory, operations and errors of networks, and the nested tensors that go in and out: plain functions."""

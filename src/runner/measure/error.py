@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from runner import nested
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 def sqnr(reference: Nested, noisy: Nested) -> float:

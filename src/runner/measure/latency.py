@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)

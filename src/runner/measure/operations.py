@@ -11,7 +11,7 @@ from torch.backends import mha, mkldnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from runner import nested
+from runner.measure import nested
 
 EVERYTHING = ""
 

@@ -44,12 +44,9 @@ def prepare(
     context = Context(config, record, signals, datamodule, build_loggers(config), resume, dry_run, results)
     last = context.checkpoints / f"{checkpoints.LAST}.ckpt"
     if fitted:
-        networks = start_from(
-            context, networks, checkpoints.trained_checkpoint(record.path) or record.path, trained=True
-        )
-        return context, replace(
-            networks, steps=checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
-        )
+        place = checkpoints.trained_checkpoint(record.path) or record.path
+        steps = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
+        return context, replace(start_from(context, networks, place, trained=True), steps=steps)
     if resume and last.is_file():
         return context, go_on_from(context, networks, last)
     if config.checkpoint:

@@ -19,6 +19,7 @@ from runner.errors import RunnerError
 from runner.job.build import plugins
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.measure.nested import StructureError
 from runner.run.prepare import prepare, take_up
 from runner.tracking import checkpoints, layout
 from runner.tracking.environment import environment
@@ -105,7 +106,8 @@ def preflight(context: Context, networks: Networks, stages: list[str]) -> None:
         for stage in stages:
             check = getattr(import_module(f"runner.stages.{stage}"), "preflight", None)
             if check is not None:
-                check(context, networks)
+                with structures_told():
+                    check(context, networks)
 
 
 def resumed(context: Context, networks: Networks, stage: str) -> StageResult | None:
@@ -123,11 +125,21 @@ def do(context: Context, networks: Networks, stage: str) -> StageResult:
     context.record.update_status(stage=stage)
     started, seconds = time.perf_counter(), context.results.seconds
     try:
-        result: StageResult = function(context, networks)
+        with structures_told():
+            result: StageResult = function(context, networks)
     finally:
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
         context.record.update_status(seconds=seconds)
     return result
+
+
+@contextmanager
+def structures_told() -> Iterator[None]:
+    """Raise RunnerError for inputs or outputs of a structure that a recipe or a file cannot take."""
+    try:
+        yield
+    except StructureError as error:
+        raise RunnerError(str(error)) from error
 
 
 def keep(context: Context, result: StageResult, done: list[str]) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from runner import nested
 from runner.compression.files.file_format import FileFormat
 from runner.compression.files.formats import run_in_batches
 from runner.compression.files.program import save_program
@@ -23,12 +22,13 @@ from runner.files import write_json
 from runner.job.context import Context
 from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
+from runner.measure import nested
 from runner.measure.cpu import has_bfloat16
 from runner.measure.error import sqnr
 from runner.measure.latency import Latency, time_interleaved
 from runner.measure.memory import working_memory
+from runner.measure.nested import Nested
 from runner.measure.verdict import FEW_CHANNELS, verdict
-from runner.nested import Nested
 from runner.stages.parts.benchmark_report import Findings, Memory, show
 from runner.tracking.result import ArtifactFile
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from runner import nested
 from runner.compression.network import CompressedNetwork
 from runner.data.calibration import calibration_batches
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 from runner.stages.parts.corrections import record_corrections
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import Tuning

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from runner import nested
 from runner.compression.files.file_format import FileFormat
 from runner.compression.files.formats import chosen, is_structured, run_in_batches
 from runner.compression.meta import without_values
@@ -18,8 +17,9 @@ from runner.errors import RunnerError
 from runner.job.context import Context
 from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
+from runner.measure import nested
 from runner.measure.error import sqnr
-from runner.nested import Nested
+from runner.measure.nested import Nested
 from runner.stages.parts.pruning_context import example as example_inputs
 from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console

@@ -5,12 +5,12 @@ from dataclasses import asdict, replace
 
 from rich.table import Table
 
-from runner import nested
 from runner.compression.factorization.factorized import Row
 from runner.files import write_csv
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.measure import nested
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import fine_tune
 from runner.stages.parts.kept import keep_made

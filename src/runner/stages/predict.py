@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 
-from runner import nested
 from runner.errors import RunnerError
 from runner.files import write_csv
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.measure import nested
 
 
 def predict(context: Context, networks: Networks) -> StageResult:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
-from runner import nested
 from runner.data.module import DataModule
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.optimization import Optimization

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from runner import nested
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 from runner.tasks.record import Record
 
 # Outputs wait for so many batches before the metrics look at them together.

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)

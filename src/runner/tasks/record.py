@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner import nested
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 # Outputs and targets of many samples to the number of right answers among them, 0-d; None where nothing is right.
 Hits = Callable[[Nested, Nested], Tensor | None]

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from runner.nested import Nested
+from runner.measure.nested import Nested
 from runner.tasks.divergence import DivergedError
 from runner.tasks.record import Hits, Record
 

@@ -111,7 +111,7 @@ def stand_in(program: Callable[[Any], Any]) -> Any:
 
 def batches(task: Any) -> Callable[[Any], Any]:
     """A task's outputs for any number of inputs, batch by batch where they can be cut."""
-    from runner import nested
+    from runner.measure import nested
 
     def answer(inputs: Any) -> Any:
         return nested.concatenate([task(part) for part in nested.split(inputs, BATCH)])

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx import GraphModule
 
-from runner import nested
 from runner.compression.network import ModelCall
 from runner.errors import RunnerError, did_you_mean
+from runner.measure import nested
 
 
 class Tap:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from runner.constraints import Settings, above, at_least, one_of, share
+from runner.compression.constraints import Settings, above, at_least, one_of, share
 
 # Whom `distillation.teacher` may name beside a run: its own float network, and the teacher that a sweep trains.
 SELF, SWEEP = "self", "sweep"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from runner.constraints import Rule, Settings, above, at_least
+from runner.compression.constraints import Rule, Settings, above, at_least
 
 RANK = Rule("a share between 0 and 1, or a whole number", lambda value: value <= 1 or value == int(value))
 

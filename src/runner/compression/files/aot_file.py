@@ -5,13 +5,13 @@ from typing import ClassVar
 
 from torch import nn
 
-from runner import nested
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.runtimes import load_aot, save_aot
 from runner.compression.network import CompressedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import prove_integers
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class AOTFile(FileFormat):

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from torch import nn
 
-from runner import nested
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.runtimes import load_executorch, save_executorch
 from runner.compression.network import CompressedNetwork
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class ExecuTorchFile(FileFormat):

@@ -10,7 +10,7 @@ from torch import nn
 
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import KINDS
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 Program = Callable[[Nested], Any]
 Build = Callable[[], nn.Module]

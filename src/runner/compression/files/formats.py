@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from runner import nested
 from runner.compression.files.file_format import FileFormat, Program
 from runner.compression.program_kinds import FLOAT, WEIGHTS
 from runner.errors import RunnerError, did_you_mean
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 Known = Mapping[str, FileFormat]
 

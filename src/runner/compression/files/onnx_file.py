@@ -9,7 +9,7 @@ from runner.compression.files.file_format import Build, FileFormat, Program, pro
 from runner.compression.files.runtimes import load_onnx, save_onnx, save_onnx_dynamic
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import DYNAMIC, FLOAT, STATIC
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class ONNXFile(FileFormat):

@@ -11,7 +11,7 @@ from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import FLOAT, STATIC
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import prove_integers
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class OpenVINOFile(FileFormat):

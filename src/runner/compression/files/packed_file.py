@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from runner import nested
 from runner.compression.files.file_format import Build, FileFormat, Program
 from runner.compression.files.packed import load_packed, save_packed
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import WEIGHTS
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class PackedFile(FileFormat):

@@ -17,11 +17,11 @@ from torch.export import ExportedProgram
 from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
-from runner import nested
 from runner.compression.files.archive import deflated
 from runner.errors import RunnerError
 from runner.files import write_bytes
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 METADATA = "runner.json"
 # Where a node came from: good for debugging, of no use to who loads the file.

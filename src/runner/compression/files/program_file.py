@@ -9,7 +9,7 @@ from runner.compression.files.file_format import Build, FileFormat, Program, pro
 from runner.compression.files.program import load_program, save_program
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import KINDS, WEIGHTS
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class ProgramFile(FileFormat):

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 from torch.fx import Graph, Node
 
-from runner import nested
 from runner.compression.files.program import export_program, interface
 from runner.compression.quantization.program.lower import kernel_names, products_of
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 # What an ONNX file says of the structures of its inputs and outputs, among its metadata.
 SIGNATURE = "runner"

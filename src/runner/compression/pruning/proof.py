@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from runner import nested
 from runner.compression.pruning.channels import IN, Removed, cut, is_depthwise
 from runner.compression.pruning.groups import ChannelGroup, Grouping, union
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 # Relative to the largest output: sums in another order. A channel taken for another can matter little: attention that
 # is not trained yet hardly looks at its queries. So sums are double where the network can.

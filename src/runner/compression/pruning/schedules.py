@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from runner.compression.constraints import mistakes
 from runner.compression.pruning.settings import PruningRounds
-from runner.constraints import mistakes
 from runner.errors import join_errors
 
 

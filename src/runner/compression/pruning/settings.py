@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from runner.constraints import Settings, above, at_least, one_of, share
+from runner.compression.constraints import Settings, above, at_least, one_of, share
 
 L1, L2, TAYLOR, BN_SCALE = "l1", "l2", "taylor", "bn_scale"
 OF_WEIGHTS, OF_CHANNELS = (L1, L2, TAYLOR), (L1, L2, BN_SCALE, TAYLOR)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
-from runner import nested
 from runner.compression.quantization.graph.interpreter import Reading
 from runner.compression.quantization.graph.operators import TARGETS, heavy_nodes, layer, origin
 from runner.compression.quantization.graph.simulate import learned_for, quantizer_of, rounded
 from runner.compression.quantization.program.network import QuantizedNetwork
+from runner.measure import nested
 from runner.measure.error import decibels
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)

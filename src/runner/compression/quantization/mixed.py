@@ -10,7 +10,7 @@ from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import Recipe
 from runner.compression.quantization.sensitivity import Evaluate, Sensitivity, measure_sensitivity
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 Ready = Callable[[QuantizedNetwork], QuantizedNetwork]
 

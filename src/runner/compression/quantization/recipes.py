@@ -26,7 +26,7 @@ from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork, prepare_qat
 from runner.compression.quantization.program.verify import expect, reached, refuse_recurrent
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 FineTune = Callable[[FakeQuantizedNetwork], object]
 

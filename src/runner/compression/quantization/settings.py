@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from runner.constraints import above, at_least
+from runner.compression.constraints import above, at_least
 
 
 class Calibration:

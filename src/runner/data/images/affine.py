@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from runner import nested
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 # Numbers of a box: its class and two corners.
 BOX = 5

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from runner import nested
 from runner.data.images.affine import move_images, move_targets, random_matrices
 from runner.data.images.colour import random_colour, random_erasing
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 # Dimensions of a batch of images.
 IMAGE = 4

@@ -11,7 +11,7 @@ from runner.errors import RunnerError
 from runner.files import write_json
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
-from runner.nested import Nested
+from runner.measure.nested import Nested
 from runner.tracking import checkpoints
 from runner.tracking.console import console
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from runner import nested
 from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.data.module import Batch
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 from runner.stages.parts.early_weights import early_network
 from runner.tasks.base import Task
 

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from runner import nested
 from runner.compression.files.sparse import dense_bytes, save_sparse, verdict
 from runner.compression.pruning.zeros import kept_by
 from runner.figures.plots import pruning_rounds, render
 from runner.files import write_csv
 from runner.job.context import Context
+from runner.measure import nested
 from runner.measure.latency import time_interleaved
 from runner.stages.parts.pruning_context import standalone
 from runner.stages.parts.pruning_rounds import Round

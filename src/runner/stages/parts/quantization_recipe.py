@@ -3,12 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from omegaconf import DictConfig
-
 from runner.job.build import build, build_node
 
 
-def quantization_recipe(settings: DictConfig) -> Any:
+def quantization_recipe(settings: Any) -> Any:
     """Return the recipe of the section `quantization`.
 
     Raises:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from runner import nested
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
 from runner.compression.quantization.corrections.settings import AdaRound
 from runner.compression.quantization.graph.interpreter import Reading
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 _ZETA, _GAMMA = 1.1, -0.1  # the sigmoid is stretched to this interval and clipped to [0, 1]
 _FIRST_BETA, _LAST_BETA = 20.0, 2.0

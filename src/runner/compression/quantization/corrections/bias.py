@@ -9,7 +9,7 @@ from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
 from runner.compression.quantization.graph.interpreter import Reading
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)

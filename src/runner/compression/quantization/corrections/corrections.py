@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from runner import nested
 from runner.compression.network import Evaluate, Step
 from runner.compression.quantization.corrections.adaround import learn_rounding
 from runner.compression.quantization.corrections.bias import correct_biases
@@ -20,8 +19,9 @@ from runner.compression.quantization.corrections.smooth import find_smoothable, 
 from runner.compression.quantization.corrections.weights import give_biases
 from runner.compression.quantization.graph.interpreter import RoundedNetwork
 from runner.errors import join_errors
+from runner.measure import nested
 from runner.measure.error import sqnr
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 Prepare = Callable[[GraphModule], GraphModule]
 FLOAT_SIDE = ("equalize", "smooth")  # change the float network, not what it computes; the others change its rounding

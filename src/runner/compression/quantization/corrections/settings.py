@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar
 
-from runner.constraints import Settings, above, at_least, mistakes, share
+from runner.compression.constraints import Settings, above, at_least, mistakes, share
 from runner.errors import did_you_mean
 
 

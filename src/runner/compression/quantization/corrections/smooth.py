@@ -12,7 +12,7 @@ from runner.compression.quantization.corrections.weights import LINEAR, is_weigh
 from runner.compression.quantization.graph.interpreter import Reading
 from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 _ATEN = torch.ops.aten
 _NORMS = (_ATEN.layer_norm.default, _ATEN.rms_norm.default)  # input, shape, gain, and LayerNorm's shift

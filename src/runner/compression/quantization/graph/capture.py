@@ -10,11 +10,11 @@ from torch import nn
 from torch.export import export
 from torch.fx import GraphModule
 
-from runner import nested
 from runner.compression.network import refuse_quantized
 from runner.compression.quantization.graph.operators import label
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s+(?P<code>[^\n]+)')
 _CAUSES = (

@@ -11,9 +11,9 @@ from torch.fx._pytree import tree_flatten_spec
 from torch.fx.graph import _PyTreeCodeGen
 from torchao.quantization.pt2e import FakeQuantizeBase, ObserverBase
 
-from runner import nested
 from runner.compression.quantization.graph.simulate import rounded
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torchao.quantization.pt2e import FakeQuantizeBase, ObserverBase
 
 from runner.compression.quantization.graph.copies import copy_graph
 from runner.compression.quantization.graph.operators import heavy_nodes, layer, origin
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class Rounding(nn.Module):

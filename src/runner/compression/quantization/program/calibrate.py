@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner import nested
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 def calibrate(prepared: nn.Module, batches: Iterable[Nested], like: Nested, limit: int | None = None) -> int:

@@ -12,7 +12,7 @@ from runner.compression.quantization.graph.copies import copy_graph
 from runner.compression.quantization.program.float_norm import hide_norms, restore_float_norms
 from runner.compression.quantization.program.learned_weights import settle
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 def convert(prepared: GraphModule, example: Nested, learned: Mapping[str, Tensor] | None = None) -> GraphModule:

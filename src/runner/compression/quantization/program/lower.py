@@ -15,10 +15,10 @@ from torch._inductor import config as inductor
 from torch._inductor import decomposition
 from torch.fx import Graph, GraphModule
 
-from runner import nested
 from runner.compression.quantization.backends.support import BackEnd, back_end
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class CompiledProgram(nn.Module):

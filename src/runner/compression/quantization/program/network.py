@@ -11,7 +11,7 @@ from runner.compression.network import CompressedNetwork, Step
 from runner.compression.quantization.backends.support import BackEnd
 from runner.compression.quantization.program.lower import lower, obstacle
 from runner.compression.quantization.program.verify import Kernels, Reach, described, prove
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class QuantizedNetwork(CompressedNetwork):

@@ -11,7 +11,6 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e import FakeQuantizeBase, FusedMovingAvgObsFakeQuantize, ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
-from runner import nested
 from runner.compression.network import Step
 from runner.compression.quantization.backends.learned_range import LearnedRange, learned_ranges
 from runner.compression.quantization.backends.observers import Numerics
@@ -24,7 +23,8 @@ from runner.compression.quantization.program.convert import convert
 from runner.compression.quantization.program.float_norm import KeepFloatNorms, restore_float_norms
 from runner.compression.quantization.program.fold import fold_batch_norms
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 _RECIPE = "recipe_hash"
 

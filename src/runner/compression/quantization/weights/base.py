@@ -8,7 +8,7 @@ from torch import nn
 from runner.compression.network import refuse_quantized
 from runner.compression.program_kinds import WEIGHTS
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class WeightRecipe(ABC):

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner import nested
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class Casting(nn.Module):

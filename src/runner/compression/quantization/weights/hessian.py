@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.compression.quantization.weights.layers import Dense
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 class _Done(Exception):  # noqa: N818 - it is no error

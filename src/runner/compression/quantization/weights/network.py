@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from runner import nested
 from runner.compression.network import CompressedNetwork
 from runner.compression.quantization.weights.casting import Casting
 from runner.compression.quantization.weights.layers import CodedLayer, IntegerLinear
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 UNFOLDED = (
     "Compiled, float products make their weights once and keep them: packed on disk, but as large and as fast as float"

@@ -9,15 +9,15 @@ from itertools import islice
 import torch
 from torch import nn
 
-from runner import nested
 from runner.compression.meta import own_tensors
 from runner.compression.quantization.weights.base import WeightRecipe
 from runner.compression.quantization.weights.casting import Casting
 from runner.compression.quantization.weights.network import WeightOnlyNetwork, bytes_of
 from runner.compression.quantization.weights.settings import TITLES, FormatRecipeSettings
 from runner.errors import RunnerError
+from runner.measure import nested
 from runner.measure.error import sqnr
-from runner.nested import Nested
+from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)

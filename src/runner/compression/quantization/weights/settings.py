@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from runner.constraints import Rule, Settings, at_least, one_of, show
+from runner.compression.constraints import Rule, Settings, at_least, one_of, show
 
 WIDTHS = (2, 4, 8)
 ACTIVATIONS = ("float32", "bfloat16", "int8")

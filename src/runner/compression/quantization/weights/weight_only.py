@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from runner import nested
 from runner.compression.modules import place
 from runner.compression.quantization.arithmetic.parameters import Parameters
 from runner.compression.quantization.arithmetic.rounding import quantize
@@ -22,7 +21,8 @@ from runner.compression.quantization.weights.replace import independent, replace
 from runner.compression.quantization.weights.settings import WeightOnlyRecipeSettings
 from runner.compression.quantization.weights.stored import PackedWeight, grid_of, layout_of
 from runner.errors import RunnerError
-from runner.nested import Nested
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 RANGES: dict[str, Ranges] = {"nearest": full_range, "mse": least_error_range}
 

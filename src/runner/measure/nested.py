@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from runner.errors import RunnerError
-
 # A tensor, or a tuple, list or dict of such; Python's types cannot say "of any depth" without a cost to every reader.
 Nested = Any
 # Which dimension of tensors is dynamic in an exported program.
 BATCH = "batch"
+
+
+class StructureError(ValueError):
+    """A value has another structure than its place takes; the message names both. A run tells it as a RunnerError."""
 
 
 def leaves(value: Nested) -> list[Any]:
@@ -131,7 +133,7 @@ def same_shapes(value: Nested, other: Nested) -> bool:
 
 
 def pairs(value: Nested, other: Nested) -> list[tuple[Tensor, Tensor]]:
-    """Return the tensors of two values of one structure side by side; RunnerError where structures differ."""
+    """Return the tensors of two values of one structure side by side; StructureError where structures differ."""
     return list(zip(leaves(value), _leaves_as(other, value), strict=True))
 
 
@@ -147,7 +149,7 @@ def describe(value: Nested) -> Any:
     `{"tuple": […]}`, a list `{"list": […]}`, a dict `{"dict": {…}}`.
 
     Raises:
-        RunnerError: something that no file can hold, such as a class of the user's or keys that are no text.
+        StructureError: something that no file can hold, such as a class of the user's or keys that are no text.
     """
     if isinstance(value, Tensor):
         shape = [each if isinstance(each, int) else None for each in value.shape[1:]]
@@ -156,7 +158,7 @@ def describe(value: Nested) -> Any:
         return {type(value).__name__: [describe(each) for each in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": {key: describe(each) for key, each in value.items()}}
-    raise RunnerError(
+    raise StructureError(
         f"A network's inputs and outputs must be tensors, or tuples, lists or dicts (with text as keys) of tensors; "
         f"this is {type(value).__name__}."
     )
@@ -182,20 +184,20 @@ def flatten_as(description: Any, value: Nested) -> list[Tensor]:
     """Return the tensors of `value` in the order of a file's `description`, dicts by their keys.
 
     Raises:
-        RunnerError: another structure.
+        StructureError: another structure.
     """
     return _leaves_as(value, restore(description, iter(lambda: 0, 1)))
 
 
 def _leaves_as(value: Nested, like: Nested) -> list[Any]:
-    """The leaves of `value` in the order in which `like` has its own; RunnerError where structures differ."""
+    """The leaves of `value` in the order in which `like` has its own; StructureError where structures differ."""
     spec = pytree.tree_structure(like)
     if pytree.tree_structure(value) == spec:
         return leaves(value)
     try:
         return spec.flatten_up_to(value)
     except (ValueError, KeyError) as error:
-        raise RunnerError(
+        raise StructureError(
             f"Another structure of tensors was expected: {_told(like)}, not {_told(value)}. A network takes one "
             "argument: a tensor, a tuple or a dict, always of the same structure."
         ) from error
