@@ -26,10 +26,6 @@ ROOMS = 18
 KNOW_CONFIGURATIONS = {
     "tracking.run_directory": "writes the configuration as YAML",
 }
-# Several classes with one name, which their owners are renaming: the list may only get shorter.
-STILL_REPEATED = {
-    *("AdaRound", "Artifact", "Corrections", "Grid", "Launcher", "Pair", "Run", "Search", "Sweep", "Task", "Trial"),
-}
 RUN_FILES = [
     *("checkpoints", "artifacts", "tensorboard", "result.json", "status.json", "environment.json"),
     *("config.yaml", "overrides.yaml", "metrics.csv", "run.log", "report.md"),
@@ -87,8 +83,7 @@ def test_files_functions_and_folders_are_small():
 
 def test_names_say_something_and_are_unique():
     assert structure.empty_words(SOURCE) == []
-    repeated = structure.repeated_classes(SOURCE)
-    assert [each for each in repeated if each.partition(":")[0] not in STILL_REPEATED] == []
+    assert structure.repeated_classes(SOURCE) == []
 
 
 def test_the_layout_of_a_run_directory_is_spelled_in_one_place():

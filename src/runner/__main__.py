@@ -1,4 +1,4 @@
-"""python -m runner"""
+"""Run the command line: python -m runner."""
 
 import sys
 

@@ -14,7 +14,7 @@ class RunnerError(Exception):
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The `count` names in `known` that look most like `word`, best first; empty when none is close."""
+    """Return the `count` names in `known` that look most like `word`, best first; empty when none is close."""
     return difflib.get_close_matches(word, list(known), n=count, cutoff=0.5)
 
 
@@ -25,7 +25,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def join_errors(messages: list[str]) -> RunnerError:
-    """One error for all mistakes of a command line: the message alone, or a numbered list."""
+    """Return one error for all mistakes of a command line: the message alone, or a numbered list."""
     if len(messages) == 1:
         return RunnerError(messages[0])
     lines = [f"{len(messages)} things to mend:"]

@@ -10,24 +10,24 @@ from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces `path` by `text` in one step."""
+    """Replace `path` by `text` in one step."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content` in one step."""
+    """Replace `path` by `content` in one step."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     beside.write_bytes(content)
     beside.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replaces `path` by `value` as indented JSON in one step; NaN and infinities become null."""
+    """Replace `path` by `value` as indented JSON in one step; NaN and infinities become null."""
     write_text(path, json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def finite(value: Any) -> Any:
-    """The same value with every float that JSON has no word for replaced by None."""
+    """Return the same value with every float that JSON has no word for replaced by None."""
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, dict):
@@ -38,12 +38,12 @@ def finite(value: Any) -> Any:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Replaces `path` by the rows in one step; the first row's keys are the header."""
+    """Replace `path` by the rows in one step; the first row's keys are the header."""
     write_text(path, csv_text(rows))
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as CSV; the first row's keys are the header."""
+    """Return the rows as CSV; the first row's keys are the header."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()

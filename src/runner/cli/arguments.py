@@ -35,12 +35,12 @@ class CommandLine:
     flags: dict[str, Any] = field(default_factory=dict)
 
     def for_hydra(self) -> list[str]:
-        """The flags as Hydra's command line takes them."""
+        """Return the flags as Hydra's command line takes them."""
         return [word for flag, value in self.flags.items() for word in ([flag] if value is True else [flag, value])]
 
 
 def parse(arguments: Sequence[str]) -> CommandLine:
-    """Tells the parts apart.
+    """Tell the parts apart.
 
     Raises:
         RunnerError: an option that does not exist, or one without its value.

@@ -10,7 +10,7 @@ MINIMUM = 20
 
 
 def print_columns(rows: Sequence[tuple[str, str]]) -> None:
-    """Prints names and what there is to say of each."""
+    """Print names and what there is to say of each."""
     indent = max(len(name) for name, _ in rows) + 2
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     for name, text in rows:

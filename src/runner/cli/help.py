@@ -31,7 +31,7 @@ Options:
 
 
 def usage(commands: Sequence[str], config_dir: str | None) -> str:
-    """The help text, with the choices of the user's own directories."""
+    """Return the help text, with the choices of the user's own directories."""
     known = catalog.choices(catalog.config_directories(config_dir))
     groups = "\n".join(f"{group}: {', '.join(choices)}" for group, choices in known.items())
     return TEXT.format(commands=", ".join(commands), groups=groups)

@@ -17,7 +17,7 @@ def entry() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit status: 0, 2 for a user's mistake, 130/143 after a signal."""
+    """Run one command line and returns its exit status: 0, 2 for a user's mistake, 130/143 after a signal."""
     try:
         end_with_parent()
         return dispatch(list(arguments))
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def dispatch(arguments: list[str]) -> int:
-    """A bare first word is a sub-command; anything else is a run or Hydra's own business."""
+    """Return a bare first word is a sub-command; anything else is a run or Hydra's own business."""
     first = arguments[0] if arguments else ""
     known = command_names()
     if first in known:
@@ -76,13 +76,13 @@ def dispatch(arguments: list[str]) -> int:
 
 
 def command_names() -> list[str]:
-    """The sub-commands: one for each file of `runner/commands`."""
+    """Return the sub-commands: one for each file of `runner/commands`."""
     folder = Path(__file__).resolve().parent / "commands"
     return sorted(path.stem for path in folder.glob("[!_]*.py"))
 
 
 def config_dir(arguments: Sequence[str]) -> str | None:
-    """The directory that stands behind --config-dir."""
+    """Return the directory that stands behind --config-dir."""
     for flag, value in pairwise(arguments):
         if flag in ("--config-dir", "-cd"):
             return value

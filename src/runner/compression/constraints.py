@@ -28,7 +28,7 @@ def above(minimum: float) -> Rule:
 
 
 def share(*, one: bool) -> Rule:
-    """A fraction from 0 to 1; `one` says whether 1 itself is allowed."""
+    """Return a fraction from 0 to 1; `one` says whether 1 itself is allowed."""
     return Rule(
         "from 0 to 1" if one else "at least 0 and below 1",
         lambda value: 0 <= value < 1 or (one and value == 1),
@@ -36,12 +36,12 @@ def share(*, one: bool) -> Rule:
 
 
 def one_of(*known: str, hidden: tuple[str, ...] = ()) -> Rule:
-    """A word; `hidden` are some that pass here because another message says more about them."""
+    """Return a word; `hidden` are some that pass here because another message says more about them."""
     return Rule("one of " + ", ".join(known), lambda value: value in (*known, *hidden), known)
 
 
 def complain(hint: Any, value: Any) -> str | None:
-    """What `value` must be to satisfy `hint`, or None where it does."""
+    """Return what `value` must be to satisfy `hint`, or None where it does."""
     if get_origin(hint) is Annotated:
         plain, *rules = get_args(hint)
         if words := complain(plain, value):
@@ -78,7 +78,7 @@ def is_instance(value: Any, kind: type) -> bool:
 
 
 def show(value: Any) -> str:
-    """A value as it is written on the command line."""
+    """Return a value as it is written on the command line."""
     words = {None: "null", True: "true", False: "false"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
 

@@ -10,13 +10,13 @@ Build = Callable[[], nn.Module]
 
 
 def built_on_meta(build: Build) -> nn.Module:
-    """What `build` makes, in evaluation mode and without values: shapes and dtypes only."""
+    """Return what `build` makes, in evaluation mode and without values: shapes and dtypes only."""
     with torch.device("meta"):
         return build().eval()
 
 
 def without_values(network: nn.Module) -> nn.Module:
-    """A copy of `network` on the meta device; none of its values is copied on the way."""
+    """Return a copy of `network` on the meta device; none of its values is copied on the way."""
     tensors: dict[int, Tensor] = {id(each): each.to("meta") for each in network.buffers()}
     for each in network.parameters():
         tensors[id(each)] = nn.Parameter(each.detach().to("meta"), requires_grad=each.requires_grad)
@@ -24,12 +24,12 @@ def without_values(network: nn.Module) -> nn.Module:
 
 
 def own_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """All parameters and buffers by name, buffers that a state_dict leaves out included; shared ones once."""
+    """Return all parameters and buffers by name, buffers that a state_dict leaves out included; shared ones once."""
     return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 def assign(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Puts `tensors` in the places of the network's own of these names, wherever those are shared.
+    """Put `tensors` in the places of the network's own of these names, wherever those are shared.
 
     Raises:
         ValueError: a name that the network does not have, or another shape.
@@ -52,5 +52,5 @@ def assign(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def unfilled(network: nn.Module) -> list[str]:
-    """Names of the tensors that still have no values."""
+    """Return names of the tensors that still have no values."""
     return [name for name, tensor in own_tensors(network).items() if tensor.is_meta]

@@ -12,7 +12,7 @@ from runner.errors import RunnerError, did_you_mean, join_errors
 
 
 def matches(pattern: str, network: nn.Module) -> set[str]:
-    """The names of the modules in `network` that `pattern` (a glob over names, or a type's name) means."""
+    """Return the names of the modules in `network` that `pattern` (a glob over names, or a type's name) means."""
     named = dict(network.named_modules())
     return {
         name
@@ -22,7 +22,7 @@ def matches(pattern: str, network: nn.Module) -> set[str]:
 
 
 def unknown(pattern: str, network: nn.Module) -> str:
-    """What to say when `pattern` matches nothing: the nearest names and types."""
+    """Return what to say when `pattern` matches nothing: the nearest names and types."""
     known = {name for name, _ in network.named_modules() if name}
     known |= {type(module).__name__ for module in network.modules()}
     near = did_you_mean(pattern, known) or f" Its modules: {', '.join(sorted(known)[:12])}."
@@ -30,7 +30,7 @@ def unknown(pattern: str, network: nn.Module) -> str:
 
 
 def covered(patterns: Iterable[str], network: nn.Module) -> set[str]:
-    """The names of all modules that `patterns` mean, and of those inside them.
+    """Return the names of all modules that `patterns` mean, and of those inside them.
 
     Raises:
         RunnerError: a pattern that matches nothing; all of them are told at once.
@@ -48,7 +48,7 @@ def covered(patterns: Iterable[str], network: nn.Module) -> set[str]:
 
 
 def replaced(network: nn.Module, settings: Mapping[str, Any], make: Callable[[Any, Any], nn.Module]) -> nn.Module:
-    """A copy of `network` in which `make(layer, setting)` stands for each layer that `settings` names.
+    """Return a copy of `network` in which `make(layer, setting)` stands for each layer that `settings` names.
 
     A layer that is used in several places is replaced in all of them by one and the same.
 
@@ -62,7 +62,7 @@ def replaced(network: nn.Module, settings: Mapping[str, Any], make: Callable[[An
 
 
 def layer_of(network: nn.Module, name: str) -> nn.Module:
-    """The layer of that name; RunnerError with the nearest names where there is none."""
+    """Return the layer of that name; RunnerError with the nearest names where there is none."""
     known = dict(network.named_modules())
     if name not in known:
         raise RunnerError(f"{type(network).__name__} has no layer {name!r} to replace.{did_you_mean(name, known)}")
@@ -70,7 +70,7 @@ def layer_of(network: nn.Module, name: str) -> nn.Module:
 
 
 def put(network: nn.Module, name: str, new: nn.Module) -> None:
-    """Puts `new`, in the mode of the layer called `name`, wherever that layer stands; changes `network`."""
+    """Put `new`, in the mode of the layer called `name`, wherever that layer stands; changes `network`."""
     old = network.get_submodule(name)
     new.train(old.training)
     for parent in network.modules():
@@ -80,7 +80,7 @@ def put(network: nn.Module, name: str, new: nn.Module) -> None:
 
 
 def alike(layer: nn.Conv2d | nn.Linear) -> dict[str, Any]:
-    """The keywords by which new layers get the device and number type of a layer."""
+    """Return the keywords by which new layers get the device and number type of a layer."""
     return {"device": layer.weight.device, "dtype": layer.weight.dtype}
 
 
@@ -91,12 +91,12 @@ def laid_out_like(new: nn.Module, layer: nn.Conv2d) -> nn.Module:
 
 
 def geometry(layer: nn.Conv2d) -> dict[str, Any]:
-    """The keywords that say where a convolution looks."""
+    """Return the keywords that say where a convolution looks."""
     return {name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode")}
 
 
 def place(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Puts `new` wherever `network` has `old`."""
+    """Put `new` wherever `network` has `old`."""
     names = [name for name, module in network.named_modules(remove_duplicate=False) if module is old]
     for name in names:
         network.set_submodule(name, new)

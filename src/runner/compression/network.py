@@ -18,12 +18,12 @@ OWN = "runner.compression.quantization."
 
 
 def call_model(network: nn.Module, inputs: Nested) -> Nested:
-    """The outputs of a network that takes its inputs as they are."""
+    """Return the outputs of a network that takes its inputs as they are."""
     return network(inputs)
 
 
 def is_quantized(network: nn.Module) -> bool:
-    """Whether quantize nodes, observers or quantized weights are found anywhere in `network`."""
+    """Return whether quantize nodes, observers or quantized weights are found anywhere in `network`."""
     for module in network.modules():
         name = type(module).__module__
         if name.startswith(("torchao.", "torch.ao.", OWN)):
@@ -36,8 +36,7 @@ def is_quantized(network: nn.Module) -> bool:
 
 
 def refuse_quantized(network: nn.Module) -> None:
-    """RunnerError when `network` holds quantized layers already: quantizing twice loses accuracy and gains
-    nothing."""
+    """RunnerError when `network` holds quantized layers already: quantizing twice loses accuracy and gains nothing."""
     if is_quantized(network):
         raise RunnerError(
             f"The network ({type(network).__name__}) is quantized already; quantize the float network it "
@@ -97,11 +96,11 @@ class CompressedNetwork(nn.Module, ABC):
 
     @abstractmethod
     def lower(self, inputs: Nested | None = None) -> "CompressedNetwork":
-        """Compiles it for the batch size of `inputs` (N, …); raises RunnerError where it would not run as promised."""
+        """Compile it for the batch size of `inputs` (N, …); raises RunnerError where it would not run as promised."""
 
     @abstractmethod
     def proof(self) -> tuple[dict[str, float], str]:
-        """What became of the network: metrics by name (below `compressed/`), and the same in one line."""
+        """Return what became of the network: metrics by name (below `compressed/`), and the same in one line."""
 
     def train(self, mode: bool = True) -> "CompressedNetwork":
         """Stay in inference mode."""

@@ -7,7 +7,7 @@ WEIGHTS = "weight-only"
 
 
 def kind_of(recipes: set[str]) -> str:
-    """The kind of program that layers of these recipes (static, dynamic, qat, float) make together."""
+    """Return the kind of program that layers of these recipes (static, dynamic, qat, float) make together."""
     if "dynamic" not in recipes:
         return STATIC
     return BOTH if recipes & {"static", "qat"} else DYNAMIC

@@ -29,7 +29,7 @@ Known = Mapping[str, Mapping[str, Choice]]
 
 
 def own_config_directory() -> Path:
-    """The conf/ that belongs to this installation: beside the package in a wheel, at the root of a checkout."""
+    """Return the conf/ that belongs to this installation: beside the package in a wheel, at the root of a checkout."""
     package = Path(__file__).resolve().parents[1]
     candidates = (package / "conf", package.parents[1] / "conf")
     for candidate in candidates:
@@ -50,7 +50,7 @@ def config_directories(config_dir: str | None = None) -> list[Path]:
 
 
 def header(path: Path) -> tuple[str, str, str]:
-    """The header's three lines (what, command, what to expect) of a YAML file; empty where a line is missing."""
+    """Return the header's three lines (what, command, what to expect) of a YAML file; empty where a line is missing."""
     lines = []
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -64,7 +64,7 @@ def header(path: Path) -> tuple[str, str, str]:
 
 
 def kinds(path: Path) -> list[str]:
-    """The kinds of data that a file declares: what its data is (`kind`), or what its network or task `takes`."""
+    """Return the kinds of data that a file declares: what its data is (`kind`), or what its network or task `takes`."""
     text = path.read_text(encoding="utf-8", errors="replace")
     if KINDS_ARE_ELSEWHERE in path.parts[-3:-1]:
         return []
@@ -73,7 +73,7 @@ def kinds(path: Path) -> list[str]:
 
 
 def choices(directories: Sequence[Path]) -> dict[str, dict[str, Choice]]:
-    """All groups and their choices: `{"model": {"cnn": Choice(…), …}, "quantization/backend": …}`, sorted."""
+    """Return all groups and their choices: `{"model": {"cnn": Choice(…), …}, "quantization/backend": …}`, sorted."""
     found: dict[str, dict[str, Choice]] = {}
     for directory in directories:
         for path in sorted(directory.rglob("[!_]*.yaml")):

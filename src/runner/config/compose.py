@@ -205,7 +205,7 @@ def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
 
 
 def check(composed: Composed, known: Known) -> list[str]:
-    """All messages about a configuration that composes but cannot run."""
+    """Return all messages about a configuration that composes but cannot run."""
     config, told, unresolved = resolve_quickly(composed)
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):

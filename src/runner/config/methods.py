@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.compression.constraints import Settings, SettingsError
-from runner.compression.distillation.settings import SELF, SWEEP
 from runner.compression.methods import GROUPS, METHODS, STAGES, is_chosen
-from runner.compression.quantization.backends import support
 from runner.config.rules import is_allowed
 from runner.config.schema import Config
 from runner.errors import RunnerError
@@ -32,7 +30,7 @@ def check_methods(config: Config, chosen: Chosen) -> Iterator[str]:
 
 
 def check_stages(config: Config) -> Iterator[str]:
-    """Stages have recipes, and follow on each other as they must."""
+    """Yield a message unless stages have recipes, and follow on each other as they must."""
     stages = [stage for stage in config["stages"] or [] if stage in STAGES]
     for method in METHODS:
         if method.stage in stages and not is_chosen(config[method.group]):
@@ -48,7 +46,10 @@ def check_stages(config: Config) -> Iterator[str]:
 
 
 def check_settings(recipe: Any, plugins: list[str]) -> Iterator[str]:
-    """What a recipe, and whatever it is given, says to its settings: the very class that it is made of is built."""
+    """Yield what a recipe, and whatever it is given, says to its settings.
+
+    The very class that it is made of is built.
+    """
     if not isinstance(recipe, dict):
         return
     schema = settings_class(str(recipe.get("_target_")), plugins)
@@ -78,7 +79,7 @@ def settings_class(target: str, plugins: list[str]) -> type[Settings] | None:
 
 
 def check_data(config: Config, chosen: Chosen, group: str) -> Iterator[str]:
-    """The recipe does not say of this kind of data why it cannot work on it."""
+    """Yield the reason that a recipe gives why it cannot work on this kind of data."""
     refused: Any = config[group].get("refuses") or {}
     kind = config["data"].get("kind")
     if kind in refused:
@@ -92,12 +93,12 @@ def check_data(config: Config, chosen: Chosen, group: str) -> Iterator[str]:
 
 
 def sees_all(sampling: Mapping[str, Any]) -> bool:
-    """Whether every training batch sees the whole graph."""
+    """Return whether every training batch sees the whole graph."""
     return str(sampling.get("_target_", "")).endswith(".FullGraph")
 
 
 def check_compiled(config: Config) -> Iterator[str]:
-    """What is pruned or captured is no compiled network."""
+    """Yield a message unless what is pruned or captured is no compiled network."""
     if not config["compile"]:
         return
     for group, word in {"quantization": "captured again", "pruning": "pruned"}.items():
@@ -106,10 +107,14 @@ def check_compiled(config: Config) -> Iterator[str]:
 
 
 def check_quantization(config: Config) -> Iterator[str]:
-    """The back end is installed and can do the recipe, and so can the corrections."""
+    """Yield a message unless the back end is installed and can do the recipe, and so can the corrections."""
     quantization = config["quantization"]
     kind = quantization.get("kind")
-    if not is_chosen(quantization) or "backend" not in quantization or kind not in support.RECIPES:
+    if not is_chosen(quantization) or "backend" not in quantization:
+        return
+    from runner.compression.quantization.backends import support  # most runs do not quantize
+
+    if kind not in support.RECIPES:
         return
     try:
         if "_target_" not in quantization["backend"]:  # somebody else's says it when it is built, before any training
@@ -128,7 +133,7 @@ def check_quantization(config: Config) -> Iterator[str]:
 
 
 def check_factorization(config: Config, chosen: Chosen) -> Iterator[str]:
-    """What pruning made is still there after factorizing."""
+    """Yield a message unless what pruning made is still there after factorizing."""
     if is_chosen(config["factorization"]) and config["pruning"].get("leaves_zeros"):
         yield (
             f"pruning={chosen.get('pruning')} factorization={chosen.get('factorization')}: factorized layers have no "
@@ -137,10 +142,12 @@ def check_factorization(config: Config, chosen: Chosen) -> Iterator[str]:
 
 
 def check_distillation(config: Config, chosen: Chosen) -> Iterator[str]:
-    """There is a teacher, it has something to teach, and layers are compared only where there are layers."""
+    """Yield a message unless there is a teacher with something to teach, and layers where layers are compared."""
     settings = config["distillation"]
     if not is_chosen(settings):
         return
+    from runner.compression.distillation.settings import SELF, SWEEP  # most runs have no teacher
+
     name, teacher = f"distillation={chosen.get('distillation')}", settings.get("teacher")
     rounded = bool(config["quantization"].get("trains_program"))
     later = rounded or is_chosen(config["pruning"]) or is_chosen(config["factorization"])
@@ -171,7 +178,7 @@ def check_distillation(config: Config, chosen: Chosen) -> Iterator[str]:
 
 
 def check_rewinding(config: Config) -> Iterator[str]:
-    """Weights are taken back to an epoch that there is."""
+    """Yield a message unless weights are taken back to an epoch that there is."""
     epoch, epochs = config["pruning"].get("rewind_epoch"), config["trainer"].get("max_epochs")
     if isinstance(epoch, int) and isinstance(epochs, int) and epoch > epochs:
         yield f"pruning.rewind_epoch={epoch}: training has trainer.max_epochs={epochs} epochs; go back to one of them."

@@ -38,7 +38,7 @@ class Override:
 
 
 def parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
-    """Every override that follows Hydra's grammar, and a message for each that does not."""
+    """Return every override that follows Hydra's grammar, and a message for each that does not."""
     parser = OverridesParser.create()
     parsed, mistakes = [], []
     for text in texts:
@@ -55,7 +55,7 @@ def parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
 
 
 def understand(text: str, override: HydraOverride) -> Override:
-    """The parts of an override that the checks look at."""
+    """Return the parts of an override that the checks look at."""
     mark = text[: len(text) - len(text.lstrip("+~"))]
     key = override.key_or_group + (f"@{override.package}" if override.package else "")
     if override.is_sweep_override():
@@ -64,7 +64,7 @@ def understand(text: str, override: HydraOverride) -> Override:
 
 
 def single_values(override: Override, known: Known) -> list[Override]:
-    """A sweep's values one by one; none of an interval, whose values only its sweeper knows."""
+    """Return a sweep's values one by one; none of an interval, whose values only its sweeper knows."""
     sweep = override.value
     if isinstance(sweep._value, Glob):
         values = sweep._value.filter(list(known.get(override.key, ())))
@@ -76,7 +76,10 @@ def single_values(override: Override, known: Known) -> list[Override]:
 
 
 def variants(parsed: Sequence[Override], known: Known) -> Iterator[list[Override]]:
-    """The overrides of single runs in which every value of a sweep occurs: first values together, others alone."""
+    """Yield the overrides of single runs in which every value of a sweep occurs.
+
+    First values together, others alone.
+    """
     options = [single_values(each, known) if each.sweeps else [each] for each in parsed]
     options = [each for each in options if each]
     yield [each[0] for each in options]
@@ -92,7 +95,7 @@ def is_choice(override: Override, known: Known) -> bool:
 
 
 def choice_mistakes(override: Override, known: Known) -> list[str]:
-    """A message for each choice that its group does not have."""
+    """Return a message for each choice that its group does not have."""
     group = override.parsed.key_or_group
     if group not in known:  # Hydra's own
         return []
@@ -108,7 +111,7 @@ def choice_mistakes(override: Override, known: Known) -> list[str]:
 
 
 def key_mistakes(override: Override, known: Known, base: DictConfig) -> list[str]:
-    """A message when the composed configuration has no such key; `+key=` adds one that is not there yet."""
+    """Return a message when the composed configuration has no such key; `+key=` adds one that is not there yet."""
     if has_key(base, override.key):
         there = override.mark == "+" and not isinstance(override.value, (dict, list))
         return [f"{override.text}: the key is there already; write it without +."] if there else []
@@ -126,7 +129,7 @@ def key_mistakes(override: Override, known: Known, base: DictConfig) -> list[str
 
 
 def has_key(config: DictConfig, key: str) -> bool:
-    """Whether `flat_keys` has the key; looks along its path only, for a sweep asks this of every run."""
+    """Return whether `flat_keys` has the key; looks along its path only, for a sweep asks this of every run."""
     name, _, rest = key.partition(".")
     if not rest or name not in map(str, config):
         return key in map(str, config)
@@ -139,7 +142,7 @@ def has_key(config: DictConfig, key: str) -> bool:
 
 
 def flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
-    """All dotted keys of a configuration, sections included, without resolving anything."""
+    """Return all dotted keys of a configuration, sections included, without resolving anything."""
     keys = []
     for name in map(str, config):
         key = f"{prefix}{name}"

@@ -9,7 +9,7 @@ from runner.errors import RunnerError
 
 
 def resolve(config: DictConfig) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The configuration resolved; what is missing or does not resolve is null in it and has a message.
+    """Return the configuration resolved; what is missing or does not resolve is null in it and has a message.
 
     Returns:
         The plain configuration; messages that speak for themselves (mandatory values, files that are not there);
@@ -43,7 +43,7 @@ def resolve(config: DictConfig) -> tuple[dict[str, Any], list[str], list[str]]:
 
 
 def users_mistake(error: BaseException | None) -> str | None:
-    """The message of the RunnerError that a resolver raised, if one did: it speaks for itself."""
+    """Return the message of the RunnerError that a resolver raised, if one did: it speaks for itself."""
     while error is not None:
         if isinstance(error, RunnerError):
             return str(error)
@@ -52,6 +52,6 @@ def users_mistake(error: BaseException | None) -> str | None:
 
 
 def dead_end(place: str, error: OmegaConfBaseException) -> str:
-    """The message for an interpolation whose key does not exist."""
+    """Return the message for an interpolation whose key does not exist."""
     advice = f" The chosen data does not declare what {place} reads." if "key 'data." in str(error) else ""
     return f"{place}: {str(error).splitlines()[0]}.{advice}"

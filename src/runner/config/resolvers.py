@@ -1,4 +1,4 @@
-"""The interpolations that configurations may use beside OmegaConf's own: `${run_directory:}`, `${csv_features:…}`, …"""
+"""The interpolations that configurations may use beside OmegaConf's own, such as `${run_directory:}`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-
-from runner.data.images.class_folders import count_classes_in_folder
-from runner.data.tables.columns import count_classes_in_column, count_features
 
 # Outside a run the interpolation stands for itself, so that a resolved config.yaml still holds it and a run
 # directory that was moved is resumed where it now lies.
@@ -28,22 +25,22 @@ def run_directory(path: Path | None) -> Iterator[None]:
 
 
 def register() -> None:
-    """Makes the interpolations known to OmegaConf; calling it again changes nothing."""
+    """Make the interpolations known to OmegaConf; calling it again changes nothing."""
     table: dict[str, Callable[..., Any]] = {
         "run_directory": _directory.get,
         "stages": stages,
         "every_choice": every_choice,
         "remaining": remaining,
-        "folder_classes": count_classes_in_folder,
-        "csv_features": remembered(count_features),
-        "csv_classes": remembered(count_classes_in_column),
+        "folder_classes": folder_classes,
+        "csv_features": remembered(csv_features),
+        "csv_classes": remembered(csv_classes),
     }
     for name, function in table.items():
         OmegaConf.register_new_resolver(name, function, replace=True)
 
 
 def stages(*compression: Sequence[str]) -> list[str]:
-    """All stages of a run, given those that each kind of compression adds."""
+    """Return all stages of a run, given those that each kind of compression adds."""
     added = [stage for each in compression for stage in each]
     return ["fit", "test", *added, *(["export", "benchmark"] if added else [])]
 
@@ -64,7 +61,10 @@ def every_choice(group: str, sources: Sequence[Mapping[str, str]]) -> dict[str, 
 
 
 def remaining(macs: float | None, ratio: float) -> float:
-    """The share of a network that channel pruning leaves: of multiply-accumulates, or of channels going in and out."""
+    """Return the share of a network that channel pruning leaves.
+
+    Of multiply-accumulates, or of channels going in and out.
+    """
     return 1 - macs if macs is not None else (1 - ratio) ** 2
 
 
@@ -81,3 +81,24 @@ def remembered(count: Callable[..., Any]) -> Callable[..., Any]:
         return answers[key]
 
     return ask
+
+
+def folder_classes(root: str) -> int:
+    """Return how many classes an image folder has; see `count_classes_in_folder`."""
+    from runner.data.images.class_folders import count_classes_in_folder
+
+    return count_classes_in_folder(root)
+
+
+def csv_features(path: str, features: Sequence[str] | None, target: str) -> int:
+    """Return how many feature columns a table has; see `count_features`."""
+    from runner.data.tables.columns import count_features
+
+    return count_features(path, features, target)
+
+
+def csv_classes(path: str, target: str, target_kind: str = "classification") -> int | None:
+    """Return how many classes a column of a table has; see `count_classes_in_column`."""
+    from runner.data.tables.columns import count_classes_in_column
+
+    return count_classes_in_column(path, target, target_kind)

@@ -32,13 +32,13 @@ NEEDED = ("model", "data", "task", "optimizer", "trainer")
 
 
 def stage_names() -> list[str]:
-    """The stages: one for each file of `runner/stages`."""
+    """Return the stages: one for each file of `runner/stages`."""
     folder = Path(__file__).resolve().parents[1] / "stages"
     return sorted(path.stem for path in folder.glob("[!_]*.py"))
 
 
 def check_sections(config: Config) -> Iterator[str]:
-    """What every run needs is there, and sections are sections."""
+    """Yield a message unless what every run needs is there, and sections are sections."""
     for section in NEEDED:
         if not isinstance(config.get(section), dict):
             yield f"{section}={show(config.get(section))}: a run needs one. See: python -m runner list {section}"
@@ -51,7 +51,7 @@ def check_sections(config: Config) -> Iterator[str]:
 
 
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
-    """Top-level keys that nothing reads; an experiment file can bring them in unnoticed."""
+    """Yield a message for every top-level key that nothing reads; an experiment file can bring them in unnoticed."""
     known = {*RunSection.__dataclass_fields__, *SECTIONS, *catalog} - {""}
     names = ", ".join(sorted(known))
     for key in config:
@@ -60,7 +60,7 @@ def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
 
 
 def check_stages(config: Config) -> Iterator[str]:
-    """Stages exist, are not empty, and have weights to work on."""
+    """Yield a message unless stages exist, are not empty, and have weights to work on."""
     stages, known = config["stages"], stage_names()
     if not isinstance(stages, list):
         return  # its type has a message of its own
@@ -79,13 +79,13 @@ def check_stages(config: Config) -> Iterator[str]:
 
 
 def has_weights(config: Config) -> bool:
-    """Whether the network starts trained: from a checkpoint, or pretrained by its library."""
+    """Return whether the network starts trained: from a checkpoint, or pretrained by its library."""
     model = config["model"]
     return bool(config["checkpoint"] or model.get("weights") or model.get("pretrained"))
 
 
 def check_pair(config: Config, chosen: Mapping[str, str], catalog: Known) -> Iterator[str]:
-    """The network takes this kind of data and suits this task; otherwise names networks that do."""
+    """Yield the networks that do unless this one takes this kind of data and suits this task."""
     model, data, task = config["model"], config["data"], config["task"]
     pair = f"model={chosen.get('model')} data={chosen.get('data')}"
     takes, tasks = model.get("takes"), model.get("tasks")
@@ -102,7 +102,7 @@ def check_pair(config: Config, chosen: Mapping[str, str], catalog: Known) -> Ite
 
 
 def check_sampling(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
-    """A strategy that samples layer by layer has a network that takes its estimates, with as many layers."""
+    """Yield a message unless sampling layer by layer has a network of as many layers that takes its estimates."""
     data, model = config["data"], config["model"]
     if not data.get("estimates_layers"):
         return
@@ -118,7 +118,7 @@ def check_sampling(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
 
 
 def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
-    """Names of the networks whose YAML declares that they take this kind of data and suit this task."""
+    """Return names of the networks whose YAML declares that they take this kind of data and suit this task."""
     from omegaconf import OmegaConf
 
     names = []
@@ -130,7 +130,7 @@ def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
 
 
 def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
-    """The data yields what the task predicts."""
+    """Yield a message unless the data yields what the task predicts."""
     task, data, name = config["task"]["name"], config["data"], chosen.get("data")
     classes = data.get("num_classes")
     if task not in (data.get("tasks") or [task]):
@@ -151,7 +151,10 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
 
 
 def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:
-    """Every `_target_` lies in an allowed package; of the known file formats those that the run is told to write."""
+    """Yield a message for every `_target_` outside the allowed packages.
+
+    Of the known file formats only those count that the run is told to write.
+    """
     if where == "export":
         named = config.get("formats") if isinstance(config.get("formats"), list) else []
         config = {name: node for name, node in (config.get("known") or {}).items() if name in named}
@@ -171,5 +174,5 @@ def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[
 
 
 def is_allowed(target: str, plugins: list[str]) -> bool:
-    """Whether a dotted name begins with an allowed package or a plugin."""
+    """Return whether a dotted name begins with an allowed package or a plugin."""
     return target.startswith(ALLOWED_TARGETS) or any(target.startswith(f"{plugin}.") for plugin in plugins)

@@ -35,16 +35,22 @@ class RunSection:
 
 @dataclass
 class CrossValidationSection:
+    """Keys of every run."""
+
     folds: Annotated[int, Rule("0 (off) or at least 2", lambda value: value == 0 or value >= 2)]
 
 
 @dataclass
 class RunnerSection:
+    """Keys of every run."""
+
     plugins: list[str]
 
 
 @dataclass
 class DataSection:
+    """Keys of every run."""
+
     root: str | None
     batch_size: Annotated[int, at_least(1)]
     num_workers: Annotated[int, at_least(0)]
@@ -61,6 +67,8 @@ class DataSection:
 
 @dataclass
 class OptimizerSection:
+    """Keys of every run."""
+
     lr: Annotated[float, above(0)]
     weight_decay: Annotated[float, at_least(0)]
     momentum: Annotated[float, share(one=False)]
@@ -68,6 +76,8 @@ class OptimizerSection:
 
 @dataclass
 class TrainerSection:
+    """Keys of every run."""
+
     max_epochs: Annotated[int, at_least(1)]
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu")]
     devices: int | str | list[int]
@@ -80,6 +90,8 @@ class TrainerSection:
 
 @dataclass
 class TaskSection:
+    """Keys of every run."""
+
     name: str
     monitor: str
     monitor_mode: Annotated[str, one_of("min", "max")]
@@ -95,17 +107,23 @@ class MethodSection:
 
 @dataclass
 class QuantizationSection(MethodSection):
+    """Keys of every run."""
+
     skip: list[str]
     max_drop: Annotated[float, at_least(0)]
 
 
 @dataclass
 class DistillationSection(MethodSection):
+    """Keys of every run."""
+
     teacher: str | None
 
 
 @dataclass
 class BenchmarkSection:
+    """Keys of every run."""
+
     batch_sizes: Annotated[
         list[int], Rule("at least one, each at least 1", lambda value: bool(value) and all(each >= 1 for each in value))
     ]
@@ -116,6 +134,8 @@ class BenchmarkSection:
 
 @dataclass
 class SweepSection:
+    """Keys of every run."""
+
     grid: list[str]
     recipes: list[str]
     train_once: bool
@@ -128,12 +148,16 @@ class SweepSection:
 
 @dataclass
 class GoalSection:
+    """Keys of every run."""
+
     max_drop: Annotated[float, at_least(0)]
     minimise: Annotated[str, one_of("size", "latency")]
 
 
 @dataclass
 class SearchSection:
+    """Keys of every run."""
+
     trials: Annotated[int, at_least(1)]
     sampler: Annotated[str, one_of("tpe", "random", "gp", "cmaes")]
     startup_trials: Annotated[int, at_least(0)]
@@ -143,11 +167,15 @@ class SearchSection:
 
 @dataclass
 class LauncherSection:
+    """Keys of every run."""
+
     jobs: Annotated[int, at_least(1)]
 
 
 @dataclass
 class ExpectedSection:
+    """Keys of every run."""
+
     metric: str | None
     value: float | None
     tolerance: Annotated[float, at_least(0)] | None
@@ -181,7 +209,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
 
 
 def check_types(config: Config) -> list[str]:
-    """One message for every present key whose value has the wrong type or is out of range."""
+    """Return one message for every present key whose value has the wrong type or is out of range."""
     messages = []
     for section, schemas in SECTIONS.items():
         values: Any = config

@@ -19,7 +19,7 @@ SPARSE_SUFFIX = ".zip"
 
 
 def try_trainer(config: DictConfig) -> pl.Trainer:
-    """A trainer that nobody hears or sees: what this machine cannot do is told before any data is read.
+    """Return a trainer that nobody hears or sees: what this machine cannot do is told before any data is read.
 
     Raises:
         RunnerError: this machine lacks what the trainer asks for.
@@ -31,7 +31,7 @@ def try_trainer(config: DictConfig) -> pl.Trainer:
 
 
 def build_data(config: DictConfig) -> DataModule:
-    """The data, read and divided.
+    """Return the data, read and divided.
 
     Raises:
         RunnerError: the data is neither there nor to be had, or damaged.
@@ -42,7 +42,7 @@ def build_data(config: DictConfig) -> DataModule:
 
 
 def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module | None = None) -> Task:
-    """The network (a fresh one unless given), its optimizer and scheduler in the task that trains it."""
+    """Return the network (a fresh one unless given), its optimizer and scheduler in the task that trains it."""
     if network is None:
         network = build(config, "model")
         if config.channels_last:
@@ -71,7 +71,7 @@ def fine_tuning_config(config: DictConfig, lr: float, *, schedule: bool) -> Dict
 
 
 def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
-    """Loads a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
+    """Load a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
 
     A network that has taken some of the steps to that shape already takes the others only.
 
@@ -111,12 +111,12 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:
-    """The configured loggers."""
+    """Return the configured loggers."""
     return [build(config, f"logger.{name}") for name in config.logger or {}]
 
 
 def restore(config: DictConfig, directory: Path, weights: Path | None = None) -> tuple[DataModule, Task]:
-    """A finished run's data module and task as its best checkpoint (or `weights`) holds them; no data is read.
+    """Return a finished run's data module and task as its best checkpoint (or `weights`) holds them; no data is read.
 
     Raises:
         RunnerError: there is no checkpoint, or it is damaged or of another network.

@@ -43,7 +43,9 @@ def plugins(packages: list[str]) -> Iterator[None]:
 
 
 def build(config: DictConfig, section: str, **extra: Any) -> Any:
-    """The object that a section (`model`, `callbacks.ema`) describes; `extra` are keywords that no YAML can hold.
+    """Return the object that a section (`model`, `callbacks.ema`) describes.
+
+    `extra` are keywords that no YAML can hold.
 
     Raises:
         RunnerError: the target is not allowed, does not exist, does not take a keyword, or refuses its values.
@@ -77,7 +79,7 @@ class Deferred(partial[Any]):
         return deferred
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """The object; raises RunnerError where the target refuses its values."""
+        """Return the object; raises RunnerError where the target refuses its values."""
         try:
             return super().__call__(*args, **kwargs)
         except Exception as error:
@@ -85,7 +87,7 @@ class Deferred(partial[Any]):
 
 
 def explained(place: str, error: BaseException) -> BaseException:
-    """The RunnerError for what a target said to the values it was given."""
+    """Return the RunnerError for what a target said to the values it was given."""
     if isinstance(error, RunnerError):
         return error
     if type(error).__name__ == "MisconfigurationException":  # Lightning's; this module works without Lightning
@@ -98,7 +100,7 @@ def explained(place: str, error: BaseException) -> BaseException:
 
 
 def targets(node: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every node with a `_target_`, with its place."""
+    """Yield every node with a `_target_`, with its place."""
     if isinstance(node, dict):
         if "_target_" in node:
             yield where, node
@@ -110,7 +112,7 @@ def targets(node: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check_call(where: str, node: dict[str, Any], extra: set[str]) -> None:
-    """Raises RunnerError unless the target is allowed, exists and takes these keywords."""
+    """Raise RunnerError unless the target is allowed, exists and takes these keywords."""
     target = locate(where, str(node["_target_"]))
     given = {key for key in node if not key.startswith("_")} | extra
     try:
@@ -129,7 +131,7 @@ def check_call(where: str, node: dict[str, Any], extra: set[str]) -> None:
 
 
 def absence(dotted: str, error: Exception) -> str:
-    """Why there is no such class or function: its module is fine and lacks the name, or cannot be imported."""
+    """Return why there is no such class or function: its module is fine and lacks the name, or cannot be imported."""
     module, _, name = dotted.rpartition(".")
     try:
         names = dir(get_object(module))
@@ -139,7 +141,10 @@ def absence(dotted: str, error: Exception) -> str:
 
 
 def locate(where: str, dotted: str) -> Callable[..., Any]:
-    """The class or function of this name; it must lie in an allowed package, and so must where it was defined."""
+    """Return the class or function of this name.
+
+    It must lie in an allowed package, and so must where it was defined.
+    """
     allowed = list(_plugins.get())
     if not is_allowed(dotted, allowed):
         raise RunnerError(f"{where}._target_={dotted}: not in an allowed package. Add runner.plugins=[PACKAGE].")

@@ -11,11 +11,9 @@ from pytorch_lightning.callbacks import Callback
 
 from runner.callbacks.checkpoint import BestAndLast
 from runner.callbacks.interruption import StopOnRequest, StopOnSignal
-from runner.callbacks.keep_zeros import KeepZeros
 from runner.callbacks.pictures import Pictures
 from runner.callbacks.progress import progress
 from runner.callbacks.training_state import TrainingState
-from runner.compression.pruning.zeros import kept_by
 from runner.job.build import build
 from runner.job.context import Context
 from runner.tasks.base import Task
@@ -44,8 +42,8 @@ def make_trainer(
     """
     skip_driver_search()
     # Before whatever averages weights.
-    zeros = [KeepZeros()] if kept_by(task.structure) else []
-    callbacks = [*zeros, *extra, *_callbacks(context, validate=validate, recording=recording, folder=folder)]
+    own = _callbacks(context, validate=validate, recording=recording, folder=folder)
+    callbacks = [*_keep_zeros(task), *extra, *own]
     settings: dict[str, Any] = {
         "logger": (context.loggers if recording else []) or False,
         "callbacks": callbacks,
@@ -58,6 +56,15 @@ def make_trainer(
     trainer = build(context.config, "trainer", **settings)
     assert isinstance(trainer, pl.Trainer)
     return trainer
+
+
+def _keep_zeros(task: Task) -> list[Callback]:
+    if not task.structure:
+        return []
+    from runner.callbacks.keep_zeros import KeepZeros
+    from runner.compression.pruning.zeros import kept_by
+
+    return [KeepZeros()] if kept_by(task.structure) else []
 
 
 def skip_driver_search() -> None:

@@ -190,7 +190,7 @@ def flatten_as(description: Any, value: Nested) -> list[Tensor]:
 
 
 def _leaves_as(value: Nested, like: Nested) -> list[Any]:
-    """The leaves of `value` in the order in which `like` has its own; StructureError where structures differ."""
+    """Return the leaves of `value` in the order in which `like` has its own; StructureError where structures differ."""
     spec = pytree.tree_structure(like)
     if pytree.tree_structure(value) == spec:
         return leaves(value)
@@ -204,7 +204,7 @@ def _leaves_as(value: Nested, like: Nested) -> list[Any]:
 
 
 def _told(value: Nested) -> str:
-    """The structure in words, such as (tensor, tensor) or {left: tensor}."""
+    """Return the structure in words, such as (tensor, tensor) or {left: tensor}."""
     if isinstance(value, (tuple, list)):
         return f"({', '.join(map(_told, value))})"
     if isinstance(value, dict):

@@ -16,7 +16,7 @@ from runner.tracking.run_directory import RunDirectory
 
 
 def execute(composed: Composed) -> RunResult:
-    """One run in a directory of its own."""
+    """Return one run in a directory of its own."""
     exactly = any(each.startswith("hydra.run.dir=") for each in composed.overrides)
     record = run_directory.create(
         composed.run_directory, composed.config, composed.overrides, composed.chosen, exactly=exactly
@@ -35,7 +35,7 @@ def execute(composed: Composed) -> RunResult:
 
 
 def go_on(directory: Path) -> RunResult:
-    """A run that stopped, from its last checkpoint to its end.
+    """Return a run that stopped, from its last checkpoint to its end.
 
     Raises:
         RunnerError: there is no run, its configuration is damaged, or it is finished or still going on.
@@ -60,7 +60,7 @@ def go_on(directory: Path) -> RunResult:
 
 
 def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
-    """Raises RunnerError where config.yaml lacks what a run needs, or somebody's change made it wrong."""
+    """Raise RunnerError where config.yaml lacks what a run needs, or somebody's change made it wrong."""
     plain = resolve(config)[0]
     messages = list(rules.check_sections(plain)) or schema.check_types(plain)
     if messages:
@@ -68,7 +68,7 @@ def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
 
 
 def refuse_unless_stopped(record: RunDirectory) -> None:
-    """Raises RunnerError when the run is finished or still going on."""
+    """Raise RunnerError when the run is finished or still going on."""
     status = record.status
     if status.get("state") == "done":
         raise RunnerError(

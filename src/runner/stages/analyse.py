@@ -47,7 +47,7 @@ def preflight(context: Context, networks: Networks) -> None:
 
 
 def flat(report: LayerReport) -> dict[str, Any]:
-    """A layer's report as one row."""
+    """Return a layer's report as one row."""
     row: dict[str, Any] = {"layer": report.layer, "kind": report.kind}
     for name in ("weight", "input"):
         error: TensorError | None = getattr(report, name)

@@ -39,7 +39,7 @@ NAMED_BEFORE = ("program", "packed", "aot", "executorch", "openvino", "onnx", "s
 
 
 def benchmark(context: Context, networks: Networks) -> StageResult:
-    """Times every program at each batch size; prints the table and what it means; records both."""
+    """Time every program at each batch size; prints the table and what it means; records both."""
     settings = context.config.benchmark
     metrics: dict[str, float] = {}
     context.datamodule.fix_shape()
@@ -82,8 +82,11 @@ def benchmark(context: Context, networks: Networks) -> StageResult:
 
 
 def collect(context: Context, networks: Networks) -> Programs:
-    """The programs of this run by name: the float network as it was trained in three ways, the smaller float network,
-    what quantization made of it, and every exported file that can be run."""
+    """Return the programs of this run by name.
+
+    The float network as it was trained in three ways, the smaller float network,
+    what quantization made of it, and every exported file that can be run.
+    """
     network = networks.baseline
     programs: Programs = {"eager": network, "compiled": CompiledProgram(network)}
     if context.config.benchmark.bf16 and has_bfloat16():
@@ -116,18 +119,18 @@ def made_of(name: str, artifact: ArtifactFile) -> tuple[str, str]:
 
 
 def named(networks: Networks) -> list[str]:
-    """What the networks of this run are called in files and tables: as trained, made smaller, quantized."""
+    """Return what the networks of this run are called in files and tables: as trained, made smaller, quantized."""
     return [name for name in ("float", networks.smaller_phase, networks.quantized and networks.quantized.title) if name]
 
 
 def why(networks: Networks) -> str:
-    """Why what quantization made of the network may be no faster than float."""
+    """Return why what quantization made of the network may be no faster than float."""
     unfolds = isinstance(networks.quantized, WeightOnlyNetwork) and networks.quantized.unfolds
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 
 def ready(programs: Programs, inputs: Nested, only: Mapping[str, int | None]) -> tuple[Programs, list[str]]:
-    """The programs that run at this batch size, compiled for it, and what is to be said about that.
+    """Return the programs that run at this batch size, compiled for it, and what is to be said about that.
 
     Compiling for another batch size may match other kernels than compress proved: int8 that runs in float is not timed
     under that name. `only` has the one batch size of programs that take no other.
@@ -150,7 +153,7 @@ def ready(programs: Programs, inputs: Nested, only: Mapping[str, int | None]) ->
 
 
 def prove(program: CompiledProgram, batch: int) -> str:
-    """Which kernels an int8 program runs at a batch size it was compiled for.
+    """Return which kernels an int8 program runs at a batch size it was compiled for.
 
     Raises:
         RunnerError: fewer in int8 than it has quantized operators.
@@ -161,7 +164,7 @@ def prove(program: CompiledProgram, batch: int) -> str:
 
 
 def suitable(context: Context, sizes: list[int]) -> list[int]:
-    """The batch sizes that this data's networks are shown; where none of them is, the largest there is."""
+    """Return the batch sizes that this data's networks are shown; where none of them is, the largest there is."""
     at_most = context.datamodule.at_most
     return [each for each in sizes if at_most(each) == each] or [at_most(min(sizes))]
 
@@ -188,8 +191,11 @@ def sizes_on_disk(networks: Networks, artifacts: Mapping[str, ArtifactFile]) -> 
 
 
 def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int]) -> dict[str, float]:
-    """How many times smaller than the float program, and faster than the compiled one, a network has become; `name` is
-    what it is called in the end, and of several files of it the smallest counts."""
+    """Return how many times smaller than the float program, and faster than the compiled one, a network has become.
+
+    `name` is
+    what it is called in the end, and of several files of it the smallest counts.
+    """
     files = [size for file, size in sizes.items() if file.startswith(f"{name}_")]
     found = {"gain/size": sizes["float_program"] / min(files)} if files and name != "float" else {}
     for batch, row in rows.items():
@@ -208,7 +214,7 @@ def save_float(context: Context, name: str, network: nn.Module) -> dict[str, Art
 
 
 def agree(context: Context, programs: Programs, only: Mapping[str, int | None]) -> dict[str, tuple[float, float]]:
-    """Share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
+    """Return share of equal predictions and SQNR in dB of every program's outputs against eager float32."""
     inputs = some(context, min(AGREEMENT_SAMPLES, max(2, len(context.datamodule.splits["test"]))))
     size = context.config.data.batch_size
     answers = {name: run_in_batches(only.get(name), run, inputs, size) for name, run in programs.items()}
@@ -221,7 +227,7 @@ def agree(context: Context, programs: Programs, only: Mapping[str, int | None]) 
 
 
 def equal_share(wanted: Nested, got: Nested) -> float:
-    """Share of samples with the same class; for one output, the same sign. Of several tensors their mean."""
+    """Return share of samples with the same class; for one output, the same sign. Of several tensors their mean."""
     shares = [_equal_share(one, two) for one, two in nested.pairs(wanted, got)]
     return sum(shares) / len(shares)
 

@@ -68,7 +68,10 @@ def preflight(context: Context, networks: Networks) -> None:
 
 
 def lowering(networks: Networks) -> str | None:
-    """Who runs this run's int8 program; None where the network is float. A program for another machine runs nowhere."""
+    """Return who runs this run's int8 program.
+
+    None where the network is float. A program for another machine runs nowhere.
+    """
     if not isinstance(networks.quantized, QuantizedNetwork):
         return None
     row = back_end(networks.quantized.back_end)
@@ -84,7 +87,7 @@ def kind(context: Context, networks: Networks) -> str:
 
 
 def check(networks: Networks, form: FileFormat, path: Path, example: Nested) -> float:
-    """Agreement of a written file with the network in memory, in dB (capped at 200).
+    """Return agreement of a written file with the network in memory, in dB (capped at 200).
 
     Raises:
         RunnerError: the file answers differently.
@@ -103,7 +106,7 @@ def check(networks: Networks, form: FileFormat, path: Path, example: Nested) -> 
 
 
 def as_close_to_float(networks: Networks, example: Nested, wanted: Nested, got: Nested) -> bool:
-    """Whether what a file answers is about as near to the float network as what the int8 program answers."""
+    """Return whether what a file answers is about as near to the float network as what the int8 program answers."""
     if networks.floating is None:
         return False
     with torch.no_grad():

@@ -13,7 +13,7 @@ from runner.tracking.console import shortest
 
 
 def write_experiment(sweep: Sweep, number: int, value: str, known: Known) -> str:
-    """Writes `conf/experiment/best.yaml` into the sweep's directory; returns the command that runs it."""
+    """Write `conf/experiment/best.yaml` into the sweep's directory; returns the command that runs it."""
     place = sweep.path / "conf" / "experiment"
     place.mkdir(parents=True, exist_ok=True)
     directory = shortest(sweep.path.resolve() / "conf")

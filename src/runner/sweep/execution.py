@@ -32,7 +32,7 @@ class Execution:
         self.goal_met = True
 
     def run(self, jobs: Sequence[SweepJob], dependents: "Dependents | None" = None) -> None:
-        """Runs all that have to; first those that others need.
+        """Run all that have to; first those that others need.
 
         Args:
             dependents: runs the jobs that need another one; by default all of them do, in their order.
@@ -56,12 +56,12 @@ class Execution:
                 self.interrupt(signal)
 
     def announce(self, count: int, done: int) -> None:
-        """Says where the sweep lies and how much of it is done already."""
+        """Say where the sweep lies and how much of it is done already."""
         words = f"{count} runs in {shortest(self.record.path.resolve())}"
         console.print(f"{words}, {done} of them done" if done else words, soft_wrap=True)
 
     def ready(self, job: SweepJob) -> SweepJob | None:
-        """The job with what it takes of another; None where that is not done."""
+        """Return the job with what it takes of another; None where that is not done."""
         assert job.needs is not None
         if self.record.refresh(job.needs) != DONE:
             self.record.entries[job.number].state = SKIPPED
@@ -72,7 +72,7 @@ class Execution:
         return ready
 
     def run_all(self, jobs: Iterable[SweepJob]) -> None:
-        """Runs jobs that need nothing of each other."""
+        """Run jobs that need nothing of each other."""
         for job in jobs:
             while len(self.running) >= self.launcher.jobs:
                 self.collect()
@@ -86,21 +86,21 @@ class Execution:
             self.collect()
 
     def wanted(self, job: SweepJob) -> bool:
-        """Whether a job has to run: it is not done, and if it failed before, it is to be tried again."""
+        """Return whether a job has to run: it is not done, and if it failed before, it is to be tried again."""
         state, settings = self.record.refresh(job.number), self.planned.sweep
         if state == DONE:
             return not settings["skip_done"]
         return bool(state != FAILED or settings["retry_failed"])
 
     def submit(self, job: SweepJob) -> None:
-        """Hands one job to the launcher."""
+        """Hand one job to the launcher."""
         self.progress.start(job.number)
         self.record.save()
         future = self.launcher.submit(self.work(job))
         self.running[future] = job.number
 
     def work(self, job: SweepJob) -> Work:
-        """A run that began already goes on; any other starts anew."""
+        """Return a run that began already goes on; any other starts anew."""
         directory = self.record.directory(job.number)
         if self.record.status(job.number):
             if self.record.status(job.number).get("state") != DONE:
@@ -111,12 +111,12 @@ class Execution:
         return Work(job.number, [*options, *arguments], directory, job.composed)
 
     def collect(self) -> list[Entry]:
-        """Waits for the next jobs to end and notes how they did."""
+        """Wait for the next jobs to end and notes how they did."""
         ended = wait(list(self.running), return_when=FIRST_COMPLETED).done
         return [self.finish(future) for future in ended]
 
     def finish(self, future: "Future[int]") -> Entry:
-        """Notes the end of one job; with on_error=stop a failure ends the sweep."""
+        """Note the end of one job; with on_error=stop a failure ends the sweep."""
         entry = self.record.ended(self.running.pop(future), exit_status(future))
         self.progress.end(entry)
         if entry.state == FAILED and self.planned.sweep["on_error"] == "stop":
@@ -124,7 +124,7 @@ class Execution:
         return entry
 
     def interrupt(self, signal: BaseException) -> None:
-        """Ends what runs, notes it, and passes the signal on."""
+        """End what runs, notes it, and passes the signal on."""
         number = signal.exit_status - 128 if isinstance(signal, Interrupted) else 2
         self.launcher.stop(number)
         while self.running:
@@ -138,7 +138,7 @@ class Execution:
 
 
 def exit_status(future: "Future[int]") -> int:
-    """A job's exit status; 1 where the launcher lost it."""
+    """Return a job's exit status; 1 where the launcher lost it."""
     error = future.exception()
     if error is None:
         return future.result()
@@ -147,7 +147,7 @@ def exit_status(future: "Future[int]") -> int:
 
 
 def forget(directory: Path) -> None:
-    """Makes room for a run that is to be done again: the old one moves aside."""
+    """Make room for a run that is to be done again: the old one moves aside."""
     number = 1
     while (aside := directory.with_name(f"{directory.name}.{number}")).exists():
         number += 1

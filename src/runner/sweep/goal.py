@@ -22,7 +22,7 @@ GAINS = {"size": "gain/size", "latency": "gain/speed/batch_"}
 
 
 @dataclass(frozen=True)
-class Trial:
+class RecipeTrial:
     """One recipe that was tried.
 
     Attributes:
@@ -42,14 +42,14 @@ class Trial:
 
 
 def pursue(runner: Execution, jobs: Sequence[SweepJob]) -> None:
-    """Tries the recipes for each trained network in the order of their promise; notes whether all goals are met.
+    """Try the recipes for each trained network in the order of their promise; notes whether all goals are met.
 
     One after another whatever the launcher could do: the next is only wanted where the last was not good enough. All
     that was tried is written to `goal.json` in the sweep's directory.
     """
     planned, record = runner.planned, runner.record
     assert planned.goal is not None
-    found: dict[str, list[Trial]] = {}
+    found: dict[str, list[RecipeTrial]] = {}
     for trained in {job.needs: None for job in jobs if job.needs is not None}:
         recipes = [job for job in jobs if job.needs == trained]
         found[runner.jobs[trained].title] = try_in_turn(planned.goal, record, runner, recipes)
@@ -61,9 +61,11 @@ def pursue(runner: Execution, jobs: Sequence[SweepJob]) -> None:
     runner.goal_met = all(trials and trials[-1].met for trials in found.values())
 
 
-def try_in_turn(goal: dict[str, Any], record: Sweep, runner: Execution, recipes: Sequence[SweepJob]) -> list[Trial]:
-    """Runs recipes until one meets the goal; those behind it are not needed, and are noted as left out."""
-    trials: list[Trial] = []
+def try_in_turn(
+    goal: dict[str, Any], record: Sweep, runner: Execution, recipes: Sequence[SweepJob]
+) -> list[RecipeTrial]:
+    """Run recipes until one meets the goal; those behind it are not needed, and are noted as left out."""
+    trials: list[RecipeTrial] = []
     for job in sorted(recipes, key=lambda job: promised(job, goal["minimise"])):
         if trials and trials[-1].met:
             runner.jobs.pop(job.number)
@@ -79,16 +81,19 @@ def try_in_turn(goal: dict[str, Any], record: Sweep, runner: Execution, recipes:
 
 
 def promised(job: SweepJob, minimise: str) -> float:
-    """The share of bytes or time that the methods of a job promise to leave: what their files declare, multiplied."""
+    """Return the share of bytes or time that the methods of a job promise to leave.
+
+    What their files declare, multiplied.
+    """
     sections = [job.composed.config[group] for group in GROUPS] if job.composed is not None else []
     return math.prod(float((each.get("expected_ratio") or {}).get(minimise, 1.0)) for each in sections)
 
 
-def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> Trial:
-    """What came of a recipe, by its result.json."""
+def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> RecipeTrial:
+    """Return what came of a recipe, by its result.json."""
     title, promise = job.title, promised(job, goal["minimise"])
     if record.refresh(job.number) != DONE or job.composed is None:
-        return Trial(job.number, title, promise, None, None, False)
+        return RecipeTrial(job.number, title, promise, None, None, False)
     metrics = json.loads((record.directory(job.number) / layout.RESULT).read_text(encoding="utf-8"))["metrics"]
     monitor, mode = job.composed.config.task.monitor, job.composed.config.task.monitor_mode
     value = next((metrics[name] for phase in PHASES if (name := f"{phase}/{monitor}") in metrics), None)
@@ -96,7 +101,7 @@ def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> Trial:
     gains = [gain for name, gain in metrics.items() if name.startswith(GAINS[goal["minimise"]])]
     left = 1 / gains[-1] if gains else None
     met = drop is not None and drop <= goal["max_drop"] and left is not None and left < 1
-    return Trial(job.number, title, promise, drop, left, met)
+    return RecipeTrial(job.number, title, promise, drop, left, met)
 
 
 def points(baseline: float, value: float, *, larger: bool) -> float:
@@ -106,7 +111,7 @@ def points(baseline: float, value: float, *, larger: bool) -> float:
     return 100 * worse / (1.0 if share else abs(baseline) or 1.0)
 
 
-def show(goal: dict[str, Any], title: str, trials: Sequence[Trial]) -> None:
+def show(goal: dict[str, Any], title: str, trials: Sequence[RecipeTrial]) -> None:
     """The trials as a table, and which of them it is."""
     unit = {"size": "bytes left", "latency": "time left"}[goal["minimise"]]
     table = Table(box=None, pad_edge=False, title=f"Goal for {title}", title_justify="left")

@@ -59,7 +59,7 @@ class Planner:
         needs: int | None = None,
         takes: str = WEIGHTS,
     ) -> SweepJob:
-        """One job; its mistakes are in it."""
+        """Return one job; its mistakes are in it."""
         composed, mistakes = self.composer.compose(parsed)
         own = "" if composed is None or mistakes else identity(composed.plain)
         texts = [each.text for each in parsed]
@@ -67,7 +67,7 @@ class Planner:
         return SweepJob(number, texts, differs, composed, own, mistakes, needs, takes)
 
     def settings(self, parsed: Sequence[Override]) -> Composed:
-        """The sections around the runs, and Hydra's directories."""
+        """Return the sections around the runs, and Hydra's directories."""
         composed, mistakes = self.composer.apply(parsed)
         raise_all(mistakes)
         assert composed is not None  # there would be a mistake
@@ -75,7 +75,7 @@ class Planner:
 
 
 def combined(planner: Planner, outer: Sequence[Override], shared: Sequence[Sequence[Override]] = ()) -> list[SweepJob]:
-    """Every combination; each is trained once for those in `shared`, which start from its weights."""
+    """Return every combination; each is trained once for those in `shared`, which start from its weights."""
     varying = [each.key for each in outer if each.sweeps] + [each.key for inner in shared for each in inner]
     jobs: list[SweepJob] = []
     for combination in product(outer, planner):
@@ -87,7 +87,7 @@ def combined(planner: Planner, outer: Sequence[Override], shared: Sequence[Seque
 
 
 def complete(job: SweepJob, done: Path, planner: Planner) -> SweepJob:
-    """The same job with what it takes of another that is done, whose run directory is `done`."""
+    """Return the same job with what it takes of another that is done, whose run directory is `done`."""
     if job.composed is None:
         return job
     if job.takes == TEACHER:
@@ -102,7 +102,7 @@ def complete(job: SweepJob, done: Path, planner: Planner) -> SweepJob:
 
 
 def product(parsed: Sequence[Override], planner: Planner) -> list[list[Override]]:
-    """Every combination of the values of these overrides, the last varying fastest."""
+    """Return every combination of the values of these overrides, the last varying fastest."""
     options = [overrides.single_values(each, planner.known) if each.sweeps else [each] for each in parsed]
     for each, values in zip(parsed, options, strict=True):
         if not values:

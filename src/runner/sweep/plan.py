@@ -50,7 +50,7 @@ class Plan:
 
 
 def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
-    """Understands the command line of a sweep.
+    """Understand the command line of a sweep.
 
     Raises:
         RunnerError: mistakes that no run could do without; mistakes of single jobs are in the jobs.
@@ -86,7 +86,7 @@ def plan(texts: Sequence[str], config_dir: str | None) -> Plan:
 
 
 def refuse_vague(goal: Mapping[str, Any] | None, recipes: Sequence[object]) -> None:
-    """Raises RunnerError for a goal that lacks something, or recipes to choose from."""
+    """Raise RunnerError for a goal that lacks something, or recipes to choose from."""
     if not goal:
         return
     for key in ("max_drop", "minimise"):
@@ -97,7 +97,7 @@ def refuse_vague(goal: Mapping[str, Any] | None, recipes: Sequence[object]) -> N
 
 
 def recipes_of(texts: Sequence[str], own: Sequence[Override], planner: Planner) -> list[list[Override]]:
-    """The recipes of a sweep; what the command line says wins over them.
+    """Return the recipes of a sweep; what the command line says wins over them.
 
     Raises:
         RunnerError: a recipe that is no set of overrides, or that names what there is not.
@@ -120,7 +120,7 @@ def expand(
     recipes: Sequence[Sequence[Override]],
     sweep: Mapping[str, Any],
 ) -> list[SweepJob]:
-    """The jobs that the settings of a sweep ask for; none where a search makes them.
+    """Return the jobs that the settings of a sweep ask for; none where a search makes them.
 
     Raises:
         RunnerError: settings that exclude each other.
@@ -143,21 +143,27 @@ def expand(
 
 
 def naming(whole: Sequence[Override], own: Sequence[Override], sweep: Mapping[str, Any]) -> list[Override]:
-    """The overrides that name a sweep: of one whose grid shares a training only what the grid does not say."""
+    """Return the overrides that name a sweep: of one whose grid shares a training only what the grid does not say."""
     if sweep["teacher"]:
         return [each for each in own if section(each) != "distillation"]
     return list(own if sweep["train_once"] else whole)
 
 
 def first_values(parsed: Sequence[Override], planner: Planner) -> list[Override]:
-    """One run of the sweep, for settings that are the same in all of them; nothing where that run has mistakes."""
+    """Return one run of the sweep, for settings that are the same in all of them.
+
+    Nothing where that run has mistakes.
+    """
     singles = [overrides.single_values(each, planner.known)[:1] if each.sweeps else [each] for each in parsed]
     first = list(itertools.chain.from_iterable(singles))
     return [] if planner.composer.compose(first)[1] else first
 
 
 def unsweepable(parsed: Sequence[Override]) -> list[str]:
-    """Messages for several values where one is needed, and for settings of Hydra's that have another name here."""
+    """Return messages for several values where one is needed.
+
+    And for settings of Hydra's that have another name here.
+    """
     messages = [
         f"{each.text}: one value at a time; a sweep has one {section(each)}."
         for each in parsed
@@ -171,5 +177,5 @@ def unsweepable(parsed: Sequence[Override]) -> list[str]:
 
 
 def section(override: Override) -> str:
-    """The first part of its key."""
+    """Return the first part of its key."""
     return override.key.partition(".")[0]

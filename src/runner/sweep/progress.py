@@ -34,7 +34,10 @@ class Latest:
 
 
 def history(directory: Path, monitor: str, tail: int | None = None) -> dict[int, float]:
-    """The monitored metric after each epoch (counted from 1), from a job's metrics.csv, or its last `tail` bytes."""
+    """Return the monitored metric after each epoch (counted from 1), from a job's metrics.csv.
+
+    Or its last `tail` bytes.
+    """
     try:
         with (directory / layout.METRICS).open("rb") as file:
             if tail is not None:
@@ -52,7 +55,7 @@ def history(directory: Path, monitor: str, tail: int | None = None) -> dict[int,
 
 
 def latest(directory: Path, monitor: str) -> Latest:
-    """How far a job is; nothing done where it has not measured anything."""
+    """Return how far a job is; nothing done where it has not measured anything."""
     measured = history(directory, monitor, TAIL_BYTES)
     return Latest(*max(measured.items())) if measured else Latest(0, None)
 
@@ -89,12 +92,12 @@ class Progress:
             yield
 
     def start(self, number: int) -> None:
-        """Notes that a job was handed to the launcher."""
+        """Note that a job was handed to the launcher."""
         self.started[number] = time.time()
         self.sweep.entries[number].state = RUNNING
 
     def end(self, entry: Entry) -> None:
-        """Prints a finished job's line, and at once where it failed: why, and where its output is."""
+        """Print a finished job's line, and at once where it failed: why, and where its output is."""
         self.finished += 1
         took = time.time() - self.started.get(entry.number, time.time())
         metric = self.metric(entry)
@@ -121,7 +124,7 @@ class Progress:
         return "" if now.metric is None else f"{monitor} {now.metric:.4g}"
 
     def table(self) -> Table:
-        """The state of every job; of many, those that run, failed or ended last."""
+        """Return the state of every job; of many, those that run, failed or ended last."""
         table = Table(box=None, pad_edge=False)
         for name in ("job", "what differs", "epoch", "metric so far", "status", "time left"):
             table.add_column(name, justify="right" if name in ("job", "epoch", "time left") else "left")

@@ -57,7 +57,7 @@ class Sweep:
 
     @classmethod
     def load(cls, path: Path) -> "Sweep":
-        """Reads a sweep.
+        """Read a sweep.
 
         Raises:
             RunnerError: there is none, or sweep.json is damaged or of another layout.
@@ -75,7 +75,7 @@ class Sweep:
             raise RunnerError(f"{path / FILE}: damaged or of another version ({error}).") from None
 
     def save(self) -> None:
-        """Writes sweep.json in one step."""
+        """Write sweep.json in one step."""
         self.path.mkdir(parents=True, exist_ok=True)
         rows = [asdict(entry) for _, entry in sorted(self.entries.items())]
         common = in_all([row["settings"] for row in rows])
@@ -85,11 +85,11 @@ class Sweep:
         write_json(self.path / FILE, content)
 
     def directory(self, number: int) -> Path:
-        """The run directory of a job."""
+        """Return the run directory of a job."""
         return self.path / str(number)
 
     def status(self, number: int) -> dict[str, Any]:
-        """The job's status.json; empty where there is none."""
+        """Return the job's status.json; empty where there is none."""
         try:
             status = json.loads((self.directory(number) / layout.STATUS).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -97,7 +97,7 @@ class Sweep:
         return status if isinstance(status, dict) else {}
 
     def refresh(self, number: int) -> str:
-        """Looks into the run directory what has become of a job; what was killed counts as interrupted."""
+        """Look into the run directory what has become of a job; what was killed counts as interrupted."""
         entry, status = self.entries[number], self.status(number)
         state = status.get("state")
         if state == DONE and (self.directory(number) / layout.RESULT).is_file():
@@ -113,7 +113,7 @@ class Sweep:
         return entry.state
 
     def ended(self, number: int, exit_status: int) -> Entry:
-        """Notes the end of a job."""
+        """Note the end of a job."""
         entry = self.entries[number]
         entry.exit_status = exit_status
         state = self.refresh(number)
@@ -126,7 +126,7 @@ class Sweep:
         return entry
 
     def console_tail(self, number: int) -> str:
-        """The end of what a job printed."""
+        """Return the end of what a job printed."""
         try:
             return (self.directory(number) / "console.log").read_text(encoding="utf-8", errors="replace")[-TAIL:]
         except OSError:
@@ -134,7 +134,7 @@ class Sweep:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from running the same sweep.
+        """Keep other processes from running the same sweep.
 
         Raises:
             RunnerError: one does already.
@@ -149,20 +149,20 @@ class Sweep:
 
 
 def in_all(settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What these have in common; kept once, for a thousand jobs have most of it."""
+    """Return what these have in common; kept once, for a thousand jobs have most of it."""
     first, *rest = settings or [{}]
     missing = object()
     return {key: value for key, value in first.items() if all(each.get(key, missing) == value for each in rest)}
 
 
 def last_line(text: str) -> str:
-    """The last line that says something."""
+    """Return the last line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
 def find(root: Path, command: Sequence[str]) -> Sweep | None:
-    """The newest sweep below `root` that this very command started; None where there is none."""
+    """Return the newest sweep below `root` that this very command started; None where there is none."""
     for path in sorted(root.glob(f"*/*/{FILE}"), reverse=True):
         try:
             sweep = Sweep.load(path.parent)

@@ -27,7 +27,7 @@ EVERY = 0.3
 
 
 def search(planned: Plan, record: Sweep, runner: Execution) -> None:
-    """Runs trials until there are as many as asked for, those of an earlier start of this search included.
+    """Run trials until there are as many as asked for, those of an earlier start of this search included.
 
     Raises:
         RunnerError: Optuna is not installed or refuses the space, or no run in this space could start.
@@ -58,18 +58,18 @@ class Search:
         self.lock = threading.Lock()
 
     def check(self) -> SweepJob:
-        """Composes every end of the space before the first run starts; raises RunnerError with what cannot run."""
+        """Compose every end of the space before the first run starts; raises RunnerError with what cannot run."""
         jobs = [self.job(number, point) for number, point in enumerate(corners(self.space))]
         return without_invalid(jobs, "refuse")[0][0]
 
     def job(self, number: int, parameters: dict[str, Any]) -> SweepJob:
-        """The job that tries these parameters."""
+        """Return the job that tries these parameters."""
         parsed = overrides.parse([*self.fixed, *texts_of(parameters)])[0]
         varying = [key.lstrip("+") for key in parameters]
         return self.planner.job(number, parsed, varying)
 
     def run(self) -> None:
-        """Goes on with what an earlier start left, then asks for more."""
+        """Go on with what an earlier start left, then asks for more."""
         self.runner.announce(self.settings["trials"], sum(each.state.is_finished() for each in self.study.trials))
         with self.runner.session(), Watcher(self.watch):
             for number in self.unfinished():
@@ -97,7 +97,7 @@ class Search:
         return left
 
     def start(self, job: SweepJob) -> None:
-        """Enters a job into the sweep and hands it to the launcher when that has room."""
+        """Enter a job into the sweep and hands it to the launcher when that has room."""
         while len(self.runner.running) >= self.runner.launcher.jobs:
             self.collect()
         register(self.record, [job])
@@ -105,7 +105,7 @@ class Search:
         self.runner.submit(job)
 
     def collect(self) -> None:
-        """Waits for a job and tells the study what it measured."""
+        """Wait for a job and tells the study what it measured."""
         for entry in self.runner.collect():
             self.tell(entry)
 
@@ -125,7 +125,7 @@ class Search:
                 self.study.tell(entry.number, value)
 
     def watch(self) -> None:
-        """Reports the running trials' metrics to the study and stops those that it calls hopeless."""
+        """Report the running trials' metrics to the study and stops those that it calls hopeless."""
         if not self.settings["prune"]:
             return
         with self.lock:
@@ -139,13 +139,13 @@ class Search:
                     request_stop(self.record.directory(number), reason)
 
     def report(self, trial: "Trial", epoch: int, metric: float) -> None:
-        """Tells the study of an epoch, once."""
+        """Tell the study of an epoch, once."""
         if (trial.number, epoch) not in self.reported:
             self.reported.add((trial.number, epoch))
             trial.report(metric, epoch)
 
     def conclude(self) -> None:
-        """Prints the best parameters and writes them as an experiment."""
+        """Print the best parameters and writes them as an experiment."""
         complete = [trial for trial in self.study.trials if trial.state == self.states.COMPLETE]
         if not complete:
             console.print(f"No run measured {self.monitor}, so there are no best settings.", style="bold red")
@@ -159,7 +159,7 @@ class Search:
 
 
 def study_in(record: Sweep, settings: dict[str, Any], larger: bool) -> "Study":
-    """The study whose journal lies in the sweep's directory, new or begun earlier.
+    """Return the study whose journal lies in the sweep's directory, new or begun earlier.
 
     Raises:
         RunnerError: the sampler needs a package that is not installed.
@@ -193,7 +193,7 @@ def study_in(record: Sweep, settings: dict[str, Any], larger: bool) -> "Study":
 
 
 def imported() -> Any:
-    """The package optuna, quiet.
+    """Return the package optuna, quiet.
 
     Raises:
         RunnerError: it is not installed.

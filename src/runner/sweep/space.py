@@ -34,7 +34,7 @@ def distributions(space: Sequence[Override], known: Known) -> "dict[str, BaseDis
 
 
 def distribution(override: Override, known: Known) -> "BaseDistribution":
-    """The distribution of one override; raises ValueError for a range that is none."""
+    """Return the distribution of one override; raises ValueError for a range that is none."""
     from optuna import distributions as optuna
 
     sweep: Any = override.value.value()
@@ -65,5 +65,5 @@ def corners(space: "Mapping[str, BaseDistribution]") -> list[dict[str, Any]]:
 
 
 def ends(distribution: Any) -> list[Any]:
-    """The values of a list, the two ends of a range."""
+    """Return the values of a list, the two ends of a range."""
     return list(getattr(distribution, "choices", ())) or [distribution.low, distribution.high]

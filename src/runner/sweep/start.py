@@ -16,7 +16,7 @@ SHOWN = 3
 
 
 def begin(plan: Plan, *, fresh: bool) -> Sweep:
-    """The sweep of this plan; an earlier one is gone on with unless `fresh`.
+    """Return the sweep of this plan; an earlier one is gone on with unless `fresh`.
 
     Raises:
         RunnerError: the earlier one was started with another configuration, or the named place holds another sweep.
@@ -32,7 +32,7 @@ def begin(plan: Plan, *, fresh: bool) -> Sweep:
 
 
 def free(plan: Plan) -> Path:
-    """The planned directory, or with a number behind it where that is taken."""
+    """Return the planned directory, or with a number behind it where that is taken."""
     path, number = plan.directory, 1
     while path.exists() and any(path.iterdir()):
         number += 1
@@ -41,7 +41,7 @@ def free(plan: Plan) -> Path:
 
 
 def enter(sweep: Sweep, jobs: Sequence[SweepJob]) -> list[SweepJob]:
-    """Writes the jobs into the sweep and returns them under the numbers they have in it.
+    """Write the jobs into the sweep and returns them under the numbers they have in it.
 
     A job that the sweep knows by its overrides keeps its number; new ones are appended.
 
@@ -60,7 +60,7 @@ def enter(sweep: Sweep, jobs: Sequence[SweepJob]) -> list[SweepJob]:
 
 
 def register(sweep: Sweep, jobs: Sequence[SweepJob]) -> None:
-    """Writes the jobs into the sweep under their own numbers.
+    """Write the jobs into the sweep under their own numbers.
 
     Raises:
         RunnerError: one of these numbers has another configuration.
@@ -93,7 +93,7 @@ def differences(before: dict[str, object], now: dict[str, object]) -> list[str]:
 
 
 def without_invalid(jobs: Sequence[SweepJob], on_invalid: str) -> tuple[list[SweepJob], list[str]]:
-    """The jobs that can run, and a line for each that cannot.
+    """Return the jobs that can run, and a line for each that cannot.
 
     Raises:
         RunnerError: there are some that cannot, and they are not to be skipped; or none can.
@@ -117,7 +117,7 @@ def without_invalid(jobs: Sequence[SweepJob], on_invalid: str) -> tuple[list[Swe
 
 
 def together(bad: Sequence[SweepJob]) -> list[str]:
-    """One line for each mistake, with the jobs that have it."""
+    """Return one line for each mistake, with the jobs that have it."""
     titles: dict[str, list[str]] = {}
     for job in bad:
         titles.setdefault(" ".join(job.mistakes), []).append(job.title)

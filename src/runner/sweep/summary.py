@@ -11,7 +11,7 @@ from runner.tracking.console import console, shortest
 
 
 def show(sweep: Sweep, entries: Sequence[Entry]) -> None:
-    """Prints it."""
+    """Print it."""
     runs = [read_run(sweep.directory(entry.number).resolve()) for entry in entries if entry.state == DONE]
     if runs:
         show_report(build_report(runs), console)

@@ -18,7 +18,7 @@ EXIT_JOBS_FAILED = 1
 
 
 def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = False) -> int:
-    """Runs what `-m` asks for and returns the exit status: 0, or 1 where jobs failed.
+    """Run what `-m` asks for and returns the exit status: 0, or 1 where jobs failed.
 
     Args:
         overrides: of the command line, those with several values included.
@@ -51,7 +51,7 @@ def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = Fal
 
 
 def close(record: Sweep, runner: Execution) -> int:
-    """The table of all results, what failed, and how to see more."""
+    """Return the table of all results, what failed, and how to see more."""
     entries = [record.entries[number] for number in runner.jobs]
     show(record, entries)
     undone = any(entry.state != DONE for entry in entries)

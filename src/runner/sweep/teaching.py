@@ -14,7 +14,7 @@ STUDENTS_ONLY = (*GROUPS, "seed")
 
 
 def taught(planner: Planner, whole: Sequence[Override], texts: Sequence[str]) -> list[SweepJob]:
-    """Every combination of `whole`, those with a teacher behind the job that trains it.
+    """Return every combination of `whole`, those with a teacher behind the job that trains it.
 
     A teacher is trained by the overrides of its student, without those of sections that only students have, and with
     `texts` on top. Students for whom that comes to the same share one.
@@ -43,7 +43,7 @@ def taught(planner: Planner, whole: Sequence[Override], texts: Sequence[str]) ->
 
 
 def wants_teacher(job: SweepJob) -> bool:
-    """Whether a job is a student that was not given a teacher of its own."""
+    """Return whether a job is a student that was not given a teacher of its own."""
     if job.composed is None:
         return False
     settings = job.composed.config.distillation
@@ -51,7 +51,10 @@ def wants_teacher(job: SweepJob) -> bool:
 
 
 def teachers_own(combination: Sequence[Override], given: Sequence[Override]) -> list[Override]:
-    """The overrides that train the teacher of a student with these; another choice of a group brings its own keys."""
+    """Return the overrides that train the teacher of a student with these.
+
+    Another choice of a group brings its own keys.
+    """
     keys = {each.key for each in given}
     left_out = {*STUDENTS_ONLY, *keys}
     shared = [each for each in combination if each.key not in keys and section(each) not in left_out]
@@ -59,5 +62,5 @@ def teachers_own(combination: Sequence[Override], given: Sequence[Override]) -> 
 
 
 def section(override: Override) -> str:
-    """The first part of its key, which for groups below groups is theirs."""
+    """Return the first part of its key, which for groups below groups is theirs."""
     return override.key.replace("/", ".").partition(".")[0]

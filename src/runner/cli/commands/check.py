@@ -28,7 +28,7 @@ STEPS = 100
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints what was found; raises RunnerError with everything that is wrong."""
+    """Print what was found; raises RunnerError with everything that is wrong."""
     parser = argparse.ArgumentParser(
         "python -m runner check",
         description=DESCRIPTION,

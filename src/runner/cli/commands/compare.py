@@ -20,7 +20,7 @@ EXAMPLE = """example:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints three tables; raises RunnerError where a place is not exactly one run."""
+    """Print three tables; raises RunnerError where a place is not exactly one run."""
     parser = argparse.ArgumentParser(
         "python -m runner compare",
         description=DESCRIPTION,
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def the_run(place: Path) -> RunRecord:
-    """The run of a directory.
+    """Return the run of a directory.
 
     Raises:
         RunnerError: there is none, or there are several.

@@ -13,7 +13,7 @@ EXAMPLE = "example:\n  python -m runner doctor"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints one table; nothing on the machine is changed."""
+    """Print one table; nothing on the machine is changed."""
     parser = argparse.ArgumentParser(
         "python -m runner doctor",
         description=DESCRIPTION,

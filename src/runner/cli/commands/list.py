@@ -13,7 +13,7 @@ EXAMPLE = "example:\n  python -m runner list model '*net*'"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints one table; raises RunnerError for an unknown group or a pattern that matches nothing."""
+    """Print one table; raises RunnerError for an unknown group or a pattern that matches nothing."""
     parser = argparse.ArgumentParser(
         "python -m runner list",
         description=DESCRIPTION,
@@ -41,6 +41,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def described(choice: catalog.Choice) -> str:
-    """The first line of the header; of data, networks and tasks also the kind of data, in brackets."""
+    """Return the first line of the header; of data, networks and tasks also the kind of data, in brackets."""
     kinds = catalog.kinds(choice.path)
     return f"{choice.what} [{', '.join(kinds)}]" if kinds else choice.what

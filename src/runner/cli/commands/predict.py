@@ -18,7 +18,7 @@ BATCH = 256
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints one row an input, or writes them as CSV."""
+    """Print one row an input, or writes them as CSV."""
     parser = argparse.ArgumentParser(
         "python -m runner predict",
         description=DESCRIPTION,
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """One row for every input: the file (or its row), and the prediction in the task's terms.
+    """Return one row for every input: the file (or its row), and the prediction in the task's terms.
 
     Raises:
         RunnerError: not a run directory or artifact, no checkpoint, or an input that cannot be read.
@@ -80,7 +80,7 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def own_rows(datamodule: Any, task: Any, program: Callable[[Any], Any] | None) -> list[dict[str, Any]]:
-    """One row for every sample that a run on a graph has an answer for without being given anything.
+    """Return one row for every sample that a run on a graph has an answer for without being given anything.
 
     Raises:
         RunnerError: this kind of data must be given inputs, or the file has no such answers.
@@ -99,7 +99,7 @@ def own_rows(datamodule: Any, task: Any, program: Callable[[Any], Any] | None) -
 
 
 def stand_in(program: Callable[[Any], Any]) -> Any:
-    """An exported file's program where a network is expected."""
+    """Return an exported file's program where a network is expected."""
     from torch import nn
 
     class Program(nn.Module):
@@ -110,7 +110,7 @@ def stand_in(program: Callable[[Any], Any]) -> Any:
 
 
 def batches(task: Any) -> Callable[[Any], Any]:
-    """A task's outputs for any number of inputs, batch by batch where they can be cut."""
+    """Return a task's outputs for any number of inputs, batch by batch where they can be cut."""
     from runner.measure import nested
 
     def answer(inputs: Any) -> Any:
@@ -120,7 +120,7 @@ def batches(task: Any) -> Callable[[Any], Any]:
 
 
 def exported_network(path: Path, task: Any, config: Any) -> Callable[[Any], Any]:
-    """An exported file over any number of inputs; raises RunnerError where it cannot be run here.
+    """Return an exported file over any number of inputs; raises RunnerError where it cannot be run here.
 
     `task` is the run's: files that hold weights alone take its network's structure; `config` lists the formats.
     """

@@ -29,7 +29,7 @@ PAGE = "report.html"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints or writes the report; raises RunnerError for places without runs and names that no run has."""
+    """Print or writes the report; raises RunnerError for places without runs and names that no run has."""
     options = parser().parse_args(arguments)
     style = options.format or FORMATS.get(options.output.suffix if options.output else "", "table")
     if options.output is not None:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this command."""
+    """Return the options of this command."""
     result = argparse.ArgumentParser(
         "python -m runner report",
         description=DESCRIPTION,
@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def newest() -> Path:
-    """The newest sweep that has a run, or everything that was ever run from here."""
+    """Return the newest sweep that has a run, or everything that was ever run from here."""
     sweeps: Iterator[Path] = (path for path in sorted(OUTPUTS.glob("sweeps/*/*"), reverse=True) if path.is_dir())
     place = next((path for path in sweeps if any(runs_below(path))), OUTPUTS)
     if not place.is_dir():
@@ -84,7 +84,7 @@ def newest() -> Path:
 
 
 def text(report: Report, style: str) -> str:
-    """The report as the content of a file."""
+    """Return the report as the content of a file."""
     if style == "html":
         from runner.report.html import page
 
@@ -97,7 +97,7 @@ def text(report: Report, style: str) -> str:
 
 
 def refuse_unless_writable(path: Path) -> None:
-    """Raises RunnerError before any work where the file has no directory, or is one."""
+    """Raise RunnerError before any work where the file has no directory, or is one."""
     if path.is_dir():
         raise RunnerError(f"--output {path}: is a directory; name a file.")
     if not path.parent.is_dir():
@@ -105,7 +105,7 @@ def refuse_unless_writable(path: Path) -> None:
 
 
 def write(path: Path, content: str) -> None:
-    """Replaces the file in one step."""
+    """Replace the file in one step."""
     try:
         write_text(path, content)
     except OSError as error:

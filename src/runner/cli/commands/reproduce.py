@@ -29,7 +29,7 @@ DECISIVE = ("git", "python", "platform", "versions", "cpu", "threads", "gpus", "
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs it and compares; 0 where all metrics are equal, else 1."""
+    """Run it and compares; 0 where all metrics are equal, else 1."""
     parser = argparse.ArgumentParser(
         "python -m runner reproduce",
         description=DESCRIPTION,
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def overrides(record: RunDirectory) -> list[str]:
-    """What the command line of the original said."""
+    """Return what the command line of the original said."""
     try:
         loaded: Any = OmegaConf.to_container(OmegaConf.load(record.path / layout.OVERRIDES))
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def overrides(record: RunDirectory) -> list[str]:
 
 
 def recorded(path: Path) -> dict[str, Any]:
-    """The environment that a run noted.
+    """Return the environment that a run noted.
 
     Raises:
         RunnerError: it is missing or damaged.

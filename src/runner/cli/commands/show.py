@@ -12,7 +12,7 @@ EXAMPLE = "example:\n  python -m runner show model/resnet"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the file; raises RunnerError for an unknown choice."""
+    """Print the file; raises RunnerError for an unknown choice."""
     parser = argparse.ArgumentParser(
         "python -m runner show",
         description=DESCRIPTION,

@@ -35,7 +35,7 @@ EXIT_FAILED = 1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs it; 0 where nothing failed."""
+    """Run it; 0 where nothing failed."""
     parser = argparse.ArgumentParser(
         "python -m runner smoke",
         description=DESCRIPTION,
@@ -63,7 +63,10 @@ VARYING = ("model", "data", *GROUPS)
 
 
 def combinations(planner: Planner, texts: Sequence[str]) -> Iterator[list[str]]:
-    """The command lines: pairs whose kinds of data fit (others are no combinations), then ways to make one smaller."""
+    """Yield the command lines.
+
+    Pairs whose kinds of data fit (others are no combinations), then ways to make one smaller.
+    """
     chosen, _ = overrides.parse(texts)
     named = {each.key: each for each in chosen if each.key in ("model", "data")}
     rest = [each.text for each in chosen if each.key not in named]
@@ -89,19 +92,19 @@ def combinations(planner: Planner, texts: Sequence[str]) -> Iterator[list[str]]:
 
 
 def declared(planner: Planner, group: str, name: str) -> dict[str, Any]:
-    """What a choice's file says by itself."""
+    """Return what a choice's file says by itself."""
     choice = planner.known[group].get(name)
     content: Any = OmegaConf.to_container(OmegaConf.load(choice.path)) if choice is not None else {}
     return dict(content or {})
 
 
 def numbered(job: SweepJob, number: int) -> SweepJob:
-    """The same job under its number."""
+    """Return the same job under its number."""
     return SweepJob(number, job.overrides, job.differs, job.composed, job.identity)
 
 
 def run(jobs: Sequence[SweepJob], config_dir: str | None) -> Sweep:
-    """Runs all of them, one after another in this process."""
+    """Run all of them, one after another in this process."""
     from runner.sweep.execution import Execution
     from runner.sweep.launchers.in_process import InProcess
 
@@ -115,7 +118,7 @@ def run(jobs: Sequence[SweepJob], config_dir: str | None) -> Sweep:
 
 
 def outcome(entry: Entry) -> str:
-    """How a run ended; one that said in a message what it lacks did not break."""
+    """Return how a run ended; one that said in a message what it lacks did not break."""
     if entry.state == DONE:
         return RAN
     return REFUSED if entry.exit_status == EXIT_USER_ERROR else FAILED

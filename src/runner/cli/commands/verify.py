@@ -25,7 +25,7 @@ class Expectation:
     mode: str
 
     def shortfall(self, measured: float) -> float:
-        """How far the measured value falls short of the promise beyond the tolerance; 0 where it is kept."""
+        """Return how far the measured value falls short of the promise beyond the tolerance; 0 where it is kept."""
         distance = self.value - measured if self.mode == "max" else measured - self.value
         return max(0.0, distance - self.tolerance)
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def expected(config: DictConfig) -> Expectation:
-    """The promise of the composed experiment."""
+    """Return the promise of the composed experiment."""
     node = config.expected
     if missing := [key for key in ("metric", "value", "tolerance") if node.get(key) is None]:
         raise RunnerError(

@@ -23,7 +23,7 @@ Entries = dict[str, bytes]
 
 
 def deflated(archive: io.BytesIO) -> bytes:
-    """The same archive, small."""
+    """Return the same archive, small."""
     with zipfile.ZipFile(archive) as source:
         entries = {name.partition("/")[2]: source.read(name) for name in source.namelist()}
     smaller = io.BytesIO()
@@ -54,7 +54,7 @@ def gathered(entries: Entries) -> Entries:
 
 
 def gather(tensors: dict[str, Any], folder: str, entries: Entries) -> None:
-    """Moves the entries of `tensors`, by their names in `folder`, into one for each type, in place."""
+    """Move the entries of `tensors`, by their names in `folder`, into one for each type, in place."""
     groups: dict[tuple[int, bool], list[str]] = defaultdict(list)
     for path, meta in {each["path_name"]: each["tensor_meta"] for each in tensors.values() if plain(each)}.items():
         if entries[f"{folder}/{path}"]:
@@ -74,6 +74,6 @@ def gather(tensors: dict[str, Any], folder: str, entries: Entries) -> None:
 
 
 def plain(described: dict[str, Any]) -> bool:
-    """Whether an entry holds nothing but the numbers of a tensor."""
+    """Return whether an entry holds nothing but the numbers of a tensor."""
     meta = described["tensor_meta"]
     return not described["use_pickle"] and meta is not None and meta["dtype"] in BYTES

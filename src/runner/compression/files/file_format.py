@@ -54,7 +54,7 @@ class FileFormat(ABC):
         return [module for module in self.modules if find_spec(module) is None]
 
     def files(self, path: Path) -> list[Path]:
-        """All files of the one written to `path`."""
+        """Return all files of the one written to `path`."""
         return [path, *(path.with_name(path.name.removesuffix(self.suffix) + each) for each in self.beside)]
 
 

@@ -22,7 +22,7 @@ def chosen(
     kind: str = FLOAT,
     structured: Callable[[], bool] = lambda: False,
 ) -> list[str]:
-    """The formats of `export.formats`: a list of names, or `auto` for all that can be had here.
+    """Return the formats of `export.formats`: a list of names, or `auto` for all that can be had here.
 
     Args:
         known: the formats by name.
@@ -74,7 +74,7 @@ def run_in_batches(batch: int | None, program: Program, inputs: Nested, size: in
 
 
 def format_of(known: Known, path: Path) -> str:
-    """The format a file's name ends in.
+    """Return the format a file's name ends in.
 
     Raises:
         RunnerError: none of them.

@@ -23,7 +23,7 @@ _KINDS = {
 
 
 def save_openvino(program: nn.Module, example: Tensor, path: Path) -> Counter[str]:
-    """Writes a static int8 program (or a float network) to `path` (.xml) and its weights beside it (.bin).
+    """Write a static int8 program (or a float network) to `path` (.xml) and its weights beside it (.bin).
 
     Returns the kernels that OpenVINO runs it with here, as `verify.prove_integers` counts them; the batch is dynamic.
     It goes through ONNX: OpenVINO's own reading of torch.export programs takes int8 weights for float ones (2026.4).
@@ -43,7 +43,7 @@ def save_openvino(program: nn.Module, example: Tensor, path: Path) -> Counter[st
 
 
 def drop_zero_points(path: Path) -> None:
-    """Takes zero points that are all zero, as those of symmetric weights, out of the ONNX file at `path`.
+    """Take zero points that are all zero, as those of symmetric weights, out of the ONNX file at `path`.
 
     They mean the same as none, but where layers share them OpenVINO runs these layers in float (2026.4).
     """
@@ -62,7 +62,10 @@ def drop_zero_points(path: Path) -> None:
 
 
 def load_openvino(path: Path) -> Callable[[Tensor], Tensor]:
-    """The OpenVINO program at `path` (.xml, its .bin beside it) on the CPU: inputs (N, ...) to its first output."""
+    """Return the OpenVINO program at `path` (.xml, its .bin beside it) on the CPU.
+
+    Inputs (N, ...) to its first output.
+    """
     need(("openvino",), "running OpenVINO programs", INSTALL)
     compiled = compile_openvino(path)
     return lambda inputs: torch.from_numpy(compiled([inputs.numpy()])[0])
@@ -91,7 +94,10 @@ def compile_openvino(path: Path) -> Any:
 
 
 def kernels(compiled: Any) -> Counter[str]:
-    """What the heavy layers of a compiled model run as, by the names that `verify` knows: int8.conv, float.linear, …"""
+    """Return what the heavy layers of a compiled model run as, by the names that `verify` knows.
+
+    Int8.conv, float.linear, …
+    """
     found: Counter[str] = Counter()
     for operation in compiled.get_runtime_model().get_ordered_ops():
         about = operation.get_rt_info()

@@ -55,7 +55,7 @@ class Header:
 
 
 def save_packed(network: WeightOnlyNetwork, path: Path, metadata: dict[str, Any] | None = None) -> Path:
-    """Writes `network` to `path` in one step, with `metadata` (plain values).
+    """Write `network` to `path` in one step, with `metadata` (plain values).
 
     All tensors lie in one piece, the widest numbers first: a piece of its own costs a small one more than its numbers.
     """
@@ -89,7 +89,7 @@ def save_packed(network: WeightOnlyNetwork, path: Path, metadata: dict[str, Any]
 
 
 def load_packed(path: Path, build: Build) -> WeightOnlyNetwork:
-    """The network saved at `path`, bit for bit; `build()` makes the dense one, under torch.device("meta").
+    """Return the network saved at `path`, bit for bit; `build()` makes the dense one, under torch.device("meta").
 
     The file is mapped into memory and checked as a whole first. No float weight is ever made for a coded layer.
 
@@ -122,7 +122,7 @@ def put_coded(
     activation: str,
     tensors: dict[str, Tensor],
 ) -> None:
-    """Puts a coded layer in the place of the dense one called `name`, taking its part out of `tensors`."""
+    """Put a coded layer in the place of the dense one called `name`, taking its part out of `tensors`."""
     dense = network.get_submodule(name)
     if not isinstance(dense, (nn.Linear, nn.Conv2d)):
         raise ValueError(f"{name} is a {type(dense).__name__}, not a Linear or Conv2d")
@@ -152,7 +152,7 @@ def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
 
 
 def joined(tensors: Iterable[Tensor]) -> Tensor:
-    """The bytes of `tensors` one after the other, uint8 (bytes,)."""
+    """Return the bytes of `tensors` one after the other, uint8 (bytes,)."""
     parts: list[Tensor] = []
     end = 0
     for tensor in tensors:
@@ -163,12 +163,12 @@ def joined(tensors: Iterable[Tensor]) -> Tensor:
 
 
 def missing(start: int, dtype: torch.dtype) -> int:
-    """Bytes from `start` to where numbers of this dtype may begin."""
+    """Return bytes from `start` to where numbers of this dtype may begin."""
     return -start % ALIGNED.get(dtype, 1)
 
 
 def cut(piece: Tensor, kept: Iterable[tuple[str, str, list[int]]]) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the file by name, as views of the piece of bytes that they lie in."""
+    """Yield every tensor of the file by name, as views of the piece of bytes that they lie in."""
     start = 0
     for name, dtype, shape in kept:
         numbers: torch.dtype = getattr(torch, dtype)
@@ -179,7 +179,10 @@ def cut(piece: Tensor, kept: Iterable[tuple[str, str, list[int]]]) -> Iterator[t
 
 
 def file_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """What is saved of every module: stored weights in their own way, else parameters and buffers; shared ones once."""
+    """Return what is saved of every module: stored weights in their own way, else parameters and buffers.
+
+    Shared ones once.
+    """
     found: dict[str, Tensor] = {}
     seen: dict[int, Tensor] = {}  # by id, and kept: the id of a tensor that is gone may be another's
     for path, module in network.named_modules():

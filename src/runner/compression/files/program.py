@@ -50,8 +50,7 @@ _CALLS = {
 
 @dataclass(frozen=True)
 class Artifact:
-    """A program loaded from disk: `program` answers inputs (N, ...) as a module; `metadata` is what was saved
-    with it."""
+    """A loaded program: `program` answers inputs (N, ...) as a module; `metadata` is what was saved with it."""
 
     program: nn.Module
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -73,8 +72,7 @@ def export_program(program: nn.Module, example: Nested) -> ExportedProgram:
 
 
 def save_program(program: nn.Module, example: Nested, path: Path, metadata: dict[str, Any] | None = None) -> Path:
-    """Writes `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and
-    `metadata`."""
+    """Write `program` to `path` (a .pt2 file) with JSON metadata: versions, input shape and dtype, and `metadata`."""
     exported = export_program(program, example)
     details = {
         "torch": torch.__version__,
@@ -105,7 +103,7 @@ def interface(exported: ExportedProgram, example: Nested) -> dict[str, Any]:
 
 
 def load_program(path: Path) -> Artifact:
-    """The artifact saved at `path`; bit-exact.
+    """Return the artifact saved at `path`; bit-exact.
 
     RunnerError: missing, damaged, of another torch or torchao version, or holding pickled objects, which
     could run code.
@@ -121,8 +119,10 @@ def load_program(path: Path) -> Artifact:
 
 
 def inspect_program(path: Path) -> dict[str, Any]:
-    """The metadata of the file at `path`, after checking all of it; loads no program. RunnerError as in
-    load_program."""
+    """Return the metadata of the file at `path`, after checking all of it; loads no program.
+
+    RunnerError as in load_program.
+    """
     if not path.is_file():
         raise RunnerError(f"There is no file {path}.")
     try:
@@ -159,7 +159,7 @@ def _check_versions(path: Path, metadata: dict[str, Any]) -> None:
 
 
 def _refuse_code(path: Path, name: str, value: Any) -> None:
-    """Refuses what torch.export.load would unpickle, and sizes that aren't plain arithmetic."""
+    """Refuse what torch.export.load would unpickle, and sizes that aren't plain arithmetic."""
     if isinstance(value, dict):
         if value.get("use_pickle"):
             raise RunnerError(f"{path} holds pickled objects ({name}), which may run code when loaded; it is refused.")

@@ -25,7 +25,7 @@ SIGNATURE = "runner"
 
 
 def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
-    """Compiles `program` ahead of time to `path` (.pt2, native code) for the batch size of `example`.
+    """Compile `program` ahead of time to `path` (.pt2, native code) for the batch size of `example`.
 
     Returns the kernels that came out. Freezing is set here: without it the GEMMs run in float (ao#4566). One
     batch size, for the reason given in CompiledProgram.
@@ -42,8 +42,10 @@ def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
 
 
 def load_aot(path: Path) -> Callable[[Nested], Any]:
-    """The compiled program at `path`. It is native code: load only files you trust. RunnerError when it can't
-    be."""
+    """Return the compiled program at `path`. It is native code: load only files you trust.
+
+    RunnerError when it can't be.
+    """
     try:
         return torch._inductor.aoti_load_package(str(path))
     except Exception as error:
@@ -51,7 +53,7 @@ def load_aot(path: Path) -> Callable[[Nested], Any]:
 
 
 def save_onnx(program: nn.Module, example: Nested, path: Path) -> Path:
-    """Writes a static int8 program (or a float network) as ONNX with QDQ nodes and a dynamic batch."""
+    """Write a static int8 program (or a float network) as ONNX with QDQ nodes and a dynamic batch."""
     need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -80,7 +82,7 @@ def named(signature: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
-    """Writes the float `network` as ONNX and lets ONNX Runtime quantize its matrix products dynamically.
+    """Write the float `network` as ONNX and lets ONNX Runtime quantize its matrix products dynamically.
 
     PT2E's dynamic programs have no ONNX form: `choose_qparams` has no ONNX function.
     """
@@ -99,7 +101,7 @@ def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
 
 
 def keep_signature(source: Path, target: Path) -> None:
-    """Writes into the ONNX file `target` what `source` says of inputs and outputs, where it lost that."""
+    """Write into the ONNX file `target` what `source` says of inputs and outputs, where it lost that."""
     import onnx
 
     known = {each.key: each.value for each in onnx.load(source, load_external_data=False).metadata_props}
@@ -110,7 +112,9 @@ def keep_signature(source: Path, target: Path) -> None:
 
 
 def load_onnx(path: Path, threads: int | None = None) -> Callable[[Nested], Nested]:
-    """The ONNX program at `path` in ONNX Runtime on the CPU; it answers in the structure of the network it is of.
+    """Return the ONNX program at `path` in ONNX Runtime on the CPU.
+
+    It answers in the structure of the network it is of.
 
     A file that does not say its structure takes one tensor and gives its first output.
     """
@@ -141,7 +145,7 @@ def load_onnx(path: Path, threads: int | None = None) -> Callable[[Nested], Nest
 
 
 def save_executorch(program: nn.Module, example: Nested, path: Path) -> Path:
-    """Writes a program quantized with the xnnpack back end as an ExecuTorch .pte with XNNPACK's kernels.
+    """Write a program quantized with the xnnpack back end as an ExecuTorch .pte with XNNPACK's kernels.
 
     It takes the batch size of `example` and no other: ExecuTorch plans its memory ahead, and with a dynamic
     batch its bound came out as 15 whatever was asked (executorch 1.5.1).
@@ -179,7 +183,7 @@ def _operator(node: Node) -> str:
 
 
 def row_major(program: nn.Module) -> nn.Module:
-    """A copy of `program` whose weights lie in memory in the order of their dimensions.
+    """Return a copy of `program` whose weights lie in memory in the order of their dimensions.
 
     With channels last, XNNPACK's lowering finds some in two layouts at once and gives up, or makes a program that fails
     when it is run (executorch 1.5.1).
@@ -192,7 +196,10 @@ def row_major(program: nn.Module) -> nn.Module:
 
 
 def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
-    """The ExecuTorch program at `path` in its runtime on the CPU: inputs of its one batch size to its first output."""
+    """Return the ExecuTorch program at `path` in its runtime on the CPU.
+
+    Inputs of its one batch size to its first output.
+    """
     need(("executorch",), "running ExecuTorch programs", "pip install 'runner[executorch]'")
     from executorch.runtime import Runtime
 

@@ -21,7 +21,7 @@ INDEX_BYTES = 2000
 
 
 def save_sparse(tensors: Mapping[str, Tensor], path: Path) -> int:
-    """Writes tensors (a `state_dict`) to a zip archive with deflated entries; returns the bytes of the file.
+    """Write tensors (a `state_dict`) to a zip archive with deflated entries; returns the bytes of the file.
 
     A tensor for which it is shorter is written as a bitmap, one bit a value, of what is not zero, and the values that
     are not; any other as all its values. Both little-endian, in order of the indices (the last one fastest).
@@ -71,12 +71,12 @@ def load_sparse(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dense_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """What the values of the tensors take uncompressed."""
+    """Return what the values of the tensors take uncompressed."""
     return sum(each.numel() * each.element_size() for each in tensors.values())
 
 
 def verdict(share_of_zeros: float, dense: int, sparse: int) -> str:
-    """What setting weights to zero saved, and what it did not."""
+    """Return what setting weights to zero saved, and what it did not."""
     return (
         f"{share_of_zeros:.1%} of the weights are zero. A dense program takes as long as before, and its file is as "
         f"large: {dense:,} bytes of values. Only a sparse file is smaller: {sparse:,} bytes as bitmap and values, "
@@ -91,7 +91,7 @@ def pack(bits: Tensor) -> bytes:
 
 
 def unpack(packed: bytes, count: int) -> Tensor:
-    """The booleans (count,) that `pack` packed."""
+    """Return the booleans (count,) that `pack` packed."""
     found = _values(packed, torch.uint8)[:, None] >> torch.arange(8, dtype=torch.uint8)
     return (found & 1).flatten()[:count].bool()
 

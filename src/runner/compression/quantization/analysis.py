@@ -19,8 +19,7 @@ from runner.measure.nested import Nested
 
 @dataclass(frozen=True)
 class TensorError:
-    """What rounding does to one tensor: SQNR in dB, mean squared error, range seen, share of values clipped
-    (0 to 1)."""
+    """What rounding does to one tensor: SQNR in dB, mean squared error, range, share of values clipped (0 to 1)."""
 
     sqnr_db: float
     mse: float
@@ -31,8 +30,7 @@ class TensorError:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer: its weight and its input rounded alone, and its output in the int8 program (errors add up
-    there)."""
+    """One layer: its weight and its input rounded alone, and its output in the int8 program (errors add up there)."""
 
     layer: str
     kind: str
@@ -43,8 +41,9 @@ class LayerReport:
 
 
 def analyse(network: QuantizedNetwork, batches: Iterable[Nested]) -> list[LayerReport]:
-    """A report per quantized layer, in the order they run, over `batches` (N, ...), all of them at once in
-    memory.
+    """Return a report per quantized layer, in the order they run, over `batches` (N, ...).
+
+    All of them at once in memory.
 
     Float values are those of the prepared graph (for QAT: of the fine-tuned weights, with rounding off). Float graph
     and int8 program run side by side, and beside them only the activations of the layer at work are kept.
@@ -80,7 +79,7 @@ def _numbered(graph: GraphModule) -> list[tuple[int, Node]]:
 
 
 def _error(node: Node, modules: dict[str, Any], value: Tensor, learned: Mapping[str, Tensor]) -> TensorError | None:
-    """What `node`, an observer, does to `value`; a learned weight is what was learned, not the nearest."""
+    """Return what `node`, an observer, does to `value`; a learned weight is what was learned, not the nearest."""
     observer = quantizer_of(node, modules)
     if getattr(observer, "is_dynamic", False):
         return None
@@ -99,7 +98,7 @@ class _Alongside:
         self.waiting: dict[Node, Tensor] = {}
 
     def value(self, node: Node) -> Tensor:
-        """The value of `node`; asked for once."""
+        """Return the value of `node`; asked for once."""
         while node not in self.waiting:
             passed, value = next(self.coming)
             self.waiting[passed] = value

@@ -16,7 +16,7 @@ Ready = Callable[[QuantizedNetwork], QuantizedNetwork]
 
 
 @dataclass(frozen=True)
-class Trial:
+class SelectionTrial:
     """One selection: the layers left in float, the metric reached and its drop against float."""
 
     skip: tuple[str, ...]
@@ -33,11 +33,11 @@ class Mixture:
     `settled`: what it settled on. `sensitivity` is where it all came from.
     """
 
-    chosen: Trial
-    settled: Trial
-    simulated: tuple[Trial, ...]
+    chosen: SelectionTrial
+    settled: SelectionTrial
+    simulated: tuple[SelectionTrial, ...]
     sensitivity: Sensitivity
-    programs: tuple[Trial, ...] = ()
+    programs: tuple[SelectionTrial, ...] = ()
 
 
 class DropNotReachedError(RunnerError):
@@ -51,20 +51,20 @@ class DropNotReachedError(RunnerError):
 def choose_float_layers(
     network: SimulatedNetwork, evaluate: Evaluate, max_drop: float, higher_is_better: bool = True
 ) -> Mixture:
-    """The smallest set of layers to leave in float with a drop of at most `max_drop` (in the metric's units).
+    """Return the smallest set of layers to leave in float with a drop of at most `max_drop` (in the metric's units).
 
     Sets of none and of one are tried exhaustively; beyond that, layers join one at a time, the most helpful
     first, and those that turn out not to be needed leave again: small, not provably the smallest.
     At least one layer stays quantized. DropNotReachedError, with the best found, when nothing suffices.
     """
     sensitivity = measure_sensitivity(network, evaluate)
-    sign, trials = 1.0 if higher_is_better else -1.0, list[Trial]()
+    sign, trials = 1.0 if higher_is_better else -1.0, list[SelectionTrial]()
 
-    def note(skip: tuple[str, ...], metric: float) -> Trial:
-        trials.append(Trial(_in_order(skip, sensitivity), metric, sign * (sensitivity.floating - metric)))
+    def note(skip: tuple[str, ...], metric: float) -> SelectionTrial:
+        trials.append(SelectionTrial(_in_order(skip, sensitivity), metric, sign * (sensitivity.floating - metric)))
         return trials[-1]
 
-    def attempt(skip: tuple[str, ...]) -> Trial:
+    def attempt(skip: tuple[str, ...]) -> SelectionTrial:
         return note(skip, evaluate(network.activate(set(network.layers) - set(skip))))
 
     step = note((), sensitivity.quantized)
@@ -93,8 +93,9 @@ def quantize_mixed(
     higher_is_better: bool = True,
     ready: Ready = lambda quantized: quantized,
 ) -> tuple[QuantizedNetwork, Mixture]:
-    """The int8 network of `recipe` with as few layers in float as keep the drop within `max_drop`, and which
-    they are.
+    """Return the int8 network of `recipe` with as few layers in float as keep the drop within `max_drop`.
+
+    And which they are.
 
     `evaluate` returns the metric of a network that answers inputs (N, ...). What simulation settles on is measured as
     the program itself, as `ready` (which lowers it, for instance) hands it back: that rounds between layers too. While
@@ -103,11 +104,11 @@ def quantize_mixed(
     batches = list(calibration_batches)
     full = recipe.apply(network, batches)
     mixture = choose_float_layers(SimulatedNetwork(full.prepared, full.learned), evaluate, max_drop, higher_is_better)
-    sign, programs = 1.0 if higher_is_better else -1.0, list[Trial]()
+    sign, programs = 1.0 if higher_is_better else -1.0, list[SelectionTrial]()
     for skip in widening(mixture, higher_is_better):
         quantized = ready(recipe.skipping(skip).apply(network, batches) if skip else full)
         metric = evaluate(quantized)
-        programs.append(Trial(skip, metric, sign * (mixture.sensitivity.floating - metric)))
+        programs.append(SelectionTrial(skip, metric, sign * (mixture.sensitivity.floating - metric)))
         if programs[-1].drop <= max_drop:
             return quantized, replace(mixture, chosen=programs[-1], programs=tuple(programs))
     best = min(programs, key=lambda it: it.drop)
@@ -115,7 +116,7 @@ def quantize_mixed(
 
 
 def widening(mixture: Mixture, higher_is_better: bool) -> Iterator[tuple[str, ...]]:
-    """What simulation settled on, then one more layer in float each time, the most sensitive of the rest first.
+    """Return what simulation settled on, then one more layer in float each time, the most sensitive of the rest first.
 
     The last one leaves a single layer quantized.
     """
@@ -126,11 +127,11 @@ def widening(mixture: Mixture, higher_is_better: bool) -> Iterator[tuple[str, ..
 
 
 def _in_order(skip: tuple[str, ...], sensitivity: Sensitivity) -> tuple[str, ...]:
-    """The same layers in the order they run."""
+    """Return the same layers in the order they run."""
     return tuple(row.layer for row in sensitivity.layers if row.layer in skip)
 
 
-def _unreached(best: Trial, max_drop: float) -> str:
+def _unreached(best: SelectionTrial, max_drop: float) -> str:
     left = ", ".join(best.skip) or "no layer"
     return (
         f"No selection of layers keeps the drop within max_drop={max_drop:g}: the best found leaves "

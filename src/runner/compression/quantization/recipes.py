@@ -33,8 +33,10 @@ FineTune = Callable[[FakeQuantizedNetwork], object]
 
 @dataclass(frozen=True)
 class Recipe(ABC):
-    """One way to quantize. `batches` limits how much of the calibration data is used (None: all); `corrections` of
-    ranges and rounding are made on the way."""
+    """One way to quantize. `batches` limits how much of the calibration data is used (None: all).
+
+    `corrections` of ranges and rounding are made on the way.
+    """
 
     back_end: str | BackEnd = "x86_inductor"
     numerics: Numerics = field(default_factory=Numerics)
@@ -64,7 +66,7 @@ class Recipe(ABC):
         fine_tune: FineTune | None = None,
         evaluate: Evaluate | None = None,
     ) -> QuantizedNetwork:
-        """The int8 network of trained `network`, which stays as it was.
+        """Return the int8 network of trained `network`, which stays as it was.
 
         `calibration_batches`: inputs (N, ...) as the network takes them; `fine_tune` trains the
         fake-quantized network in place (QAT only); `evaluate` returns the metric of a network, for the record of
@@ -72,12 +74,12 @@ class Recipe(ABC):
         """
 
     def check(self, network: nn.Module) -> None:
-        """Raises what can be told of a network without capturing it: no integer kernels, no such layer to skip."""
+        """Raise what can be told of a network without capturing it: no integer kernels, no such layer to skip."""
         refuse_recurrent(network)
         self.selection.resolve(network, self.kind)
 
     def preflight(self, network: nn.Module, example: Nested) -> None:
-        """Raises what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
+        """Raise what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
 
         `example` is one input batch (N, ...). Takes one capture, on a copy, and draws no random numbers.
         """
@@ -89,7 +91,7 @@ class Recipe(ABC):
             self.corrections.check(captured)
 
     def skipping(self, layers: Iterable[str]) -> "Recipe":
-        """The same recipe with `layers` left in float as well."""
+        """Return the same recipe with `layers` left in float as well."""
         selection = replace(self.selection, skip=(*self.selection.skip, *layers))
         return replace(self, selection=selection)
 
@@ -130,8 +132,7 @@ class DynamicRecipe(Recipe):
 
 @dataclass(frozen=True)
 class QATRecipe(Recipe):
-    """Static int8 whose weights were fine-tuned under rounding. Its observers are moving_average, minmax or
-    lsq."""
+    """Static int8 whose weights were fine-tuned under rounding. Its observers are moving_average, minmax or lsq."""
 
     numerics: Numerics = field(default_factory=lambda: Numerics(activation_observer="moving_average"))
     kind = "qat"
@@ -139,7 +140,7 @@ class QATRecipe(Recipe):
     def prepare(
         self, network: nn.Module, calibration_batches: Iterable[Nested], evaluate: Evaluate | None = None
     ) -> FakeQuantizedNetwork:
-        """The fake-quantized network to fine-tune, its ranges initialised from the calibration batches.
+        """Return the fake-quantized network to fine-tune, its ranges initialised from the calibration batches.
 
         Corrections come before; what they bring is measured on the static recipe. Equalization folds batch norms, so
         that fine-tuning goes on without them.
@@ -158,7 +159,7 @@ class QATRecipe(Recipe):
     def _correct(
         self, graph: GraphModule, chosen: dict[str, str], batches: list[Nested], evaluate: Evaluate | None
     ) -> tuple[Step, ...]:
-        """Changes `graph`; measures on the static programs that fine-tuning would begin from."""
+        """Change `graph`; measures on the static programs that fine-tuning would begin from."""
         recipes = {name: "static" if recipe == "qat" else recipe for name, recipe in chosen.items()}
         observer = "moving_average" if self.numerics.activation_observer == "lsq" else self.numerics.activation_observer
         static = StaticRecipe(self.back_end, replace(self.numerics, activation_observer=observer))
@@ -169,7 +170,7 @@ class QATRecipe(Recipe):
         return correct(self.corrections, graph, measured, batches, evaluate).steps
 
     def finish(self, fine_tuned: FakeQuantizedNetwork) -> QuantizedNetwork:
-        """The int8 network of a fine-tuned one, which may go on training."""
+        """Return the int8 network of a fine-tuned one, which may go on training."""
         program = fine_tuned.convert()
         reach = reached(program, fine_tuned.expected)
         frozen, steps = fine_tuned.frozen(), fine_tuned.corrections
@@ -197,8 +198,10 @@ def quantize_captured(
     batches: list[Nested],
     evaluate: Evaluate | None = None,
 ) -> QuantizedNetwork:
-    """Post-training quantization of `network`; `captured`, a fresh capture of it that will be used up, saves
-    making one."""
+    """Post-training quantization of `network`.
+
+    `captured`, a fresh capture of it that will be used up, saves making one.
+    """
     chosen = recipe.selection.resolve(network, recipe.kind)
     build(recipe.back_end, recipe.kind, recipe.numerics, chosen)  # refuses before the capture, which takes longer
     graph = capture(network, batches[0]) if captured is None else captured

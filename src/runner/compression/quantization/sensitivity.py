@@ -29,8 +29,7 @@ class Sensitivity:
 
 
 def measure_sensitivity(network: SimulatedNetwork, evaluate: Evaluate) -> Sensitivity:
-    """2 n + 2 evaluations for n layers; `evaluate` returns the metric (whichever way is better) of a
-    network."""
+    """2 n + 2 evaluations for n layers; `evaluate` returns the metric (whichever way is better) of a network."""
     everything = set(network.layers)
     rows = tuple(
         LayerSensitivity(name, evaluate(network.activate({name})), evaluate(network.activate(everything - {name})))

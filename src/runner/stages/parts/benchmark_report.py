@@ -34,7 +34,7 @@ class Findings:
     sentences: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same with the machine it was measured on."""
+        """Return the same with the machine it was measured on."""
         return {
             "threads": torch.get_num_threads(),
             "instruction_sets": list(instruction_sets()),
@@ -63,7 +63,7 @@ def show(findings: Findings) -> None:
 
 
 def table(row: dict[str, Latency], memory: dict[str, int | None], agreement: dict[str, tuple[float, float]]) -> Table:
-    """The programs of one batch size, each speed-up under its baseline."""
+    """Return the programs of one batch size, each speed-up under its baseline."""
     result = Table(box=None, pad_edge=False)
     for heading in HEADINGS:
         result.add_column(heading, justify="left" if heading == "program" else "right", no_wrap=True)

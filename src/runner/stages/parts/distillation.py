@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
-from runner.compression.distillation.loss import DistillationLoss
-from runner.compression.distillation.settings import SELF
 from runner.compression.methods import is_chosen
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
-from runner.stages.parts.teacher import open_teacher
 from runner.tasks.base import Task
+
+if TYPE_CHECKING:  # most runs have no teacher
+    from runner.compression.distillation.loss import DistillationLoss
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def distilled(context: Context, networks: Networks, task: Task) -> Iterator[None
         task.distillation_loss = None
 
 
-def loss_of(context: Context, teacher: nn.Module, task: Task) -> DistillationLoss:
+def loss_of(context: Context, teacher: nn.Module, task: Task) -> "DistillationLoss":
     """Return the distillation loss of the task's network under a teacher."""
     recipe = build(context.config.distillation, "recipe")
     example = context.datamodule.example(2)
@@ -53,6 +54,9 @@ def teacher_of(context: Context, networks: Networks) -> nn.Module | None:
     settings = context.config.distillation
     if not is_chosen(settings):
         return None
+    from runner.compression.distillation.settings import SELF
+    from runner.stages.parts.teacher import open_teacher
+
     if settings.teacher == SELF:
         return networks.trained
     place = str(settings.teacher)

@@ -6,20 +6,29 @@ from pathlib import Path
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from runner.callbacks.early_weights import EarlyWeights
 from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
 
 
 def keeping_early_weights(context: Context) -> list[Callback]:
-    """What the first training needs beside its own callbacks, so that pruning can go back to its early weights."""
+    """Return what the first training needs beside its own callbacks.
+
+    So that pruning can go back to its early weights.
+    """
     epoch = context.config.pruning.get("rewind_epoch")
-    return [] if epoch is None else [EarlyWeights(place(context.record.path, epoch), epoch)]
+    if epoch is None:
+        return []
+    from runner.callbacks.early_weights import EarlyWeights
+
+    return [EarlyWeights(place(context.record.path, epoch), epoch)]
 
 
 def early_network(context: Context, task: Task) -> nn.Module | None:
-    """The run's network as this run, or the one it starts from, had it early in training; None where nobody kept it."""
+    """Return the run's network as this run, or the one it starts from, had it early in training.
+
+    None where nobody kept it.
+    """
     epoch = context.config.pruning.get("rewind_epoch")
     found = None if epoch is None else find(context, epoch)
     if found is None:
@@ -32,11 +41,11 @@ def early_network(context: Context, task: Task) -> nn.Module | None:
 
 
 def find(context: Context, epoch: int) -> Path | None:
-    """The file, in the run's own directory or in the one that it starts from."""
+    """Return the file, in the run's own directory or in the one that it starts from."""
     directories = [context.record.path, *([Path(context.config.checkpoint)] if context.config.checkpoint else [])]
     return next((place(each, epoch) for each in directories if place(each, epoch).is_file()), None)
 
 
 def place(directory: Path, epoch: int) -> Path:
-    """Where the weights after an epoch lie in a run directory."""
+    """Return where the weights after an epoch lie in a run directory."""
     return directory / layout.CHECKPOINTS / f"epoch_{epoch}.ckpt"

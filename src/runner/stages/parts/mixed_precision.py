@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from runner.compression.quantization.mixed import DropNotReachedError, Mixture, Ready, Trial, quantize_mixed
+from runner.compression.quantization.mixed import DropNotReachedError, Mixture, Ready, SelectionTrial, quantize_mixed
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import Recipe
 from runner.errors import RunnerError
@@ -66,7 +66,7 @@ def show(metric: str, max_drop: float, mixture: Mixture) -> None:
         )
 
 
-def layers_of(trial: Trial) -> str:
+def layers_of(trial: SelectionTrial) -> str:
     """Return the names of the layers that a selection leaves in float."""
     return ", ".join(trial.skip) or "no layer"
 

@@ -19,7 +19,7 @@ PROGRAM, CHECKPOINT, ONE_BY_ONE = ".pt2", ".ckpt", ".aot.pt2"
 
 
 def open_teacher(context: Context, task: Task) -> nn.Module:
-    """The network that `distillation.teacher` names, in evaluation mode.
+    """Return the network that `distillation.teacher` names, in evaluation mode.
 
     Of a run directory it is the float network that the run ended with; the run's own config.yaml says how it is built,
     so that it may be any network. A `.pt2` program, quantized or not, says so itself.
@@ -52,7 +52,7 @@ def open_teacher(context: Context, task: Task) -> nn.Module:
 
 
 def refuse_another_problem(context: Context, task: Task, datamodule: DataModule, teacher: Task) -> None:
-    """Raises RunnerError where a teacher's answers mean something else: other classes, other scales."""
+    """Raise RunnerError where a teacher's answers mean something else: other classes, other scales."""
     where = f"distillation.teacher={context.config.distillation.teacher}"
     ours, theirs = task.class_names, datamodule.class_names
     if ours and theirs and ours != theirs:
@@ -71,21 +71,21 @@ def refuse_another_problem(context: Context, task: Task, datamodule: DataModule,
 
 
 def beside_network(task: Task) -> dict[str, torch.Tensor]:
-    """What a task holds for its targets: their mean and deviation, where it has them."""
+    """Return what a task holds for its targets: their mean and deviation, where it has them."""
     return {f"targets' {name}": value for name, value in task.named_buffers(recurse=False)}
 
 
 def numbers(datamodule: DataModule) -> dict[str, torch.Tensor]:
-    """The numbers by which data scales its inputs."""
+    """Return the numbers by which data scales its inputs."""
     state = datamodule.state_dict().items()
     return {f"inputs' {name}": torch.as_tensor(value) for name, value in state if name in ("mean", "std")}
 
 
 def same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether two scales are the same but for rounding."""
+    """Return whether two scales are the same but for rounding."""
     return one.shape == other.shape and torch.allclose(one.double().cpu(), other.double().cpu(), rtol=1e-5)
 
 
 def listed(names: tuple[str, ...]) -> str:
-    """The first names."""
+    """Return the first names."""
     return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

@@ -23,7 +23,7 @@ CONTEXT.set_forkserver_preload(
 
 
 def start(arguments: list[str], console: Path, share: Mapping[str, str]) -> ForkServerProcess:
-    """Starts what `python -m runner ARGUMENTS` does; the process's exitcode is its exit status.
+    """Start what `python -m runner ARGUMENTS` does; the process's exitcode is its exit status.
 
     Args:
         console: the file its output is appended to.
@@ -57,7 +57,7 @@ def job(arguments: list[str], console: str, environment: dict[str, str]) -> None
 
 
 def end_with_sweep() -> None:
-    """Ends this process as SIGTERM does when the sweep dies, however it dies."""
+    """End this process as SIGTERM does when the sweep dies, however it dies."""
     sweep = multiprocessing.parent_process()
     assert sweep is not None
     wait([sweep.sentinel])

@@ -22,7 +22,7 @@ class InProcess:
         self.jobs = 1
 
     def submit(self, work: Work) -> "Future[int]":
-        """Runs the job; the future is done."""
+        """Run the job; the future is done."""
         future: Future[int] = Future()
         with surroundings(work):
             future.set_result(run(work))
@@ -39,7 +39,7 @@ class InProcess:
 
 
 def run(work: Work) -> int:
-    """The job's exit status; its output, tracebacks included, is in its console.log."""
+    """Return the job's exit status; its output, tracebacks included, is in its console.log."""
     from runner.run.launch import execute, go_on
 
     try:

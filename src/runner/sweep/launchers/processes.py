@@ -27,11 +27,11 @@ class Processes:
             self.shares.put(share)
 
     def submit(self, work: Work) -> "Future[int]":
-        """Starts the job as soon as one of the processes is free."""
+        """Start the job as soon as one of the processes is free."""
         return self.pool.submit(self.run, work)
 
     def run(self, work: Work) -> int:
-        """Runs the job with a share that nobody else has meanwhile."""
+        """Run the job with a share that nobody else has meanwhile."""
         share = self.shares.get()
         try:
             self.running[work.number] = process = start(work.arguments, work.console, share)
@@ -44,18 +44,18 @@ class Processes:
             self.shares.put(share)
 
     def stop(self, signal: int) -> None:
-        """Passes the signal on: jobs in training finish their batch and keep a checkpoint."""
+        """Pass the signal on: jobs in training finish their batch and keep a checkpoint."""
         self.stopping = signal
         for process in list(self.running.values()):
             send(signal, process)
 
     def close(self) -> None:
-        """Waits for the processes."""
+        """Wait for the processes."""
         self.pool.shutdown(cancel_futures=True)
 
 
 def send(signal: int, process: ForkServerProcess) -> None:
-    """Sends a signal to a process that may have ended meanwhile."""
+    """Send a signal to a process that may have ended meanwhile."""
     # Not asked whether it lives: two threads that ask at once would share one answer.
     assert process.pid is not None  # it was started
     with contextlib.suppress(ProcessLookupError):
@@ -63,7 +63,7 @@ def send(signal: int, process: ForkServerProcess) -> None:
 
 
 def shares(jobs: int, cores: int, devices: list[str]) -> list[dict[str, str]]:
-    """What each of `jobs` processes gets of the machine, as environment variables."""
+    """Return what each of `jobs` processes gets of the machine, as environment variables."""
     threads = max(1, cores // jobs)
     given = [{name: os.environ.get(name, str(threads)) for name in THREADS} for _ in range(jobs)]
     if len(devices) > 1:
@@ -73,7 +73,7 @@ def shares(jobs: int, cores: int, devices: list[str]) -> list[dict[str, str]]:
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asks the driver, not torch."""
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; asks the driver, not torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [each for each in visible.split(",") if each]

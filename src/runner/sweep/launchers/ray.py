@@ -28,23 +28,23 @@ class RayCluster:
         self.task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(task)
 
     def submit(self, work: Work) -> "Future[int]":
-        """Queues the task; Ray starts it where there is room."""
+        """Queue the task; Ray starts it where there is room."""
         ref = self.task.remote(work.arguments, str(work.console), str(Path.cwd()))
         self.refs.append(ref)
         future: Future[int] = ref.future()
         return future
 
     def stop(self, signal: int) -> None:
-        """Takes back what waits and ends what runs; their next start goes on from their last checkpoints."""
+        """Take back what waits and ends what runs; their next start goes on from their last checkpoints."""
         for ref in self.refs:
             self.ray.cancel(ref, force=False)
 
     def close(self) -> None:
-        """Leaves the cluster; one that was started here ends."""
+        """Leave the cluster; one that was started here ends."""
         self.ray.shutdown()
 
 
 def task(arguments: list[str], console: str, directory: str) -> int:
-    """What runs on the cluster."""
+    """Return what runs on the cluster."""
     os.chdir(directory)
     return run_apart(arguments, Path(console), {})

@@ -52,24 +52,24 @@ class Slurm:
         self.executor.update_parameters(**settings)
 
     def submit(self, work: Work) -> "Future[int]":
-        """Hands the job to Slurm; a thread waits for it."""
+        """Hand the job to Slurm; a thread waits for it."""
         job = self.executor.submit(run_apart, work.arguments, work.console.resolve(), {})
         self.submitted.append(job)
         return self.pool.submit(wait, job)
 
     def stop(self, signal: int) -> None:
-        """Cancels the jobs; their next start goes on from their last checkpoints."""
+        """Cancel the jobs; their next start goes on from their last checkpoints."""
         for job in self.submitted:
             with contextlib.suppress(Exception):  # it may have ended meanwhile
                 job.cancel()
 
     def close(self) -> None:
-        """Waits for the threads."""
+        """Wait for the threads."""
         self.pool.shutdown(cancel_futures=True)
 
 
 def wait(job: Any) -> int:
-    """The job's exit status; 1 where Slurm ended it."""
+    """Return the job's exit status; 1 where Slurm ended it."""
     try:
         return int(job.result())
     except Exception:

@@ -37,10 +37,10 @@ class Launcher(Protocol):
     jobs: int
 
     def submit(self, work: Work) -> "Future[int]":
-        """Starts a job, or runs it at once; the future holds its exit status."""
+        """Start a job, or runs it at once; the future holds its exit status."""
 
     def stop(self, signal: int) -> None:
-        """Passes a signal on to the jobs that run."""
+        """Pass a signal on to the jobs that run."""
 
     def close(self) -> None:
-        """Gives back what the launcher holds."""
+        """Give back what the launcher holds."""

@@ -12,7 +12,7 @@ from runner.compression.quantization.corrections import adaround
 from runner.compression.quantization.corrections.adaround import AdaRound, learn_layer, learn_rounding
 from runner.compression.quantization.corrections.bias import correct_biases
 from runner.compression.quantization.corrections.layers import RoundedLayer, parameters_of, rounded_layers
-from runner.compression.quantization.graph.interpreter import Grid, Reading
+from runner.compression.quantization.graph.interpreter import Reading, RoundingGrid
 from runner.compression.quantization.graph.operators import heavy_nodes
 from runner.compression.quantization.program.convert import convert
 
@@ -93,7 +93,7 @@ def test_coarse_weights_gain_from_learned_rounding() -> None:
     graph = torch.fx.Graph()
     node = graph.call_function(torch.ops.aten.linear.default, (graph.placeholder("x"), graph.placeholder("w")))
     scale = weight.abs().amax(1) / 7.5
-    layer = RoundedLayer(node, "w", None, Grid(scale, torch.zeros(16, dtype=torch.int32), -8, 7, 0))
+    layer = RoundedLayer(node, "w", None, RoundingGrid(scale, torch.zeros(16, dtype=torch.int32), -8, 7, 0))
     wanted = inputs @ weight.T
     pieces = [(inputs, wanted)]
     state = torch.get_rng_state()
@@ -108,7 +108,7 @@ def test_coarse_weights_gain_from_learned_rounding() -> None:
 def test_where_nothing_is_learned_the_nearest_points_stay() -> None:
     graph = torch.fx.Graph()
     node = graph.call_function(torch.ops.aten.linear.default, (graph.placeholder("x"), graph.placeholder("w")))
-    layer = RoundedLayer(node, "w", None, Grid(torch.ones(2), torch.zeros(2, dtype=torch.int32), -8, 7, 0))
+    layer = RoundedLayer(node, "w", None, RoundingGrid(torch.ones(2), torch.zeros(2, dtype=torch.int32), -8, 7, 0))
     weight = torch.tensor([[0.2, 1.9], [3.1, -2.2]])
     inputs = torch.eye(2).repeat(8, 1)  # every weight alone: nothing beats the nearest
     chosen = learn_layer(layer, weight, None, [(inputs, inputs @ weight.T)], QUICK, 16)

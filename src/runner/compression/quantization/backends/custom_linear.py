@@ -15,15 +15,14 @@ from runner.compression.quantization.graph.operators import ANNOTATION
 
 
 class LinearQuantizer(Quantizer):
-    """Annotates every `aten.linear`: input by `activation`, weight by `weight`, bias and output stay
-    float."""
+    """Annotates every `aten.linear`: input by `activation`, weight by `weight`, bias and output stay float."""
 
     def __init__(self, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
         self.activation = activation
         self.weight = weight
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Notes on each linear operator that carries no note yet."""
+        """Note on each linear operator that carries no note yet."""
         for node in model.graph.nodes:
             if node.target == torch.ops.aten.linear.default and ANNOTATION not in node.meta:
                 annotate_weighted(node, self.activation, self.weight)
@@ -34,6 +33,6 @@ class LinearQuantizer(Quantizer):
 
 
 def annotate_weighted(node: Node, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
-    """Asks for the input (argument 0) and the weight (argument 1) of `node` to be quantized."""
+    """Ask for the input (argument 0) and the weight (argument 1) of `node` to be quantized."""
     inputs = {node.args[0]: activation, node.args[1]: weight}
     node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)

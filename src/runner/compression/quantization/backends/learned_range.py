@@ -55,7 +55,7 @@ class LearnedRange(FakeQuantizeBase):
         return torch._fake_quantize_learnable_per_tensor_affine(X, self.scale, self.zero_point, *limits)
 
     def begin_from(self, scale: Tensor, zero_point: Tensor) -> None:
-        """Takes these ranges (float32); they learn if learning is enabled."""
+        """Take these ranges (float32); they learn if learning is enabled."""
         values = {"log_scale": scale.clamp(min=self.least).log(), "zero_point": zero_point}
         for name, value in values.items():
             if getattr(self, name) is None:
@@ -64,13 +64,13 @@ class LearnedRange(FakeQuantizeBase):
         self.learn(bool(self.learning_enabled[0]))
 
     def enable_range_learning(self) -> None:
-        """Hands the ranges over to the optimizer; the observer watches no longer."""
+        """Hand the ranges over to the optimizer; the observer watches no longer."""
         self.learning_enabled[0] = 1
         self.disable_observer()
         self.learn(True)
 
     def learn(self, learning: bool) -> None:
-        """Whether the optimizer may move the ranges now."""
+        """Return whether the optimizer may move the ranges now."""
         if self.log_scale is not None:
             self.log_scale.requires_grad_(learning)
             self.zero_point.requires_grad_(learning and not self.symmetric)
@@ -88,5 +88,5 @@ class LearnedRange(FakeQuantizeBase):
 
 
 def learned_ranges(network: nn.Module) -> list[LearnedRange]:
-    """All LearnedRange modules in `network`."""
+    """Return all LearnedRange modules in `network`."""
     return [module for module in network.modules() if isinstance(module, LearnedRange)]

@@ -74,8 +74,10 @@ class Numerics:
 
 
 def activation_spec(numerics: Numerics, recipe: str, dtype: torch.dtype = torch.uint8) -> QuantizationSpec:
-    """The spec of an activation: `dtype` (uint8 or int8), per tensor; observed, fake-quantized or dynamic by
-    `recipe`."""
+    """Return the spec of an activation: `dtype` (uint8 or int8), per tensor.
+
+    Observed, fake-quantized or dynamic by `recipe`.
+    """
     limits = torch.iinfo(dtype)
     reduce = numerics.reduce_range
     reduce = not has_integer_dot_product() if reduce is None and dtype == torch.uint8 else reduce
@@ -92,7 +94,7 @@ def activation_spec(numerics: Numerics, recipe: str, dtype: torch.dtype = torch.
 
 
 def weight_spec(numerics: Numerics, recipe: str, axis: int = 0) -> QuantizationSpec:
-    """The spec of a weight: int8, symmetric, one scale per output channel (along `axis`).
+    """Return the spec of a weight: int8, symmetric, one scale per output channel (along `axis`).
 
     Per-tensor weights repeat one scale for every channel, since int8 kernels of Inductor take per-channel
     scales only.

@@ -25,7 +25,7 @@ class ConsiderateOpenVINO(Quantizer):
         self.symmetric = symmetric
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Annotates the nodes without an annotation."""
+        """Annotate the nodes without an annotation."""
         marks = {node: node.meta.pop(ANNOTATION) for node in model.graph.nodes if ANNOTATION in node.meta}
         ignored = [*marks, *(node for node in model.graph.nodes if owns_other_parameters(node))]
         inner = self.fitting(model)
@@ -38,8 +38,11 @@ class ConsiderateOpenVINO(Quantizer):
         return model
 
     def fitting(self, model: GraphModule) -> Any:
-        """The quantizer in the mode that suits `model`: the one for convolutions leaves a vision transformer 10 dB,
-        where the one for transformers leaves 33."""
+        """Return the quantizer in the mode that suits `model`.
+
+        The one for convolutions leaves a vision transformer 10 dB,
+        where the one for transformers leaves 33.
+        """
         from executorch.backends.openvino.quantizer import quantizer as openvino
 
         modes = openvino.QuantizationMode
@@ -52,7 +55,7 @@ class ConsiderateOpenVINO(Quantizer):
 
 
 def drop_sizes(node: Node) -> None:
-    """Takes back what was asked for inputs that are no tensors: NNCF would round the batch size, too (3.4)."""
+    """Take back what was asked for inputs that are no tensors: NNCF would round the batch size, too (3.4)."""
     note = node.meta.get(ANNOTATION)
     if note is not None:
         note.input_qspec_map = {
@@ -61,7 +64,7 @@ def drop_sizes(node: Node) -> None:
 
 
 def owns_other_parameters(node: Node) -> bool:
-    """Whether `node` has parameters without being a convolution or a product: norms, position embeddings.
+    """Return whether `node` has parameters without being a convolution or a product: norms, position embeddings.
 
     NNCF takes them for weights, and fails on the bias of a layer norm (3.4).
     """

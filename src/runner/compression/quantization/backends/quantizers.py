@@ -54,7 +54,7 @@ class SelectiveQuantizer(Quantizer):
         return model
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """Leaves annotations on the operators chosen, and on no others."""
+        """Leave annotations on the operators chosen, and on no others."""
         calls = [node for node in model.graph.nodes if node.op == "call_function"]
         for part in self.parts:
             held = [node for node in calls if ANNOTATION not in node.meta and not self.wants(part, node)]
@@ -77,7 +77,7 @@ class SelectiveQuantizer(Quantizer):
             part.quantizer.validate(model)
 
     def wants(self, part: Part, node: Node) -> bool:
-        """Whether `part` may annotate `node`."""
+        """Return whether `part` may annotate `node`."""
         kind = TARGETS.get(node.target)
         path = layer(node) if kind else modules(node)[-1]
         if recipe_of(path, self.chosen) != part.recipe:
@@ -88,13 +88,13 @@ class SelectiveQuantizer(Quantizer):
 
 
 def annotated(node: Node) -> bool:
-    """Whether a quantizer asked for any input of `node` to be quantized."""
+    """Return whether a quantizer asked for any input of `node` to be quantized."""
     note = node.meta.get(ANNOTATION)
     return note is not None and bool(note.input_qspec_map)
 
 
 def build(name: str | BackEnd, recipe: str, numerics: Numerics, chosen: dict[str, str]) -> SelectiveQuantizer:
-    """The quantizer of back end `name` for the layers and recipes in `chosen` (from Selection.resolve).
+    """Return the quantizer of back end `name` for the layers and recipes in `chosen` (from Selection.resolve).
 
     RunnerError: package missing, recipe or numerics the back end cannot do.
     """
@@ -140,7 +140,7 @@ def _inductor(kind: str) -> Callable[[Numerics, str], Part]:
 
 
 def _per_tensor(spec: QuantizationSpec) -> QuantizationSpec:
-    """The same weight spec with one scale: Arm's kernels take no per-channel scales."""
+    """Return the same weight spec with one scale: Arm's kernels take no per-channel scales."""
     from torchao.quantization.pt2e import (
         FusedMovingAvgObsFakeQuantize,
         MinMaxObserver,

@@ -30,8 +30,7 @@ class PercentileObserver(HistogramObserver):
 
 
 class MSEObserver(HistogramObserver):
-    """Takes the range whose rounding and clipping together give the least squared error, by search over a
-    histogram.
+    """Takes the range whose rounding and clipping together give the least squared error, by search over a histogram.
 
     First the upper, then the lower end is drawn in (Choukroun et al. 2019, "Low-bit quantization of neural
     networks", with the two ends apart).
@@ -57,7 +56,7 @@ class PerChannelMSEObserver(PerChannelMinMaxObserver):
     """Per channel, the symmetric range of a weight with the least squared quantization error."""
 
     def forward(self, x_orig: Tensor) -> Tensor:
-        """Passes `x_orig` on; keeps the best range of each slice along the channel axis."""
+        """Pass `x_orig` on; keeps the best range of each slice along the channel axis."""
         rows = x_orig.detach().transpose(0, self.ch_axis).flatten(1).float()
         peak = rows.abs().amax(1)
         best, error = peak.clone(), torch.full_like(peak, torch.inf)
@@ -73,12 +72,10 @@ class PerChannelMSEObserver(PerChannelMinMaxObserver):
 
 
 class PerChannelSharedMinMaxObserver(PerChannelMinMaxObserver):
-    """One range for the whole weight, repeated for each channel: per-tensor numerics in a per-channel
-    program."""
+    """One range for the whole weight, repeated for each channel: per-tensor numerics in a per-channel program."""
 
     def forward(self, x_orig: Tensor) -> Tensor:
-        """Passes `x_orig` on; keeps the weight's minimum and maximum (no history: the weight is all
-        there)."""
+        """Pass `x_orig` on; keeps the weight's minimum and maximum (no history: the weight is all there)."""
         low, high = torch.aminmax(x_orig.detach())
         channels = x_orig.shape[self.ch_axis]
         self.min_val.resize_(channels).copy_(low.expand(channels))

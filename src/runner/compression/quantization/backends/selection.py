@@ -40,7 +40,7 @@ class Selection:
 
 
 def recipe_of(path: str, chosen: dict[str, str]) -> str:
-    """The recipe of the nearest enclosing module of `path` that `chosen` (from `resolve`) names."""
+    """Return the recipe of the nearest enclosing module of `path` that `chosen` (from `resolve`) names."""
     while path not in chosen:
         if not path:
             raise RunnerError("A selection must be resolved against the network it is used on.")

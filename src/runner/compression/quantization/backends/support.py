@@ -72,7 +72,7 @@ BACK_ENDS: dict[str, BackEnd] = {
 
 
 def back_end(name: str | BackEnd) -> BackEnd:
-    """The table's row for `name`; RunnerError with the nearest names when there is none."""
+    """Return the table's row for `name`; RunnerError with the nearest names when there is none."""
     if isinstance(name, BackEnd):
         return name
     if name not in BACK_ENDS:
@@ -101,8 +101,7 @@ def check(name: str | BackEnd, recipe: str) -> None:
 
 
 def check_mixture(recipe: str, per_layer: dict[str, str]) -> None:
-    """Refuse per-layer recipes that cannot live in one program (QAT beside dynamic: torchao cannot place its
-    nodes)."""
+    """Refuse per-layer recipes that cannot live in one program (QAT beside dynamic: torchao cannot place its nodes)."""
     kinds = {recipe, *per_layer.values()}
     unknown = kinds - {*RECIPES, "float"}
     if unknown:

@@ -41,7 +41,7 @@ class ClampingXNNPACK(Quantizer):
 
 
 def round_behind(clamp: Node) -> None:
-    """Hands what is asked of a layer's output over to the clamp that alone reads it."""
+    """Hand what is asked of a layer's output over to the clamp that alone reads it."""
     source = clamp.args[0]
     assert isinstance(source, Node)
     note = source.meta.get(ANNOTATION)

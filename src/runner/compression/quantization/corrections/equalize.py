@@ -8,7 +8,14 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.fold import fold_norms
-from runner.compression.quantization.corrections.pairs import Pair, by_input, cap_of, find_pairs, incoming, outgoing
+from runner.compression.quantization.corrections.pairs import (
+    LayerPair,
+    by_input,
+    cap_of,
+    find_pairs,
+    incoming,
+    outgoing,
+)
 from runner.compression.quantization.corrections.weights import bias_of, replace
 from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
@@ -70,7 +77,7 @@ def without_pairs() -> str:
     )
 
 
-def _balance(graph: GraphModule, pair: Pair) -> Tensor:
+def _balance(graph: GraphModule, pair: LayerPair) -> Tensor:
     """Trade once; return the scales s (channels,) that the producer was divided by."""
     first, second = outgoing(graph, pair), incoming(graph, pair)
     scale = (first / second).sqrt().clamp(1 / _MOST, _MOST)

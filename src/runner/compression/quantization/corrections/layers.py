@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.weights import LINEAR, bias_of, is_layer, readers
-from runner.compression.quantization.graph.interpreter import Grid
+from runner.compression.quantization.graph.interpreter import RoundingGrid
 from runner.compression.quantization.graph.parameters import value_of
 from runner.compression.quantization.graph.simulate import quantizer_of
 
@@ -38,7 +38,7 @@ class RoundedLayer:
     node: Node
     weight: str
     bias: str | None
-    grid: Grid
+    grid: RoundingGrid
 
     @property
     def channel_axis(self) -> int:
@@ -70,7 +70,7 @@ def rounded_layers(prepared: GraphModule) -> list[RoundedLayer]:
         if plain and is_layer(node) and readers(prepared, source) == 1 and len(observed.users) == 1:
             bias = bias_of(node)
             name = None if bias is None else str(bias.target)
-            found.append(RoundedLayer(node, str(source.target), name, Grid.of(observer)))
+            found.append(RoundedLayer(node, str(source.target), name, RoundingGrid.of(observer)))
     return found
 
 

@@ -48,7 +48,7 @@ _RESHAPES = (_ATEN.flatten.using_ints, _ATEN.view.default, _ATEN.reshape.default
 
 
 @dataclass(frozen=True)
-class Pair:
+class LayerPair:
     """Two layers: `producer`'s output channel c, and nothing else, is input c of `consumer`.
 
     Behind a flattened image these are the inputs c·repeat … of a linear layer. Between the two lies only what commutes
@@ -70,7 +70,7 @@ class _Place:
     repeat: int = 1
 
 
-def find_pairs(graph: GraphModule) -> list[Pair]:
+def find_pairs(graph: GraphModule) -> list[LayerPair]:
     """Return all pairs of `graph`, a fresh capture in inference mode with batch norms folded, in the order they run.
 
     Layers that share a weight or a bias with another, and producers whose output goes more than one way (residual
@@ -83,13 +83,13 @@ def find_pairs(graph: GraphModule) -> list[Pair]:
     return found
 
 
-def _follow(graph: GraphModule, producer: Node) -> Pair | None:
+def _follow(graph: GraphModule, producer: Node) -> LayerPair | None:
     dims = producer.meta["val"].dim()
     place, caps = _Place(producer, dims - 1 if producer.target is LINEAR else 1), list[Node]()
     while len(place.node.users) == 1:
         (user,) = place.node.users
         if is_weighted(user) and user.args[0] is place.node and user.args[1] is not place.node:
-            pair = Pair(producer, user, place.repeat, tuple(caps))
+            pair = LayerPair(producer, user, place.repeat, tuple(caps))
             return pair if _owns_weights(graph, user) and _fits(graph, pair, place) else None
         if user.target in _CAPPED:
             if place.repeat != 1 or cap_of(user) is None:
@@ -107,7 +107,7 @@ def _owns_weights(graph: GraphModule, node: Node) -> bool:
     return all(readers(graph, each) == 1 for each in (node.args[1], bias_of(node)) if each is not None)
 
 
-def _fits(graph: GraphModule, pair: Pair, place: _Place) -> bool:
+def _fits(graph: GraphModule, pair: LayerPair, place: _Place) -> bool:
     """Return whether the consumer takes its inputs along the axis where the channels are."""
     channels = value_of(graph, pair.producer.args[1]).shape[0]
     weight, value = value_of(graph, pair.consumer.args[1]), place.node.meta["val"]
@@ -173,18 +173,18 @@ def cap_of(node: Node) -> float | None:
     return float(bounds[1]) if len(bounds) == 2 and bounds[0] == 0 else None
 
 
-def outgoing(graph: GraphModule, pair: Pair) -> Tensor:
+def outgoing(graph: GraphModule, pair: LayerPair) -> Tensor:
     """Return the largest magnitude of the producer's weights for each of its channels (channels,)."""
     return value_of(graph, pair.producer.args[1]).flatten(1).abs().amax(1)
 
 
-def incoming(graph: GraphModule, pair: Pair) -> Tensor:
+def incoming(graph: GraphModule, pair: LayerPair) -> Tensor:
     """Return the largest magnitude of the consumer's weights that each channel meets (channels,)."""
     weight = by_input(pair, value_of(graph, pair.consumer.args[1]))
     return weight.abs().amax((1, 3)).flatten()
 
 
-def by_input(pair: Pair, weight: Tensor) -> Tensor:
+def by_input(pair: LayerPair, weight: Tensor) -> Tensor:
     """Return a view of the consumer's weight as (groups, outputs of a group, channels of a group, the rest)."""
     if pair.consumer.target in CONVOLUTIONS:
         groups = int(pair.consumer.args[6]) if len(pair.consumer.args) > 6 else 1  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ class Smoothed:
 
 
 def smooth(graph: GraphModule, batches: Sequence[Nested], alpha: float) -> Smoothed:
-    """Changes `graph`, a fresh capture in inference mode, so that it computes the same from smoother activations.
+    """Change `graph`, a fresh capture in inference mode, so that it computes the same from smoother activations.
 
     Feature j behind a LayerNorm or RMSNorm is divided by s = max|X_j|^alpha / max|W_j|^(1 - alpha) (Xiao et al. 2023,
     equation 4) in the normalisation's gain and shift, and multiplied in the weights of the linear layers that read

@@ -37,7 +37,7 @@ _CAUSES = (
 
 
 def capture(network: nn.Module, example: Nested) -> GraphModule:
-    """The network in inference mode as a flat ATen graph of its own weights, for any batch size.
+    """Return the network in inference mode as a flat ATen graph of its own weights, for any batch size.
 
     `example` is one input batch (N, …); its values don't matter. Strict capture: with the non-strict one
     the x86 quantizer fails on ResNet-18 and misses half of GoogLeNet. Capturing in inference mode leaves out

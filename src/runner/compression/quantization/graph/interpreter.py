@@ -17,7 +17,7 @@ from runner.measure.nested import Nested
 
 
 @dataclass(frozen=True)
-class Grid:
+class RoundingGrid:
     """The values an observer allows: (q - zero) * scale for whole numbers q from `low` to `high`.
 
     `scale` float32 and `zero` int32, (1,) each or one for each channel along `axis`.
@@ -30,7 +30,7 @@ class Grid:
     axis: int
 
     @classmethod
-    def of(cls, observer: Any) -> "Grid":
+    def of(cls, observer: Any) -> "RoundingGrid":
         """Return the grid of a calibrated observer; some search for it, so ask once."""
         scale, zero = observer.calculate_qparams()
         axis = getattr(observer, "ch_axis", 0) or 0
@@ -62,7 +62,7 @@ class Reading(Interpreter):
         super().__init__(graph)
         self.rounding = rounding
         self.learned: Mapping[str, Tensor] = {} if learned is None else learned
-        self._grids: dict[str, Grid] = {}
+        self._grids: dict[str, RoundingGrid] = {}
 
     def outputs(self, inputs: Nested) -> Any:
         """Return the outputs of the whole graph for `inputs` (N, …)."""
@@ -115,7 +115,7 @@ class Reading(Interpreter):
         if getattr(module, "is_dynamic", False):
             return rounded(module, args[0])[0]
         if target not in self._grids:
-            self._grids[target] = Grid.of(module)
+            self._grids[target] = RoundingGrid.of(module)
         return self._grids[target].round(args[0])
 
 

@@ -12,7 +12,7 @@ from runner.measure.nested import Nested
 
 
 def calibrate(prepared: nn.Module, batches: Iterable[Nested], like: Nested, limit: int | None = None) -> int:
-    """Runs up to `limit` batches (all without one) through `prepared`; returns how many ran.
+    """Run up to `limit` batches (all without one) through `prepared`; returns how many ran.
 
     Each batch has the dtype and the per-sample shape of `like` (N, …). RunnerError: no batch, a wrong shape
     or dtype, values that aren't finite.

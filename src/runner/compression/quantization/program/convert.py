@@ -16,7 +16,7 @@ from runner.measure.nested import Nested
 
 
 def convert(prepared: GraphModule, example: Nested, learned: Mapping[str, Tensor] | None = None) -> GraphModule:
-    """The int8 program of `prepared`, which stays as it is.
+    """Return the int8 program of `prepared`, which stays as it is.
 
     `learned` (parameter name -> value) are weights and biases that corrections moved under rounding.
     One forward pass of `example` (N, …) comes first: without it the weights of a dynamic recipe have no

@@ -20,10 +20,10 @@ class WeightRecipe(ABC):
 
     @abstractmethod
     def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
-        """What `apply` returns, of a network that passed `check`."""
+        """Return what `apply` returns, of a network that passed `check`."""
 
     def check(self, network: nn.Module) -> None:
-        """Raises RunnerError for a network that is quantized already."""
+        """Raise RunnerError for a network that is quantized already."""
         refuse_quantized(network)
 
     def preflight(self, network: nn.Module, example: Nested) -> None:
@@ -37,7 +37,7 @@ class WeightRecipe(ABC):
         fine_tune: Callable[[nn.Module], object] | None = None,
         evaluate: Callable[[nn.Module], float] | None = None,
     ) -> WeightOnlyNetwork:
-        """The network with smaller weights; `network` stays as it was.
+        """Return the network with smaller weights; `network` stays as it was.
 
         Args:
             calibration_batches: inputs (N, …), for recipes that look at what the layers see.

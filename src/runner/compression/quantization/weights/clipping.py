@@ -38,6 +38,6 @@ def least_error_range(weight: Tensor, grid: Grid, granularity: Granularity) -> P
 
 
 def block_errors(weight: Tensor, parameters: Parameters) -> Tensor:
-    """The summed squared rounding error of each block."""
+    """Return the summed squared rounding error of each block."""
     back = dequantize(quantize(weight, parameters), parameters)
     return parameters.granularity.blocks((back - weight).square()).sum(-1)

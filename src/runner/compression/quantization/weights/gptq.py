@@ -58,7 +58,7 @@ def range_of(rows: Tensor, grid: Grid, group_size: int | None) -> Parameters:
 def round_block(
     left: Tensor, codes: Tensor, inverse: Tensor, pruned: Tensor, block: slice, parameters: Parameters
 ) -> None:
-    """Rounds the columns `block` of `left` (groups, out, n) into `codes`, and corrects all columns that follow.
+    """Round the columns `block` of `left` (groups, out, n) into `codes`, and corrects all columns that follow.
 
     `left` holds the weights as corrected so far; algorithm 1 of the paper.
     """
@@ -75,7 +75,7 @@ def round_block(
 
 
 def inverse_factor(hessian: Tensor) -> Tensor:
-    """The upper Cholesky factor of the inverse of the damped `hessian` (groups, n, n), in its memory.
+    """Return the upper Cholesky factor of the inverse of the damped `hessian` (groups, n, n), in its memory.
 
     Inputs that were always 0 weigh nothing and correct nothing. Where the damping is too little it is raised.
     """

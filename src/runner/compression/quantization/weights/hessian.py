@@ -18,7 +18,10 @@ class _Done(Exception):  # noqa: N818 - it is no error
 
 @torch.no_grad()
 def calls(network: nn.Module, layers: Iterable[Dense], example: Nested) -> Counter[Dense]:
-    """How often one forward pass of `example` (N, …) calls each layer, in the order in which they are first called."""
+    """Return how often one forward pass of `example` (N, …) calls each layer.
+
+    In the order in which they are first called.
+    """
     counted: Counter[Dense] = Counter()
     with ExitStack() as hooks:
         for layer in layers:
@@ -30,7 +33,9 @@ def calls(network: nn.Module, layers: Iterable[Dense], example: Nested) -> Count
 
 @torch.no_grad()
 def hessian(network: nn.Module, layer: Dense, batches: Iterable[Nested], *, once: bool) -> Tensor:
-    """The sum of x xᵀ over all inputs x of `layer` while `network` answers `batches`: (conv groups, n, n), n inputs.
+    """Return the sum of x xᵀ over all inputs x of `layer` while `network` answers `batches`.
+
+    (conv groups, n, n), n inputs.
 
     For a convolution x is a patch, flattened as its weight is. Nothing but this sum is kept; where the layer is called
     `once` a forward pass, the rest of the pass is spared.
@@ -58,19 +63,22 @@ def hessian(network: nn.Module, layer: Dense, batches: Iterable[Nested], *, once
 
 
 def conv_groups(layer: Dense) -> int:
-    """The groups of a convolution; 1 for a linear layer."""
+    """Return the groups of a convolution; 1 for a linear layer."""
     return layer.groups if isinstance(layer, nn.Conv2d) else 1
 
 
 def at_once(layer: Dense, batch: int) -> int:
-    """How many samples are unfolded at once: a convolution's patches take as many times its inputs' memory as its
-    kernel has places."""
+    """Return how many samples are unfolded at once.
+
+    A convolution's patches take as many times its inputs' memory as its
+    kernel has places.
+    """
     places = layer.weight[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
     return max(1, batch // places)
 
 
 def patches(layer: Dense, inputs: Tensor) -> Tensor:
-    """Every input vector of the layer as a column: float32 (conv groups, n, vectors)."""
+    """Return every input vector of the layer as a column: float32 (conv groups, n, vectors)."""
     if isinstance(layer, nn.Linear):
         return inputs.float().reshape(1, -1, inputs.shape[-1]).mT
     borders = [0, 0, 0, 0] if layer.padding == "valid" else layer._reversed_padding_repeated_twice

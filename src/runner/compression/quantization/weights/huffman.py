@@ -73,7 +73,7 @@ def decode(coded: Coded) -> np.ndarray:
 
 
 def code_lengths(counts: np.ndarray) -> np.ndarray:
-    """The lengths of a Huffman code for symbols that occur `counts` times (Huffman, 1952), uint8.
+    """Return the lengths of a Huffman code for symbols that occur `counts` times (Huffman, 1952), uint8.
 
     Where one would be longer than LONGEST, rare symbols are counted as less rare until none is.
     """
@@ -86,7 +86,7 @@ def code_lengths(counts: np.ndarray) -> np.ndarray:
 
 
 def tree_depths(counts: np.ndarray) -> np.ndarray:
-    """The depth of each symbol in the tree that joins the two rarest again and again; 1 for a lone symbol."""
+    """Return the depth of each symbol in the tree that joins the two rarest again and again; 1 for a lone symbol."""
     depths = np.zeros(len(counts), np.int64)
     heap = [(int(count), symbol, [symbol]) for symbol, count in enumerate(counts) if count]
     if len(heap) == 1:
@@ -101,7 +101,7 @@ def tree_depths(counts: np.ndarray) -> np.ndarray:
 
 
 def canonical(lengths: np.ndarray) -> np.ndarray:
-    """The codes that belong to `lengths`: counted up in order of length, then of symbol; int64 (alphabet,)."""
+    """Return the codes that belong to `lengths`: counted up in order of length, then of symbol; int64 (alphabet,)."""
     codes = np.zeros(len(lengths), np.int64)
     code = previous = 0
     for symbol in sorted(np.flatnonzero(lengths), key=lambda each: (lengths[each], each)):

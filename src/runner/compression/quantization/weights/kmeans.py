@@ -10,7 +10,9 @@ ITERATIONS = 300
 
 
 def cluster(values: np.ndarray, count: int) -> np.ndarray:
-    """The centres of at most `count` clusters of `values` (n,), ascending float64, as Lloyd's algorithm leaves them.
+    """Return the centres of at most `count` clusters of `values` (n,), ascending float64.
+
+    As Lloyd's algorithm leaves them.
 
     It starts from centres evenly spaced between the extremes (Han et al., 2016, section 3.1: they keep large weights
     better than centres drawn by density), and ends when no value changes its cluster. Clusters that no value chose are
@@ -34,5 +36,5 @@ def cluster(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def nearest(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The number of the nearest of ascending `centres` for each value (n,), int64; ties go to the larger."""
+    """Return the number of the nearest of ascending `centres` for each value (n,), int64; ties go to the larger."""
     return np.searchsorted((centres[1:] + centres[:-1]) / 2, values, side="right")

@@ -105,7 +105,7 @@ class IntegerLinear(CodedLinear):
 
 
 def coded(dense: Dense, weight: StoredWeight, activation: str) -> CodedLayer:
-    """The layer that takes the place of `dense`, by what its weight and its activations are.
+    """Return the layer that takes the place of `dense`, by what its weight and its activations are.
 
     `activation`: float32, bfloat16, float16 or int8. Convolutions have no int8 product here: they compute in float32.
     """
@@ -118,7 +118,7 @@ def coded(dense: Dense, weight: StoredWeight, activation: str) -> CodedLayer:
 def kind_of(
     dense: Dense, weight: StoredWeight, activation: str
 ) -> Callable[[Any, StoredWeight, torch.dtype], CodedLayer]:
-    """The class of the layer that `coded` makes."""
+    """Return the class of the layer that `coded` makes."""
     if isinstance(dense, nn.Conv2d):
         return CodedConv2d
     if isinstance(weight, PackedWeight) and weight.bits == 8 and weight.group_size is None:

@@ -43,7 +43,7 @@ class WeightOnlyNetwork(CompressedNetwork):
         self.dense_bytes, self.settings = dense_bytes, settings
 
     def forward(self, inputs: Nested) -> Any:
-        """The outputs for `inputs` (N, …), any N, without gradients."""
+        """Return the outputs for `inputs` (N, …), any N, without gradients."""
         if self.compiled is not None:
             return self.compiled(inputs)
         with torch.no_grad():
@@ -65,7 +65,7 @@ class WeightOnlyNetwork(CompressedNetwork):
         return bytes_of(self.network)
 
     def lower(self, inputs: Nested | None = None) -> "WeightOnlyNetwork":
-        """Compiles for the batch size of `inputs` (N, …).
+        """Compile for the batch size of `inputs` (N, …).
 
         Raises:
             RunnerError: integer products that the compiled program does not have.
@@ -89,7 +89,7 @@ class WeightOnlyNetwork(CompressedNetwork):
         return self
 
     def proof(self) -> tuple[dict[str, float], str]:
-        """How many layers are coded and what they take in memory, and what computes them."""
+        """Return how many layers are coded and what they take in memory, and what computes them."""
         kernels = Counter(layer.kernel for layer in self.coded_layers)
         metrics = {
             "coded_layers": float(len(self.coded_layers)),
@@ -115,5 +115,5 @@ class WeightOnlyNetwork(CompressedNetwork):
 
 
 def bytes_of(network: nn.Module) -> int:
-    """Bytes of all parameters and buffers, shared ones once."""
+    """Return bytes of all parameters and buffers, shared ones once."""
     return sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))

@@ -50,7 +50,7 @@ class FormatError:
 
 
 def number_format(dtype: torch.dtype) -> NumberFormat:
-    """The facts of torch.finfo or torch.iinfo about `dtype`."""
+    """Return the facts of torch.finfo or torch.iinfo about `dtype`."""
     name = str(dtype).removeprefix("torch.")
     if dtype.is_floating_point:
         floating = torch.finfo(dtype)
@@ -60,7 +60,7 @@ def number_format(dtype: torch.dtype) -> NumberFormat:
 
 
 def described(each: NumberFormat) -> str:
-    """What a format of floating-point numbers can hold, in words."""
+    """Return what a format of floating-point numbers can hold, in words."""
     return (
         f"{each.name} reaches from {each.smallest_normal:.3g} to {each.high:.3g}, the next number after 1 being "
         f"{1 + each.eps:g}"
@@ -74,7 +74,7 @@ class FormatRecipe(FormatRecipeSettings, WeightRecipe):
     kind = "format"
 
     def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
-        """The network in `dtype`; `network` stays as it was. One of `batches` shows whether it overflows.
+        """Return the network in `dtype`; `network` stays as it was. One of `batches` shows whether it overflows.
 
         Raises:
             RunnerError: numbers that the format cannot hold, in a weight or in the outputs.
@@ -91,7 +91,7 @@ class FormatRecipe(FormatRecipeSettings, WeightRecipe):
         return small
 
     def _lost(self, error: FormatError) -> str:
-        """What the format cost, in words; raises RunnerError where the numbers left its range."""
+        """Return what the format cost, in words; raises RunnerError where the numbers left its range."""
         if not math.isfinite(error.largest):
             high = number_format(getattr(torch, self.dtype)).high
             raise RunnerError(
@@ -125,7 +125,7 @@ def vanished(network: nn.Module, dtype: torch.dtype) -> list[str]:
 
 @torch.no_grad()
 def compare(network: nn.Module, other: WeightOnlyNetwork, inputs: Nested) -> FormatError:
-    """What `other` lost against `network`, the float32 network it came from, on `inputs` (N, …)."""
+    """Return what `other` lost against `network`, the float32 network it came from, on `inputs` (N, …)."""
     wanted, got = network(inputs), other(inputs)
     largest = max(float((one.float() - two.float()).abs().max()) for one, two in nested.pairs(wanted, got))
     return FormatError(largest, sqnr(wanted, got), other.bytes, bytes_of(network))

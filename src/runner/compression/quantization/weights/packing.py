@@ -23,7 +23,7 @@ def pack(codes: Tensor, bits: int) -> Tensor:
 
 
 def unpack(packed: Tensor, bits: int, count: int) -> Tensor:
-    """The first `count` codes in `packed`, as uint8 (count,): exactly those that `pack` was given."""
+    """Return the first `count` codes in `packed`, as uint8 (count,): exactly those that `pack` was given."""
     per_byte = 8 // check_width(bits)
     if per_byte == 1:
         return packed[:count]
@@ -32,7 +32,7 @@ def unpack(packed: Tensor, bits: int, count: int) -> Tensor:
 
 
 def packed_bytes(count: int, bits: int) -> int:
-    """Bytes that `count` codes take."""
+    """Return bytes that `count` codes take."""
     return -(-count * bits // 8)
 
 

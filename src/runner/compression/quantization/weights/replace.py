@@ -11,7 +11,7 @@ from runner.errors import RunnerError
 
 
 def replaceable(network: nn.Module, skip: Iterable[str] = ()) -> dict[str, Dense]:
-    """The layers by name that can be coded: nn.Linear and nn.Conv2d outside `skip` (names, globs or types).
+    """Return the layers by name that can be coded: nn.Linear and nn.Conv2d outside `skip` (names, globs or types).
 
     Not their subclasses: who made one reads its weight in other ways. A layer that occurs twice is named once.
 
@@ -33,7 +33,7 @@ def replaceable(network: nn.Module, skip: Iterable[str] = ()) -> dict[str, Dense
 
 
 def sharing_weights(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose layers can be replaced, with the tensors of `network` itself."""
+    """Return a copy in evaluation mode whose layers can be replaced, with the tensors of `network` itself."""
     tensors = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     shared = copy.deepcopy(network, tensors).eval()
     for module in shared.modules():
@@ -43,5 +43,5 @@ def sharing_weights(network: nn.Module) -> nn.Module:
 
 
 def independent(network: nn.Module) -> nn.Module:
-    """A copy that shares no tensor with the network that `sharing_weights` was given, and takes no gradients."""
+    """Return a copy that shares no tensor with the network that `sharing_weights` was given, and takes no gradients."""
     return copy.deepcopy(network).requires_grad_(False)

@@ -28,7 +28,7 @@ class SharedWeight(StoredWeight):
 
     @classmethod
     def of(cls, weight: Tensor, clusters: int) -> "SharedWeight":
-        """The weight with its values replaced by the centres of at most `clusters` (2 to 256) clusters.
+        """Return the weight with its values replaced by the centres of at most `clusters` (2 to 256) clusters.
 
         Where some are exactly 0, as pruning leaves them, 0 is one of the values.
         """
@@ -55,7 +55,7 @@ class SharedWeight(StoredWeight):
         return {}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The values, the table of code lengths, and the indices as a Huffman code."""
+        """Return the values, the table of code lengths, and the indices as a Huffman code."""
         coded = encode(self.indices.cpu().numpy(), len(self.values))
         arrays = {"lengths": coded.lengths, "bits": coded.bits, "offsets": coded.offsets.astype(np.int32)}
         return {"values": self.values, **{key: torch.from_numpy(each) for key, each in arrays.items()}}

@@ -22,12 +22,12 @@ class SharedWeightsRecipe(SharedWeightsRecipeSettings, WeightRecipe):
     kind = "sharing"
 
     def check(self, network: nn.Module) -> None:
-        """Raises RunnerError for a network that is quantized already, has no such layer to skip, or none left."""
+        """Raise RunnerError for a network that is quantized already, has no such layer to skip, or none left."""
         super().check(network)
         replaceable(network, self.skip)
 
     def make(self, network: nn.Module, batches: Iterable[Tensor]) -> WeightOnlyNetwork:
-        """The network with shared weights; `network` stays as it was. Needs no data, and trains nothing.
+        """Return the network with shared weights; `network` stays as it was. Needs no data, and trains nothing.
 
         Raises:
             RunnerError: see `check`; weights that are not finite.

@@ -30,7 +30,7 @@ class StoredWeight(nn.Module, ABC):
 
     @abstractmethod
     def forward(self) -> Tensor:
-        """The weight as float32, of shape `shape`."""
+        """Return the weight as float32, of shape `shape`."""
 
     @property
     @abstractmethod
@@ -38,13 +38,16 @@ class StoredWeight(nn.Module, ABC):
         """Plain values from which `restored` makes it again, together with the file's tensors."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """What its file holds."""
+        """Return what its file holds."""
         return dict(self.named_buffers())
 
     @classmethod
     @abstractmethod
     def restored(cls, shape: torch.Size, settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "StoredWeight":
-        """The weight that `settings` and `tensors` came from; ValueError or KeyError where they don't fit `shape`."""
+        """Return the weight that `settings` and `tensors` came from.
+
+        ValueError or KeyError where they don't fit `shape`.
+        """
 
 
 class PackedWeight(StoredWeight):
@@ -76,7 +79,7 @@ class PackedWeight(StoredWeight):
 
     @classmethod
     def of(cls, codes: Tensor, parameters: Parameters) -> "PackedWeight":
-        """Packs `codes`, in the weight's shape, with parameters per channel or per group (see `grid_of`)."""
+        """Pack `codes`, in the weight's shape, with parameters per channel or per group (see `grid_of`)."""
         layout, bits = parameters.granularity, parameters.grid.bits
         size = layout.size if isinstance(layout, PerGroup) else None
         scale = parameters.scale.to(scale_dtype(parameters.scale, size))
@@ -120,7 +123,7 @@ class PackedWeight(StoredWeight):
 
 
 def grid_of(bits: int) -> Grid:
-    """The codes that weights of this width have."""
+    """Return the codes that weights of this width have."""
     return Grid(8, signed=True, symmetric=True, narrow=True) if bits == 8 else Grid(bits, signed=False)
 
 
@@ -130,18 +133,21 @@ def layout_of(group_size: int | None) -> Granularity:
 
 
 def scale_shape(shape: torch.Size, group_size: int | None) -> tuple[int, ...]:
-    """The shape of the scales of a weight of this shape."""
+    """Return the shape of the scales of a weight of this shape."""
     return (shape[0],) if group_size is None else (shape[0], -(-shape[1:].numel() // group_size))
 
 
 def scale_dtype(scale: Tensor, group_size: int | None) -> torch.dtype:
-    """What scales are kept in: float32 for channels, where they weigh nothing, and where float16 would lose digits."""
+    """Return what scales are kept in: float32 for channels.
+
+    Where they weigh nothing, and where float16 would lose digits.
+    """
     fits = bool((scale >= SMALLEST_HALF).all()) and bool((scale <= torch.finfo(torch.float16).max).all())
     return torch.float16 if group_size is not None and fits else torch.float32
 
 
 def as_stored(parameters: Parameters) -> Parameters:
-    """The parameters with scales as exact as they are kept: codes must be chosen for these."""
+    """Return the parameters with scales as exact as they are kept: codes must be chosen for these."""
     size = parameters.granularity.size if isinstance(parameters.granularity, PerGroup) else None
     scale = parameters.scale.to(scale_dtype(parameters.scale, size)).float()
     return Parameters(parameters.grid, parameters.granularity, scale, parameters.zero_point)

@@ -39,7 +39,7 @@ class WeightOnlyRecipe(WeightOnlyRecipeSettings, WeightRecipe):
         return "w8a8" if self.activation == "int8" else f"int{self.bits}_weights"
 
     def check(self, network: nn.Module) -> None:
-        """Raises RunnerError for a network that is quantized already, has no such layer to skip, or none left."""
+        """Raise RunnerError for a network that is quantized already, has no such layer to skip, or none left."""
         super().check(network)
         found = replaceable(network, self.skip)
         if self.activation == "int8" and not any(isinstance(layer, nn.Linear) for layer in found.values()):
@@ -49,7 +49,7 @@ class WeightOnlyRecipe(WeightOnlyRecipeSettings, WeightRecipe):
             )
 
     def make(self, network: nn.Module, batches: Iterable[Nested]) -> WeightOnlyNetwork:
-        """The network with coded weights; `network` stays as it was. Nothing is trained.
+        """Return the network with coded weights; `network` stays as it was. Nothing is trained.
 
         In memory: the network once more at most, and for gptq one layer's inputs, their second moments twice, and
         whatever `batches` (inputs (N, …)) itself holds.
@@ -77,7 +77,7 @@ class WeightOnlyRecipe(WeightOnlyRecipeSettings, WeightRecipe):
     def _by_correction(
         self, network: nn.Module, layers: dict[str, Dense], batches: Iterable[Nested]
     ) -> dict[str, Dense]:
-        """Rounds layer after layer, each for what it sees behind rounded ones; the layers that no data reached."""
+        """Round layer after layer, each for what it sees behind rounded ones; the layers that no data reached."""
         kept = list(islice(batches, self.batches))
         if not kept:
             raise RunnerError("rounding=gptq weighs errors by what the layers see: give it calibration data.")
@@ -115,7 +115,7 @@ def refuse_infinite(layers: dict[str, Dense]) -> None:
 
 
 def shorter_groups(layers: dict[str, Dense], group_size: int | None) -> list[str]:
-    """The layers whose inputs groups of this size do not divide."""
+    """Return the layers whose inputs groups of this size do not divide."""
     return [name for name, layer in layers.items() if group_size and layer.weight[0].numel() % group_size]
 
 
@@ -126,5 +126,5 @@ def left_in_float(network: nn.Module, layers: dict[str, Dense]) -> list[str]:
 
 
 def holds(parameter: Any) -> bool:
-    """Whether this is a matrix of floats."""
+    """Return whether this is a matrix of floats."""
     return isinstance(parameter, torch.Tensor) and parameter.dim() > 1 and parameter.is_floating_point()
