@@ -5,11 +5,9 @@ import os
 import re
 import runpy
 import shlex
-import struct
 import sys
 from pathlib import Path
 
-import numpy
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -39,7 +37,6 @@ def commands(page: Path) -> list[str]:
 
 # What several pages say runs once. What others contribute lies in a directory of its own.
 COMMANDS = list(dict.fromkeys(line for page in PAGES if page != CONTRIBUTING for line in commands(page)))
-OPEN = (REPOSITORY / "src" / "runner" / "compression" / "methods.py").is_file()
 # What makes a run short: a tiny pass through every stage. Modes of their own are kept, with fewer epochs.
 SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=2"]
 SHORT += ["trainer.limit_test_batches=2"]
@@ -92,22 +89,6 @@ def table(path: Path) -> None:
         writer.writerow(["rooms", "area", "price", "city"])
         for index in range(60):
             writer.writerow([index % 5 + 1, 40 + index, 1000 * (index % 5) + 20 * index, index % 2])
-
-
-@pytest.fixture(scope="session")
-def mnist_data(tmp_path_factory) -> Path:
-    """The directory below which MNIST/raw lies: scikit-learn's digits in MNIST's file format."""
-    root = tmp_path_factory.mktemp("mnist")
-    folder = root / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    digits = load_digits()
-    images = (digits.images.repeat(3, axis=1).repeat(3, axis=2) * 15).astype("uint8")
-    images = numpy.pad(images, ((0, 0), (2, 2), (2, 2)))
-    for part, rows in (("train", slice(0, 1200)), ("t10k", slice(1200, 1500))):
-        for name, values in (("images-idx3", images[rows]), ("labels-idx1", digits.target[rows].astype("uint8"))):
-            header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-            (folder / f"{part}-{name}-ubyte").write_bytes(header + values.tobytes())
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +177,6 @@ def unmeasured(command: str) -> list[str]:
 
 @pytest.mark.parametrize("command", commands(CONTRIBUTING))
 def test_every_part_that_is_contributed_joins(command, contributed, monkeypatch):
-    if not OPEN and any(word in command for word in ("pruning=random", "backend=chip")):
-        pytest.skip("recipes, back ends and file formats do not join from outside yet")
     monkeypatch.chdir(contributed)
     arguments = shlex.split(command)[3:]
     assert main([*arguments, *(SHORT if "=" in arguments[0] else [])]) == 0

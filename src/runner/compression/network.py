@@ -90,6 +90,16 @@ class CompressedNetwork(nn.Module, ABC):
         return {"recipe": self.recipe}
 
     @property
+    def unfolds(self) -> bool:
+        """Whether compiling makes float weights of the stored ones once, and keeps them."""
+        return False
+
+    @property
+    def eager(self) -> nn.Module | None:
+        """The network that runs without being compiled, where that is worth timing: it keeps its weights stored."""
+        return None
+
+    @property
     def can_lower(self) -> bool:
         """Whether this machine can compile it; otherwise it runs as it is, and is lowered elsewhere."""
         return True

@@ -16,7 +16,6 @@ from runner.compression.meta import without_values
 from runner.compression.quantization.program.lower import CompiledProgram
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import described, prove_integers
-from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.errors import RunnerError
 from runner.files import write_json
 from runner.job.context import Context
@@ -95,8 +94,8 @@ def collect(context: Context, networks: Networks) -> Programs:
         programs[networks.smaller_phase] = CompiledProgram(networks.smaller)
     if networks.quantized is not None and networks.quantized.compiled is not None:
         programs[networks.quantized.title] = networks.quantized.compiled
-    if isinstance(networks.quantized, WeightOnlyNetwork):  # compiled, its weights are unfolded once and stay so
-        programs[f"{networks.quantized.title}_eager"] = networks.quantized.network
+    if networks.quantized is not None and networks.quantized.eager is not None:
+        programs[f"{networks.quantized.title}_eager"] = networks.quantized.eager
     for name, form in exported(context, networks).items():
         if form.timed:
             build = partial(without_values, networks.floating)
@@ -125,7 +124,7 @@ def named(networks: Networks) -> list[str]:
 
 def why(networks: Networks) -> str:
     """Return why what quantization made of the network may be no faster than float."""
-    unfolds = isinstance(networks.quantized, WeightOnlyNetwork) and networks.quantized.unfolds
+    unfolds = networks.quantized is not None and networks.quantized.unfolds
     return "Its products are those of float, with weights that compiling unfolds once" if unfolds else FEW_CHANNELS
 
 

@@ -13,7 +13,6 @@ from runner.measure.nested import Nested
 from runner.stages.parts.corrections import record_corrections
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import Tuning
-from runner.stages.parts.mixed_precision import mix
 from runner.stages.parts.pruning_context import example
 from runner.stages.parts.qat import FOLDER
 from runner.stages.parts.qat import fine_tune as fine_tune_rounded
@@ -42,6 +41,8 @@ def compress(context: Context, networks: Networks) -> StageResult:
 
     compressed: CompressedNetwork
     if "max_drop" in settings:
+        from runner.stages.parts.mixed_precision import mix
+
         compressed, result = mix(context, networks, recipe, calibration, ready)
     else:
         evaluate = partial(context.monitored, task)

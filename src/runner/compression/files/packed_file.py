@@ -7,10 +7,8 @@ import torch
 from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program
-from runner.compression.files.packed import load_packed, save_packed
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import WEIGHTS
-from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.measure import nested
 from runner.measure.nested import Nested
 
@@ -23,11 +21,16 @@ class PackedFile(FileFormat):
 
     def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save."""
+        from runner.compression.files.packed import save_packed  # every run knows the formats, few write this one
+        from runner.compression.quantization.weights.network import WeightOnlyNetwork
+
         assert isinstance(compressed, WeightOnlyNetwork), "`kinds` lets nothing else come here"
         return save_packed(compressed, path, described(compressed.network, example))
 
     def load(self, path: Path, build: Build) -> Program:
         """See FileFormat.load."""
+        from runner.compression.files.packed import load_packed
+
         return load_packed(path, build)
 
 

@@ -104,6 +104,11 @@ class WeightOnlyNetwork(CompressedNetwork):
         return metrics, ". ".join([line, *self.remarks, *told])
 
     @property
+    def eager(self) -> nn.Module:
+        """The module with the coded layers."""
+        return self.network
+
+    @property
     def unfolds(self) -> bool:
         """Whether all coded layers multiply float weights, made from their codes: what compiling does once for all."""
         return {layer.kernel for layer in self.coded_layers} == {CodedLayer.kernel}
