@@ -79,7 +79,11 @@ def test_the_packed_file_predicts_what_the_run_predicts(int4, tmp_path, capsys):
 def test_the_packed_file_knows_its_recipe(int4):
     header, _ = read(Path(int4.run_directory) / int4.artifacts["int4_weights_packed"].path)
     assert header.settings == {"bits": 4, "group_size": 32, "activation": "float32", "rounding": "gptq"}
-    assert header.metadata == {"input_shape": [1, 28, 28]}
+    assert header.metadata == {
+        "input_shape": [1, 28, 28],
+        "inputs": {"dtype": "float32", "shape": [1, 28, 28]},
+        "outputs": {"dtype": "float32", "shape": [10]},
+    }
 
 
 def test_integer_products_are_proven_after_lowering():

@@ -55,7 +55,7 @@ def test_a_promise_of_a_metric_that_the_run_lacks_is_a_mistake(experiment, capsy
     command = experiment("expected: {metric: test/accuracy, value: 1.0, tolerance: 0.0, mode: max}")
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert "expected.metric=test/accuracy: the run has " in error
+    assert "expected.metric=test/accuracy: this task does not measure that" in error
     assert "test/mse" in error
 
 

@@ -277,7 +277,7 @@ def test_norms_are_relative_to_the_layers_mean_and_averaged_over_those_that_shar
 
 def test_words_that_mean_nothing_are_refused():
     for wrong, message in [
-        ({"macs": 1.0}, "pruning.macs=1: must be at least 0 and below 1"),
+        ({"macs": 1.0}, "pruning.macs=1.0: must be at least 0 and below 1"),
         ({"ratio": -0.5}, "pruning.ratio=-0.5: must be at least 0"),
         ({"ratio": None}, "needs pruning.ratio or pruning.macs"),
         ({"scope": "local"}, "scope=local: must be one of global, layer"),

@@ -211,7 +211,7 @@ def test_capture_names_the_line_that_prevents_it(images: Tensor) -> None:
         def forward(self, inputs: Tensor) -> Tensor:
             return inputs.reshape(2, 64)
 
-    with pytest.raises(RunnerError, match=r"test_pt2e_recipes.py:\d+ in forward: if inputs.sum\(\) > 0.*torch.where"):
+    with pytest.raises(RunnerError, match=r"test_recipes.py:\d+ in forward: if inputs.sum\(\) > 0.*torch.where"):
         capture(Branching(), images)
     with pytest.raises(RunnerError, match=r"reshape\(2, 64\).*batch size is fixed"):
         capture(FixedBatch(), images)
