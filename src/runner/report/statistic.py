@@ -60,7 +60,7 @@ def bisect(function: Callable[[float], float], wanted: float, high: float) -> fl
 
 
 def central_probability(angle: float, freedom: int) -> float:
-    """Return P(|T| < sqrt(freedom) tan(angle)): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3, 26.7.4.
+    """Return P(|T| < √freedom tan(angle)): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3, 26.7.4.
 
     Both are finite sums, exact for whole degrees of freedom.
     """
