@@ -28,7 +28,8 @@ CHOICES = (
     "~scheduler",
     "pruning=channel",
     "quantization=ptq_static",
-    "data/sampling=balanced",
+    "data=karate",
+    "data/sampling=full",
     "+task@second=classification",
     "task@second=classification",
     "experiment=linear_regression",
@@ -89,17 +90,21 @@ def composer() -> Composer:
     return Composer(catalog.config_directories())
 
 
-def by_hydra(texts: list[str]) -> tuple[Any, Any, Any] | None:
-    """What Hydra composes by itself: unresolved, resolved, and where the run would lie; None where it refuses."""
+def by_hydra(texts: list[str]) -> tuple[Any, Any, dict[str, str]] | None:
+    """What Hydra composes by itself: unresolved, resolved, and the choices; None where it refuses."""
     try:
         with initialize_config_dir(str(catalog.own_config_directory()), version_base="1.3"):
             whole = hydra_compose("config", texts, return_hydra_config=True)
     except REFUSALS:
         return None
     HydraConfig.instance().set_config(whole)
-    place, choices = resolved(whole.hydra.sweep), OmegaConf.to_container(whole.hydra.runtime.choices)
+    choices = {
+        group: str(choice)
+        for group, choice in whole.hydra.runtime.choices.items()
+        if choice is not None and not group.startswith("hydra/") and group not in AROUND_RUNS
+    }
     kept = OmegaConf.masked_copy(whole, [key for key in whole if key not in ("hydra", *AROUND_RUNS)])
-    return OmegaConf.to_container(kept), resolved(kept), (place and place["dir"][:13], choices)
+    return OmegaConf.to_container(kept), resolved(kept), choices
 
 
 def resolved(node: Any) -> Any:
@@ -139,7 +144,8 @@ def test_hydra_composes_the_same(composer: Composer, texts: list[str]) -> None:
         ["experiment=linear_regression", "optimizer.lr=1e-3", "+fresh={a: 1}", "fresh.b=2"],
         ["+task@second=classification"],
         ["pruning=channel", "expected={metric: a}", "expected={value: 3}", "model=mlp"],
-        ["~optimizer.lr", "+optimizer.lr=${seed}", "data/sampling=balanced"],
+        ["~optimizer.lr", "+optimizer.lr=${seed}"],
+        ["data=karate", "data/sampling=cluster", "model=gcn", "seed=3"],
         ["+fresh={a: 1}", "++fresh={b: [x, 'y, z']}", "~fresh.a=1"],
         ["~seed=5"],
         ["++model=mlp"],
@@ -161,6 +167,7 @@ def check_line(composer: Composer, texts: list[str]) -> None:
     if mistakes or found:
         return
     assert composed is not None
+    assert composed.chosen == expected[2]
     container = OmegaConf.to_container(composed.config)
     raw = {key: value for key, value in expected[0].items() if key != "name"}
     assert without_hydras({k: v for k, v in container.items() if k != "name"}, raw) == raw  # type: ignore[union-attr]
