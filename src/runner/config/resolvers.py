@@ -1,8 +1,10 @@
 """The interpolations that configurations may use beside OmegaConf's own, such as `${run_directory:}`."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,14 @@ def every_choice(group: str, sources: Sequence[Mapping[str, str]]) -> dict[str, 
     for source in sources:
         if source["schema"] == "file":
             for path in sorted((Path(source["path"]) / group).glob("[!_]*.yaml")):
-                found.setdefault(path.stem, OmegaConf.to_container(OmegaConf.load(path)))
+                found.setdefault(path.stem, copy.deepcopy(content(path, path.stat().st_mtime_ns)))
     return found
+
+
+@cache
+def content(path: Path, changed: int) -> Any:
+    """Return what a YAML file says; read once until it has `changed` (ns), for a configuration asks several times."""
+    return OmegaConf.to_container(OmegaConf.load(path))
 
 
 def remaining(macs: float | None, ratio: float) -> float:
