@@ -42,8 +42,15 @@ class BackEnd:
         return self.name
 
     def part(self, numerics: Any, recipe: str) -> Any:
-        """Return its quantizer for the layers of one recipe, as a `quantizers.Part`; ours lie in `quantizers`."""
-        raise NotImplementedError(f"{type(self).__name__} is a back end without `part`.")
+        """Return its quantizer for the layers of one recipe, as a `quantizers.Part`; ours lie in `quantizers`.
+
+        Raises:
+            RunnerError: a back end of the user's own that does not say what its quantizer is.
+        """
+        raise RunnerError(
+            f"quantization/backend: {type(self).__name__} does not define part(numerics, recipe), which returns its "
+            "quantizer. CONTRIBUTING.md shows a back end."
+        )
 
 
 BACK_ENDS: dict[str, BackEnd] = {
