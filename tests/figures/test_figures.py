@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -60,10 +60,18 @@ def test_of_very_many_classes_the_worst_are_shown() -> None:
 
 def test_right_and_wrong_samples_are_told_apart() -> None:
     drawn = plots.right_and_wrong(torch.rand(4, 1, 8, 8), TRUE, PREDICTED, NAMES)
-    titles = {name: [axes.get_title() for axes in figure.axes if axes.images] for name, figure in drawn.items()}
-    assert titles == {"samples_right": ["ant", "bee", "bee"], "samples_wrong": ["bee\ntrue: ant"]}
+    captions = {name: [text.get_text() for text in figure.axes[0].texts] for name, figure in drawn.items()}
+    assert captions == {"samples_right": ["ant", "bee", "bee"], "samples_wrong": ["bee\ntrue: ant"]}
     assert plots.right_and_wrong(None, TRUE, PREDICTED, NAMES) == {}
     assert list(plots.right_and_wrong(torch.rand(6, 3, 8, 8), TRUE, TRUE, NAMES)) == ["samples_right"]
+
+
+def test_tiles_keep_their_images_apart_and_their_shape() -> None:
+    wide = plots.image_grid(torch.rand(5, 3, 20, 40)).axes[0]
+    boxes = [image.get_window_extent() for image in wide.images]
+    assert all(box.width == pytest.approx(2 * box.height) for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(wide.bbox.x0 <= box.x0 and box.x1 <= wide.bbox.x1 and wide.bbox.y0 <= box.y0 for box in boxes)
 
 
 def test_crossings_are_interpolated_between_points() -> None:
@@ -95,8 +103,8 @@ def test_render_gives_pixels_of_the_figures_size() -> None:
 
 
 def test_an_image_grid_shows_every_image_up_to_sixteen() -> None:
-    assert sum(bool(axes.images) for axes in plots.image_grid(torch.rand(5, 3, 4, 4)).axes) == 5
-    assert sum(bool(axes.images) for axes in plots.image_grid(torch.rand(40, 1, 4, 4)).axes) == 16
+    assert len(plots.image_grid(torch.rand(5, 3, 4, 4)).axes[0].images) == 5
+    assert len(plots.image_grid(torch.rand(40, 1, 4, 4)).axes[0].images) == 16
 
 
 @pytest.mark.parametrize("name", ["an ordinary name that is too long 12", "x" * 40 + "12"])

@@ -14,6 +14,8 @@ BLUE, ORANGE, RED, GREEN, GREY = "#2a6fbb", "#e08214", "#c0392b", "#2e8b57", "#8
 # Above these the numbers in the cells, or the names of all classes, could not be read.
 CLASSES_WITH_COUNTS, CLASSES_WITH_NAMES, BARS = 20, 60, 100
 LONGEST_NAME, MARKED_CROSSINGS = 18, 4
+# Inches from one image of a grid to the next, and of the longer side of an image.
+CELL, TILE = 1.9, 1.78
 
 
 def render(figure: Figure) -> np.ndarray:
@@ -114,41 +116,47 @@ def right_and_wrong(images: Tensor | None, true: Tensor, predicted: Tensor, name
 
 def sample_grid(images: Tensor, true: Tensor, predicted: Tensor, names: Sequence[str], count: int = 16) -> Figure:
     """Draw the first `count` images with their class; where the prediction differs, in red, with both."""
-    shown = min(count, len(images))
-    columns = min(shown, 4)
-    lines = math.ceil(shown / columns)
-    figure = Figure(figsize=(1.9 * columns + 0.4, 2.25 * lines + 0.2), layout="constrained", dpi=100)
-    grid = figure.subplots(lines, columns, squeeze=False).flatten()
-    for axes in grid:
-        axes.axis("off")
-    for axes, image, label, guess in zip(grid, images, true.tolist(), predicted.tolist(), strict=False):
-        show_image(axes, image)
+    images = images[:count]
+    axes = tiles(images, columns=min(len(images), 4), caption=0.36)
+    for index, (label, guess) in enumerate(zip(true[:count].tolist(), predicted[:count].tolist(), strict=True)):
         right = label == guess
         caption = shorten(names[label]) if right else f"{shorten(names[guess])}\ntrue: {shorten(names[label])}"
-        axes.set_title(caption, fontsize=8, color=GREEN if right else RED)
-    return figure
+        left, _, _, top = axes.images[index].get_extent()
+        middle = left + (axes.images[index].get_extent()[1] - left) / 2
+        axes.text(middle, top - 0.03, caption, fontsize=8, color=GREEN if right else RED, ha="center", va="bottom")
+    return whole(axes)
 
 
 def image_grid(images: Tensor, count: int = 16) -> Figure:
     """Draw the first `count` images (n, 1 or 3, h, w) from 0 to 1, without words."""
     shown = min(count, len(images))
-    columns = math.ceil(math.sqrt(shown))
-    lines = math.ceil(shown / columns)
-    figure = Figure(figsize=(1.6 * columns, 1.6 * lines), layout="constrained", dpi=100)
-    grid = figure.subplots(lines, columns, squeeze=False).flatten()
-    for axes in grid:
-        axes.axis("off")
-    for axes, image in zip(grid, images, strict=False):
-        show_image(axes, image)
+    return whole(tiles(images[:count], columns=math.ceil(math.sqrt(shown))))
+
+
+def tiles(images: Tensor, columns: int, caption: float = 0.0) -> Axes:
+    """Draw images (n, 1 or 3, h, w) from 0 to 1 side by side, in inches, with room for a caption above each.
+
+    All in one axes: an axes an image, laid out by matplotlib, takes a second and more to draw.
+    """
+    width, height = CELL * columns, (CELL + caption) * math.ceil(len(images) / columns)
+    axes = Figure(figsize=(width, height), dpi=100).add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    down, across = (TILE * size / max(images.shape[-2:]) / 2 for size in images.shape[-2:])
+    for index, image in enumerate(images):
+        x = CELL * (index % columns + 0.5)
+        y = (CELL + caption) * (index // columns + 1) - CELL / 2
+        pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+        extent = (x - across, x + across, y + down, y - down)
+        axes.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, aspect="auto", extent=extent)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    return axes
+
+
+def whole(axes: Axes) -> Figure:
+    """Return the figure that an axes is in."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     return figure
-
-
-def show_image(axes: Axes, image: Tensor) -> None:
-    """Draw an image (1 or 3, h, w) from 0 to 1."""
-    if len(image) == 1:
-        axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
-    else:
-        axes.imshow(image.permute(1, 2, 0).numpy())
 
 
 def regression_scatter(true: Tensor, predicted: Tensor) -> Figure:
