@@ -1,11 +1,15 @@
 """build: allowed packages, known keywords, and errors a user can act on."""
 
+import random
+import sys
+
 import pytest
 import torch
 from omegaconf import OmegaConf
 
+from runner.config.targets import ALLOWED_FUNCTIONS, ALLOWED_TARGETS
 from runner.errors import RunnerError
-from runner.job.build import build, build_node, plugins
+from runner.job.build import build, build_node, locate, plugins
 
 
 def test_a_node_becomes_the_object_it_describes():
@@ -33,11 +37,64 @@ def test_declarations_are_not_passed_on():
         "torch.nn.functional.importlib.import_module",
         "torch.nn.modules.module.functools.partial",
         "pytorch_lightning.trainer.trainer.os.remove",
+        "torch.nn.functional.torch.fx.graph_module._exec_with_source",
+        "torch.nn.functional.torch.hub.load",
+        "torch.nn.functional.torch.load",
+        "torch.nn.modules.module.torch.save",
+        "torch.nn.utils.rnn.pack_padded_sequence",
+        "torch.nn.functional.relu",
+        "torch.nn.modules",
+        "torch.nn.modules.module._WrappedHook",
+        "torch.nn.Linear.__init__",
+        "torch.nn.modules.linear.Module",
+        "torchvision.models._api.torch.hub.load_state_dict_from_url",
+        "torchvision.models.get_model",
+        "timm.models.load_checkpoint",
+        "pytorch_lightning.cli.LightningCLI",
+        "runner.models.torchvision.RunnerError",
+        "runner.models.cnn.nn.Module",
+        "runner.sweep.launchers.forked.job",
+        "runner.sweep.launchers.subprocess.run_apart",
+        "runner.tracking.checkpoints.save_weights",
+        "runner.compression.files.runtimes.AOTProgram",
+        "runner.cli.main.main",
     ],
 )
 def test_nothing_outside_the_allowed_packages_is_called(target):
-    with pytest.raises(RunnerError, match=r"allowed package|does not exist|cannot be imported"):
+    with pytest.raises(RunnerError, match=r"allowed package|does not exist|cannot be imported|is no class"):
         build_node({"_target_": target}, "model")
+
+
+def test_nothing_that_the_allowed_modules_lead_to_is_called_but_what_is_allowed():
+    """Random ways of one to four names through everything that the allowed packages have imported."""
+    draw = random.Random(0)
+    starts = [name for name in sys.modules if f"{name}.".startswith(ALLOWED_TARGETS)]
+    for _ in range(5000):
+        dotted = draw.choice(starts)
+        found = sys.modules[dotted]
+        for _ in range(draw.randint(1, 4)):
+            if not (names := list(getattr(found, "__dict__", ()))):
+                break
+            name = draw.choice(names)
+            dotted, found = f"{dotted}.{name}", getattr(found, name, None)
+        try:
+            taken = locate("model", dotted)
+        except RunnerError:
+            continue
+        assert f"{taken.__module__}.{taken.__qualname__}".startswith(ALLOWED_TARGETS), dotted
+        assert isinstance(taken, type) or dotted.startswith(ALLOWED_FUNCTIONS), dotted
+
+
+def test_what_stands_in_a_value_as_text_is_not_resolved_again():
+    hidden = "${oc.create:{_target_: builtins.print, sep: executed}}"
+    assert build_node({"_target_": "torch.nn.Sequential", "_args_": [], "_partial_": True}, "model")() is not None
+    with pytest.raises(RunnerError, match="str is not a Module subclass"):
+        build_node({"_target_": "torch.nn.Sequential", "_args_": [hidden]}, "model")
+
+
+def test_networks_of_the_libraries_may_be_named():
+    for target in ("torchvision.models.resnet18", "timm.models.resnet18", "timm.models.resnet.resnet18"):
+        assert locate("model", target).__name__ == "resnet18"
 
 
 def test_a_nested_target_is_checked_too():

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, methods, overrides, resolvers, rules, schema
+from runner.config import catalog, methods, overrides, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -224,7 +224,7 @@ def check(composed: Composed, known: Known) -> list[str]:
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved
-    return [*messages, *misfits, *rules.check_targets(config, config["runner"]["plugins"] or [])]
+    return [*messages, *misfits, *targets.check_targets(config, config["runner"]["plugins"] or [])]
 
 
 def resolve_quickly(composed: Composed) -> tuple[dict[str, Any], list[str], list[str]]:

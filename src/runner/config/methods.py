@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.compression.constraints import Settings, SettingsError
 from runner.compression.methods import GROUPS, METHODS, STAGES, is_chosen
-from runner.config.rules import is_allowed
+from runner.config.targets import is_allowed
 from runner.config.schema import Config
 from runner.errors import RunnerError
 

@@ -9,24 +9,6 @@ from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, Config, RunSection
 from runner.errors import did_you_mean
 
-# Hydra's `instantiate` is only ever given targets below these; user code joins through runner.plugins.
-ALLOWED_TARGETS = (
-    "runner.callbacks.",
-    "runner.compression.",
-    "runner.data.",
-    "runner.models.",
-    "runner.sweep.launchers.",
-    "runner.tasks.",
-    "runner.tracking.",
-    "torch.nn.",
-    "torch.optim.",
-    "torchvision.models.",
-    "torchvision.transforms.",
-    "timm.",
-    "torchmetrics.",
-    "pytorch_lightning.",
-    "torch_geometric.nn.",
-)
 # A run is made of these; only an unusual command line can leave one out.
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
 
@@ -148,31 +130,3 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         yield f"task=classification data={name}: this data has no classes; use task=regression."
     if task == "regression" and not data.get("num_targets"):
         yield f"task=regression data={name}: this data has no numbers to predict; use task=classification."
-
-
-def check_targets(config: Any, plugins: list[str], where: str = "") -> Iterator[str]:
-    """Yield a message for every `_target_` outside the allowed packages.
-
-    Of the known file formats only those count that the run is told to write.
-    """
-    if where == "export":
-        named = config.get("formats") if isinstance(config.get("formats"), list) else []
-        config = {name: node for name, node in (config.get("known") or {}).items() if name in named}
-    if isinstance(config, dict):
-        target = config.get("_target_")
-        if target is not None and not is_allowed(str(target), plugins):
-            yield (
-                f"{where}._target_={target}: not in an allowed package "
-                f"({', '.join(prefix.rstrip('.') for prefix in ALLOWED_TARGETS)}). "
-                f"For code of your own add runner.plugins=[{str(target).split('.')[0]}]."
-            )
-        for key, value in config.items():
-            yield from check_targets(value, plugins, f"{where}.{key}" if where else str(key))
-    elif isinstance(config, list):
-        for index, value in enumerate(config):
-            yield from check_targets(value, plugins, f"{where}[{index}]")
-
-
-def is_allowed(target: str, plugins: list[str]) -> bool:
-    """Return whether a dotted name begins with an allowed package or a plugin."""
-    return target.startswith(ALLOWED_TARGETS) or any(target.startswith(f"{plugin}.") for plugin in plugins)

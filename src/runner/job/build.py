@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 
-from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config.rules import is_allowed
+from runner.config.targets import ALLOWED_FUNCTIONS, is_allowed, way_out
 from runner.errors import RunnerError, did_you_mean
 
 # What a YAML declares for the checks and for other sections to read; its target does not take it.
@@ -23,6 +23,8 @@ DECLARATIONS = {
     "scheduler": ("interval", "monitor"),
     "task": ("name", "takes", "readout", "num_outputs", "outputs", "monitor", "monitor_mode"),
 }
+# What a node says of the call itself.
+CALL_WORDS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
 
 
@@ -57,15 +59,40 @@ def build(config: DictConfig, section: str, **extra: Any) -> Any:
 
 
 def build_node(node: dict[str, Any], where: str, **extra: Any) -> Any:
-    """Like `build`, for a plain node; `where` names it in messages."""
+    """Like `build`, for a plain node; `where` names it in messages.
+
+    Every target in it is checked before the first is called. Nothing in a value is resolved again, as Hydra's
+    `instantiate` would do with an interpolation that stands there as text: what was checked is what is called.
+    """
     for place, child in targets(node, where):
         check_call(place, child, set(extra) if child is node else set())
+    return call(node, where, extra)
+
+
+def call(node: dict[str, Any], where: str, extra: dict[str, Any]) -> Any:
+    """Return what a node's target makes of its arguments, which are made first unless `_recursive_` is false."""
     place = f"{where} ({node['_target_']})"
+    target = locate(where, str(node["_target_"]))
+    inner = made if node.get("_recursive_", True) else lambda value, _: value
+    positional = [inner(value, f"{where}._args_[{index}]") for index, value in enumerate(node.get("_args_", []))]
+    keywords = {key: inner(value, f"{where}.{key}") for key, value in node.items() if key not in CALL_WORDS} | extra
+    if node.get("_partial_"):
+        return Deferred(partial(target, *positional, **keywords), place)
     try:
-        built = instantiate(node, _convert_="all", **extra)
-    except InstantiationException as error:
-        raise explained(place, error.__cause__ or error) from error
-    return Deferred(built, place) if isinstance(built, partial) else built
+        return target(*positional, **keywords)
+    except Exception as error:
+        raise explained(place, error) from error
+
+
+def made(value: Any, where: str) -> Any:
+    """Return a value with every node in it that has a `_target_` replaced by what that makes."""
+    if isinstance(value, list):
+        return [made(each, f"{where}[{index}]") for index, each in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    if "_target_" in value:
+        return call(value, where, {})
+    return {key: made(each, f"{where}.{key}") for key, each in value.items()}
 
 
 class Deferred(partial[Any]):
@@ -73,8 +100,8 @@ class Deferred(partial[Any]):
 
     place: str
 
-    def __new__(cls, made: Callable[..., Any], place: str = "") -> "Deferred":  # a copy restores the place itself
-        deferred = super().__new__(cls, made)
+    def __new__(cls, later: Callable[..., Any], place: str = "") -> "Deferred":  # a copy restores the place itself
+        deferred = super().__new__(cls, later)
         deferred.place = place
         return deferred
 
@@ -130,31 +157,61 @@ def check_call(where: str, node: dict[str, Any], extra: set[str]) -> None:
         )
 
 
-def absence(dotted: str, error: Exception) -> str:
-    """Return why there is no such class or function: its module is fine and lacks the name, or cannot be imported."""
-    module, _, name = dotted.rpartition(".")
-    try:
-        names = dir(get_object(module))
-    except Exception:
-        return f"cannot be imported ({' '.join(str(error).split())})."
-    return f"does not exist in that module.{did_you_mean(name, names)}"
-
-
 def locate(where: str, dotted: str) -> Callable[..., Any]:
-    """Return the class or function of this name.
+    """Return the class or function of this name, which is looked for in its module and nowhere that leads on from it.
 
-    It must lie in an allowed package, and so must where it was defined.
+    It must be what its own module and name say: a module's imports are not its classes.
+
+    Raises:
+        RunnerError: it is not allowed, does not exist, or is something else than a class or a listed function.
     """
     allowed = list(_plugins.get())
     if not is_allowed(dotted, allowed):
-        raise RunnerError(f"{where}._target_={dotted}: not in an allowed package. Add runner.plugins=[PACKAGE].")
+        raise RunnerError(f"{where}._target_={dotted}: not in an allowed package. {way_out(dotted)}")
+    module, _, name = dotted.rpartition(".")
     try:
-        found = get_object(dotted)
-    except (ImportError, InstantiationException) as error:
-        raise RunnerError(f"{where}._target_={dotted}: {absence(dotted, error)}") from error
-    home = f"{getattr(found, '__module__', '')}."
-    roots = ("torch.", "torchvision.", "lightning_fabric.", "timm.", "torch_geometric.")
-    # A dotted name can wander: torch.nn.functional.os.system begins well and ends in the shell.
-    if not callable(found) or not (is_allowed(home, allowed) or home.startswith(roots)):
-        raise RunnerError(f"{where}._target_={dotted}: is defined in {home.rstrip('.')}, outside the allowed packages.")
-    return found
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise RunnerError(f"{where}._target_={dotted}: {absence(module, name, error)}") from error
+    if why := objection(found, dotted, allowed):
+        raise RunnerError(f"{where}._target_={dotted}: {why}")
+    return cast("Callable[..., Any]", found)
+
+
+def absence(module: str, name: str, error: Exception) -> str:
+    """Return why there is no such class or function: its module is fine and lacks the name, or cannot be imported."""
+    if module in sys.modules:
+        return f"does not exist in that module.{did_you_mean(name, dir(sys.modules[module]))}"
+    return f"cannot be imported ({' '.join(str(error).split())})."
+
+
+def objection(found: Any, dotted: str, allowed: list[str]) -> str | None:
+    """Return why an object may not be called: it comes from elsewhere, or is neither class nor listed function.
+
+    A package may name what its own modules define (`torch.nn.Linear` of `torch.nn.modules.linear`).
+    """
+    if not isinstance(found, (type, FunctionType)):
+        return f"is no class, but a {type(found).__name__}; outside the allowed packages' classes nothing is called."
+    package, _, name = dotted.rpartition(".")
+    home = f"{found.__module__}.{found.__qualname__}"
+    if found.__qualname__ != name or not f"{found.__module__}.".startswith(f"{package}."):
+        return f"is {home} by its own name, outside the allowed packages or by another name; name that one."
+    if isinstance(found, FunctionType) and not is_builder(found, dotted, allowed):
+        return "is a function, and in the allowed packages only those may be called that make a network or a schedule."
+    return None
+
+
+def is_builder(function: FunctionType, dotted: str, allowed: list[str]) -> bool:
+    """Return whether a function is the user's own or one that makes a network or a schedule."""
+    if not is_allowed(dotted, allowed, ALLOWED_FUNCTIONS):
+        return False
+    library, name = dotted.split(".")[0], function.__name__
+    if library == "torchvision":
+        from torchvision.models import get_model_builder, list_models
+
+        return name in list_models() and get_model_builder(name) is function
+    if library == "timm":
+        import timm
+
+        return bool(timm.is_model(name)) and timm.model_entrypoint(name) is function
+    return True

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from runner.compression.files.file_format import FileFormat
 from runner.config.catalog import own_config_directory
 from runner.config.resolvers import every_choice
-from runner.config.rules import is_allowed
+from runner.config.targets import is_allowed
 from runner.errors import RunnerError
 from runner.job.build import build_node
 
