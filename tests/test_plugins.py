@@ -202,7 +202,7 @@ def test_a_stopped_run_is_resumed_reported_and_predicted_from(tmp_path, monkeypa
     monkeypatch.setenv("DISK_IS_FULL", "1")
     assert main([*PRUNED, f"hydra.run.dir={run}"]) == 2
     monkeypatch.delenv("DISK_IS_FULL")
-    assert main(["resume", str(run)]) == 0
+    assert main(["resume", str(run), "runner.plugins=[mine]"]) == 0
     result = result_of(run)
     assert {"test/accuracy", "pruned/accuracy", "export/fake/sqnr_db"} <= result["metrics"].keys()
     assert result["artifacts"]["pruned_fake"]["network"] == "pruned"
@@ -211,7 +211,7 @@ def test_a_stopped_run_is_resumed_reported_and_predicted_from(tmp_path, monkeypa
     (tmp_path / "beep.txt").write_text("0.1 0.1 0.9 0.1")
     capsys.readouterr()
     for network in (run, run / "artifacts" / "pruned.fake"):
-        assert main(["predict", str(network), str(tmp_path / "beep.txt")]) == 0
+        assert main(["predict", str(network), str(tmp_path / "beep.txt"), "runner.plugins=[mine]"]) == 0
         assert "beep.txt" in capsys.readouterr().out
     assert main(["report", str(run)]) == 0
     assert "final/accuracy" in capsys.readouterr().out

@@ -7,9 +7,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from runner.config import plugins
 from runner.config.targets import ALLOWED_FUNCTIONS, ALLOWED_TARGETS
 from runner.errors import RunnerError
-from runner.job.build import build, build_node, locate, plugins
+from runner.job.build import allowing, build, build_node, locate
 
 
 def test_a_node_becomes_the_object_it_describes():
@@ -129,5 +130,8 @@ def test_a_plugin_of_the_working_directory_is_importable(tmp_path, monkeypatch):
     node = {"_target_": "my_networks.Tiny", "width": 4}
     with pytest.raises(RunnerError, match=r"runner\.plugins"):
         build_node(node, "model")
-    with plugins(["my_networks"]):
+    with pytest.raises(RunnerError, match=r"only you can allow"), allowing(["my_networks"], "a file"):
+        pass
+    plugins.enable(["model=cnn", "runner.plugins=[my_networks]"])
+    with allowing(["my_networks"], "a file"):
         assert build_node(node, "model").width == 4

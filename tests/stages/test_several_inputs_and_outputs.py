@@ -121,12 +121,12 @@ def test_it_goes_through_qat_every_file_benchmark_predict_and_resume(place):
     (place / "asked").touch()
     for name in formats:
         path = place / "run" / "artifacts" / f"int8{FORMATS[name].suffix}"
-        assert main(["predict", str(path), "asked", "-o", f"{name}.csv"]) == 0
+        assert main(["predict", str(path), "asked", "-o", f"{name}.csv", RUN[1]]) == 0
     (place / "run" / "result.json").unlink()
     # As a run is left that was killed between its training and compress.
     status = json.loads((place / "run" / "status.json").read_text())
     (place / "run" / "status.json").write_text(json.dumps(status | {"state": "failed", "done": ["fit"]}))
-    assert main(["resume", "run"]) == 0
+    assert main(["resume", "run", RUN[1]]) == 0
     again = json.loads((place / "run" / "result.json").read_text())["metrics"]
     assert again["compressed/mse"] == metrics["compressed/mse"]
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from shlex import quote
 
+from runner.config import plugins
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
 from runner.tracking.signals import Interrupted, end_with_parent
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def dispatch(arguments: list[str]) -> int:
     """Return a bare first word is a sub-command; anything else is a run or Hydra's own business."""
+    plugins.enable(arguments)
     first = arguments[0] if arguments else ""
     known = command_names()
     if first in known:

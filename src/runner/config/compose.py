@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, methods, overrides, resolvers, rules, schema, targets
+from runner.config import catalog, methods, overrides, plugins, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -210,8 +210,13 @@ def check(composed: Composed, known: Known) -> list[str]:
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):
         return [*incomplete, *unknown]
+    asked = config["runner"].get("plugins")
+    strange = plugins.refusals(asked) if isinstance(asked, list) else []
+    if strange:  # nothing of theirs is imported to look at their settings
+        config = {**config, "runner": {**config["runner"], "plugins": []}}
     messages = [
         *unknown,
+        *strange,
         *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}),
         *rules.check_stages(config),
         *methods.check_methods(config, composed.chosen),
@@ -224,7 +229,8 @@ def check(composed: Composed, known: Known) -> list[str]:
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved
-    return [*messages, *misfits, *targets.check_targets(config, config["runner"]["plugins"] or [])]
+    known_targets = [] if strange else targets.check_targets(config, plugins.usable(config["runner"]["plugins"]))
+    return [*messages, *misfits, *known_targets]
 
 
 def resolve_quickly(composed: Composed) -> tuple[dict[str, Any], list[str], list[str]]:

@@ -82,4 +82,5 @@ def check_targets(config: Any, plugins: Sequence[str], where: str = "") -> Itera
 
 def way_out(target: str) -> str:
     """Return how code of one's own joins; what may be named otherwise is told in the documentation."""
-    return f"For code of your own add runner.plugins=[{target.split('.')[0]}]; docs/extending.md says what may be named."
+    package = target.split(".")[0]
+    return f"For code of your own add runner.plugins=[{package}]; docs/extending.md says what may be named."

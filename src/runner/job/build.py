@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from runner.config import plugins
 from runner.config.targets import ALLOWED_FUNCTIONS, is_allowed, way_out
 from runner.errors import RunnerError, did_you_mean
 
@@ -25,13 +26,22 @@ DECLARATIONS = {
 }
 # What a node says of the call itself.
 CALL_WORDS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
-_plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
+_importable: ContextVar[tuple[str, ...]] = ContextVar("importable", default=())
 
 
 @contextmanager
-def plugins(packages: list[str]) -> Iterator[None]:
-    """Within this context `_target_` may also name these packages; the working directory is importable."""
-    token = _plugins.set(tuple(packages))
+def allowing(asked: Iterable[str], where: str) -> Iterator[None]:
+    """Within this context `_target_` may also name these packages; the working directory is importable.
+
+    Args:
+        asked: what a configuration asks for; only a person enables it.
+        where: the file or directory of that configuration.
+
+    Raises:
+        RunnerError: nobody enabled one of them.
+    """
+    packages = plugins.allowed(asked, where)
+    token = _importable.set(tuple(packages))
     here = str(Path.cwd())
     added = bool(packages) and here not in sys.path
     if added:
@@ -39,7 +49,7 @@ def plugins(packages: list[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        _plugins.reset(token)
+        _importable.reset(token)
         if added:
             sys.path.remove(here)
 
@@ -165,7 +175,7 @@ def locate(where: str, dotted: str) -> Callable[..., Any]:
     Raises:
         RunnerError: it is not allowed, does not exist, or is something else than a class or a listed function.
     """
-    allowed = list(_plugins.get())
+    allowed = list(_importable.get())
     if not is_allowed(dotted, allowed):
         raise RunnerError(f"{where}._target_={dotted}: not in an allowed package. {way_out(dotted)}")
     module, _, name = dotted.rpartition(".")

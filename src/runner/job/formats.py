@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.compression.files.file_format import FileFormat
 from runner.config.catalog import own_config_directory
+from runner.config.plugins import usable
 from runner.config.resolvers import every_choice
 from runner.config.targets import is_allowed
 from runner.errors import RunnerError
@@ -22,7 +23,7 @@ def known_formats(config: DictConfig | None = None) -> dict[str, FileFormat]:
         RunnerError: a format's class cannot be had, or is none.
     """
     section: Any = {} if config is None else OmegaConf.to_container(config.export, resolve=True)
-    plugins = [] if config is None else list(config.runner.plugins)
+    plugins = [] if config is None else usable(config.runner.plugins)
     nodes = section.get("known") or own_nodes()
     # What lies in the working directory of somebody who doesn't use it is nobody's mistake.
     nodes = {name: node for name, node in nodes.items() if is_allowed(str(node.get("_target_")), plugins)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config import resolvers, rules, schema
+from runner.config import plugins, resolvers, rules, schema
 from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
@@ -25,7 +25,7 @@ def execute(composed: Composed) -> RunResult:
     from runner.tracking.console import show_choices, show_result
 
     if record.primary:
-        show_choices(composed.chosen, composed.overrides, record.path)
+        show_choices(composed.chosen, composed.overrides, record.path, plugins.enabled())
     from runner.run.run import run
 
     result = run(composed.config, record)
@@ -45,6 +45,7 @@ def go_on(directory: Path) -> RunResult:
     config = record.config()
     if record.primary:
         refuse_unless_complete(config, record)
+        plugins.allowed(config.runner.plugins or [], str(record.path))
         refuse_unless_stopped(record)
     os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
     # Left unresolved so that ${run_directory:} means where the directory lies now.

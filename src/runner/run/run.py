@@ -16,7 +16,7 @@ from runner.compression.methods import METHODS
 from runner.config import resolvers
 from runner.data.fingerprint import fingerprint
 from runner.errors import RunnerError
-from runner.job.build import plugins
+from runner.job.build import allowing
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
 from runner.measure.nested import StructureError
@@ -87,7 +87,7 @@ def surroundings(config: DictConfig, record: RunDirectory) -> Iterator[Signals]:
         handled() as signals,
         run_log(record),
         resolvers.run_directory(record.path),
-        plugins(list(config.runner.plugins)),
+        allowing(config.runner.plugins or [], str(record.path)),
     ):
         yield signals
     if torch.distributed.is_available() and torch.distributed.is_initialized():

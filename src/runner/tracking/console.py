@@ -22,8 +22,14 @@ DETAILS = ("benchmark/", "export/", *methods.DETAILS)
 SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", *methods.GROUPS, "mode")
 
 
-def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Path) -> None:
-    """Print a compact tree of what was chosen, and what the command line changed."""
+def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Path, plugins: Mapping[str, str]) -> None:
+    """Print a compact tree of what was chosen, and what the command line changed.
+
+    Args:
+        plugins: the packages whose code the run may execute, and who named them.
+    """
+    for package, named in plugins.items():
+        console.print(f"plugin {package}, named by {named}", soft_wrap=True, highlight=False, markup=False)
     if not console.is_terminal:
         line = " ".join(f"{group}={chosen[group]}" for group in SHOWN if group in chosen)
         console.print(f"{line}\n{shortest(directory)}", soft_wrap=True)

@@ -48,14 +48,14 @@ def check(composed: Composed) -> None:
     """Build and try what the run would, and refuse what it would refuse; print each line as soon as it is known."""
     import torch
 
-    from runner.job.build import build, plugins
+    from runner.job.build import allowing, build
     from runner.run.prepare import prepare
     from runner.run.run import preflight, stages_of
     from runner.tracking.run_directory import RunDirectory
     from runner.tracking.signals import Signals
 
     config = composed.config
-    with plugins(list(config.runner.plugins)), TemporaryDirectory() as scratch:
+    with allowing(config.runner.plugins or [], "the configuration"), TemporaryDirectory() as scratch:
         with torch.device("meta"):
             network = build(config, "model")
         print(f"builds     {sum(each.numel() for each in network.parameters()):,} parameters")

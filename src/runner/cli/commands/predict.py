@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.config import resolvers
+from runner.config import plugins, resolvers
 from runner.errors import RunnerError
 from runner.tracking.run_directory import RunDirectory, owner
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
     parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="files: images, CSV, text or JSON")
     parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(plugins.without(arguments))
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
         raise RunnerError(f"{', '.join(missing)}: there is no such file.")
     if options.output is not None and not options.output.parent.is_dir():
@@ -54,7 +54,7 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
     import torch
 
     from runner.job.assemble import SPARSE_SUFFIX, restore
-    from runner.job.build import plugins
+    from runner.job.build import allowing
 
     resolvers.register()
     record, exported, weights = RunDirectory(run), None, None
@@ -63,7 +63,7 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
         exported, weights = (None, run) if run.suffix == SPARSE_SUFFIX else (run, None)
     config = record.config()
     rows: list[dict[str, Any]] = []
-    with plugins(list(config.runner.plugins)), torch.inference_mode():
+    with allowing(config.runner.plugins or [], str(record.path)), torch.inference_mode():
         datamodule, task = restore(config, record.path, weights)
         if not paths:
             program = exported_network(exported, task, config) if exported is not None else None

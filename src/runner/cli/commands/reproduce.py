@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from runner.config import resolvers
+from runner.config import plugins, resolvers
 from runner.errors import RunnerError
 from runner.tracking import layout, run_directory
 from runner.tracking.result import RunResult
@@ -37,10 +37,11 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run_directory", type=Path)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(plugins.without(arguments))
     original = RunDirectory(options.run_directory)
     resolvers.register()
     config = original.config()
+    plugins.allowed(config.runner.plugins or [], str(original.path))
     expected = RunResult.load(original.path / layout.RESULT)
     OmegaConf.set_struct(config, True)
     now = datetime.now()

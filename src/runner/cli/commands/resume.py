@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.config import plugins
 from runner.run.launch import go_on
 
 DESCRIPTION = (
@@ -22,5 +23,5 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run_directory", type=Path)
-    go_on(parser.parse_args(arguments).run_directory)
+    go_on(parser.parse_args(plugins.without(arguments)).run_directory)
     return 0

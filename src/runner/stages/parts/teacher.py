@@ -9,7 +9,7 @@ from runner.compression.distillation.settings import SWEEP
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.assemble import restore
-from runner.job.build import plugins
+from runner.job.build import allowing
 from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tracking import checkpoints
@@ -45,7 +45,7 @@ def open_teacher(context: Context, task: Task) -> nn.Module:
         config.checkpoint = None  # this file is meant, not the one that the run began with
     elif not config.checkpoint and checkpoints.final_checkpoint(place) is None:
         raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
-    with plugins([*context.config.runner.plugins, *config.runner.plugins]):
+    with allowing([*(context.config.runner.plugins or []), *(config.runner.plugins or [])], str(record.path)):
         datamodule, teacher = restore(config, place)
     refuse_another_problem(context, task, datamodule, teacher)
     return teacher.network
