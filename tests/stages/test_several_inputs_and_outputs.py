@@ -107,7 +107,7 @@ def place(tmp_path, monkeypatch):
     sys.modules.pop("two_sided", None)
 
 
-def test_it_goes_through_qat_every_file_benchmark_predict_and_resume(place):
+def test_it_goes_through_qat_every_file_benchmark_predict_and_resume(place, capsys):
     formats = [name for name in ("program", "aot", "onnx") if not FORMATS[name].missing]
     stages = "stages=[fit,compress,test,analyse,export,benchmark,predict]"
     qat = ["quantization=qat", "quantization.fine_tune.epochs=1", f"export.formats=[{','.join(formats)}]"]
@@ -123,6 +123,8 @@ def test_it_goes_through_qat_every_file_benchmark_predict_and_resume(place):
         path = place / "run" / "artifacts" / f"int8{FORMATS[name].suffix}"
         assert main(["predict", str(path), "asked", "-o", f"{name}.csv", RUN[1]]) == 0
     (place / "run" / "result.json").unlink()
+    assert main(["predict", str(place / "run" / "artifacts" / "int8.aot.pt2"), "asked", RUN[1]]) == 2
+    assert "native code" in capsys.readouterr().err
     # As a run is left that was killed between its training and compress.
     status = json.loads((place / "run" / "status.json").read_text())
     (place / "run" / "status.json").write_text(json.dumps(status | {"state": "failed", "done": ["fit"]}))

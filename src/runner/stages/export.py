@@ -14,6 +14,7 @@ from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
+from runner.files import sha256
 from runner.job.context import Context
 from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
@@ -50,7 +51,8 @@ def export(context: Context, networks: Networks) -> StageResult:
         known[each].save(network, quantized, example, path)
         agreement = check(networks, known[each], path, example)
         size = sum(file.stat().st_size for file in known[each].files(path))
-        artifacts[f"{name}_{each}"] = replace(context.artifact(path), bytes=size, network=name, format=each)
+        entry = replace(context.artifact(path), bytes=size, network=name, format=each, sha256=sha256(path))
+        artifacts[f"{name}_{each}"] = entry
         metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {size:,} bytes, {agreement:.0f} dB against the program")
     return StageResult(metrics, artifacts)

@@ -18,12 +18,14 @@ class ArtifactFile:
         bytes: its size.
         network: what the network is called that it holds (`float`, `pruned`, `int8`); empty for other files.
         format: the name of its file format.
+        sha256: of its content, for an exported network; where it is native code, nothing else is loaded.
     """
 
     path: str
     bytes: int
     network: str = ""
     format: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

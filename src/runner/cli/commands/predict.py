@@ -7,6 +7,8 @@ from typing import Any
 
 from runner.config import plugins, resolvers
 from runner.errors import RunnerError
+from runner.tracking import layout
+from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory, owner
 
 DESCRIPTION = (
@@ -28,12 +30,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
     parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="files: images, CSV, text or JSON")
     parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
+    parser.add_argument("--trust", action="store_true", help="load native code although no result.json vouches for it")
     options = parser.parse_args(plugins.without(arguments))
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
         raise RunnerError(f"{', '.join(missing)}: there is no such file.")
     if options.output is not None and not options.output.parent.is_dir():
         raise RunnerError(f"--output {options.output}: there is no directory {options.output.parent}.")
-    rows = predict(options.run, options.inputs)
+    rows = predict(options.run, options.inputs, trust=options.trust)
     if options.output is None:
         show(rows)
         return 0
@@ -45,8 +48,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
+def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[dict[str, Any]]:
     """Return one row for every input: the file (or its row), and the prediction in the task's terms.
+
+    Args:
+        trust: load a file of native code although the run's result.json doesn't hold its hash.
 
     Raises:
         RunnerError: not a run directory or artifact, no checkpoint, or an input that cannot be read.
@@ -62,6 +68,8 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
         record = owner(run, "which say how inputs are read")
         exported, weights = (None, run) if run.suffix == SPARSE_SUFFIX else (run, None)
     config = record.config()
+    if exported is not None and not trust:
+        refuse_unknown_code(exported, record, config)
     rows: list[dict[str, Any]] = []
     with allowing(config.runner.plugins or [], str(record.path)), torch.inference_mode():
         datamodule, task = restore(config, record.path, weights)
@@ -77,6 +85,24 @@ def predict(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
             pairs = zip(datamodule.names_of(path, inputs), task.rows(outputs), strict=True)
             rows += [{"input": name, **row} for name, row in pairs]
     return rows
+
+
+def refuse_unknown_code(path: Path, record: RunDirectory, config: Any) -> None:
+    """Raise RunnerError for a file of native code that is not, byte for byte, the one that its run wrote."""
+    from runner.compression.files.formats import format_of
+    from runner.files import sha256
+    from runner.job.formats import known_formats
+
+    known = known_formats(config)
+    if not known[format_of(known, path)].native:
+        return
+    result = record.path / layout.RESULT
+    written = RunResult.load(result).artifacts.values() if result.is_file() else ()
+    if sha256(path) not in {each.sha256 for each in written}:
+        raise RunnerError(
+            f"{path} is native code, and {result} does not hold its hash: loading it would execute whatever it is. "
+            "Export it again, or add --trust where you know who wrote it."
+        )
 
 
 def own_rows(datamodule: Any, task: Any, program: Callable[[Any], Any] | None) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ class AOTFile(FileFormat):
     batch: ClassVar = 1
     lowering: ClassVar = "inductor"
     timed: ClassVar = True
+    native: ClassVar = True
 
     def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
         """See FileFormat.save; proves that an int8 program runs in integers."""

@@ -21,6 +21,7 @@ class ExecuTorchFile(FileFormat):
     batch: ClassVar = 1
     lowering: ClassVar = "executorch"
     timed: ClassVar = True
+    native: ClassVar = True
     structured: ClassVar = False
 
     def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:

@@ -27,6 +27,7 @@ class FileFormat(ABC):
         lowering: the back ends' runtime whose int8 programs it is written for; None for those of any.
         timed: whether it has a runtime of its own, so that a benchmark has something to time.
         structured: whether it can hold several inputs and outputs, in tuples and dicts.
+        native: whether its files hold machine code, so that one of a stranger's must not be loaded.
         beside: endings of further files that belong to one, in place of `suffix`.
     """
 
@@ -39,6 +40,7 @@ class FileFormat(ABC):
     timed: ClassVar[bool] = False
     structured: ClassVar[bool] = True
     beside: ClassVar[tuple[str, ...]] = ()
+    native: ClassVar[bool] = False
 
     @abstractmethod
     def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:

@@ -3,7 +3,6 @@
 import copy
 import io
 import json
-import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -18,34 +17,17 @@ from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
 from runner.compression.files.archive import deflated
+from runner.compression.files.program_check import METADATA, read_members
 from runner.errors import RunnerError
 from runner.files import write_bytes
 from runner.measure import nested
 from runner.measure.nested import Nested
 
-METADATA = "runner.json"
+EXTRA = "runner.json"
+# What reading an archive raises whose bytes are not what they were.
+DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, LookupError, TypeError, RecursionError)
 # Where a node came from: good for debugging, of no use to who loads the file.
 ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
-# Sizes are kept as text, which torch.export.load hands to sympy, which evaluates it: allow arithmetic only.
-_SAFE = re.compile(r"[A-Za-z0-9_ +\-*/().,<>=']*")
-_CALL, _ATTRIBUTE = re.compile(r"(\w+)\s*\("), re.compile(r"[A-Za-z_)']\s*\.")
-_CALLS = {
-    "Symbol",
-    "Integer",
-    "Mul",
-    "Add",
-    "Mod",
-    "PythonMod",
-    "FloorDiv",
-    "CleanDiv",
-    "CeilDiv",
-    "Max",
-    "Min",
-    "Eq",
-    "Ne",
-    "Le",
-    "Lt",
-}
 
 
 @dataclass(frozen=True)
@@ -83,7 +65,7 @@ def save_program(program: nn.Module, example: Nested, path: Path, metadata: dict
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     archive = io.BytesIO()
-    torch.export.save(exported, archive, extra_files={METADATA: json.dumps(details)})
+    torch.export.save(exported, archive, extra_files={EXTRA: json.dumps(details)})
     write_bytes(path, deflated(archive))
     return path
 
@@ -126,21 +108,24 @@ def inspect_program(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunnerError(f"There is no file {path}.")
     try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            texts = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".json")}
-        if broken:
-            raise zipfile.BadZipFile(f"checksum of {broken}")
-        parsed = {name: json.loads(text) for name, text in texts.items()}
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
+        members = read_members(path)
+    except RunnerError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        OSError,
+        EOFError,
+        LookupError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise RunnerError(f"{path} is damaged or no program ({error}); export it again.") from error
-    own = [value for name, value in parsed.items() if name.endswith(METADATA)]
-    if not own:
-        raise RunnerError(f"{path} was not written by this runner: it holds no {METADATA}.")
-    _check_versions(path, own[0])
-    for name, value in parsed.items():
-        _refuse_code(path, name, value)
-    return dict(own[0])
+    if not isinstance(members.get(METADATA), dict):
+        raise RunnerError(f"{path} was not written by this runner: it holds no {EXTRA}.")
+    _check_versions(path, members[METADATA])
+    return dict(members[METADATA])
 
 
 def _check_versions(path: Path, metadata: dict[str, Any]) -> None:
@@ -156,22 +141,3 @@ def _check_versions(path: Path, metadata: dict[str, Any]) -> None:
             f"wrote them. "
             "Export it again here, or install that version."
         )
-
-
-def _refuse_code(path: Path, name: str, value: Any) -> None:
-    """Refuse what torch.export.load would unpickle, and sizes that aren't plain arithmetic."""
-    if isinstance(value, dict):
-        if value.get("use_pickle"):
-            raise RunnerError(f"{path} holds pickled objects ({name}), which may run code when loaded; it is refused.")
-        text = value.get("expr_str")
-        if isinstance(text, str) and not _arithmetic(text):
-            raise RunnerError(f"{path} holds a size that is no arithmetic ({text[:60]!r}); it is refused.")
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _refuse_code(path, name, item)
-
-
-def _arithmetic(text: str) -> bool:
-    plain = _SAFE.fullmatch(text) and "__" not in text and not _ATTRIBUTE.search(text)
-    return bool(plain) and {*_CALL.findall(text)} <= _CALLS
