@@ -1,4 +1,4 @@
-"""ModelCall what Hydra answers itself: the composed configuration, shell completion, its own help."""
+"""Let Hydra answer what is its own business: the composed configuration, shell completion, its own help."""
 
 import sys
 
@@ -14,7 +14,7 @@ SILENT = {"--shell-completion", "--hydra-help", "--version"}
 
 
 def through_hydra(line: CommandLine) -> int:
-    """Hydra's `--cfg`, `--info`, shell completion and help; none of them runs anything."""
+    """Let Hydra answer `--cfg`, `--info`, shell completion and help; none of them runs anything."""
     resolvers.register()
     directories = catalog.config_directories(line.config_dir)
     if line.overrides and not SILENT & {*line.flags}:

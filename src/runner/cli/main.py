@@ -18,7 +18,7 @@ def entry() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line and returns its exit status: 0, 2 for a user's mistake, 130/143 after a signal."""
+    """Run one command line and return its exit status: 0, 2 for a user's mistake, 130/143 after a signal."""
     try:
         end_with_parent()
         return dispatch(list(arguments))
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def dispatch(arguments: list[str]) -> int:
-    """Return a bare first word is a sub-command; anything else is a run or Hydra's own business."""
+    """Run a sub-command for a bare first word; anything else is a run, or Hydra's own business."""
     plugins.enable(arguments)
     first = arguments[0] if arguments else ""
     known = command_names()

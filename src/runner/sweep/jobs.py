@@ -59,7 +59,7 @@ class Planner:
         needs: int | None = None,
         takes: str = WEIGHTS,
     ) -> SweepJob:
-        """Return one job; its mistakes are in it."""
+        """Return one job, which holds its mistakes."""
         composed, mistakes = self.composer.compose(parsed)
         own = "" if composed is None or mistakes else identity(composed.plain)
         texts = [each.text for each in parsed]

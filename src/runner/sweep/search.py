@@ -145,7 +145,7 @@ class Search:
             trial.report(metric, epoch)
 
     def conclude(self) -> None:
-        """Print the best parameters and writes them as an experiment."""
+        """Print the best parameters and write them as an experiment."""
         complete = [trial for trial in self.study.trials if trial.state == self.states.COMPLETE]
         if not complete:
             console.print(f"No run measured {self.monitor}, so there are no best settings.", style="bold red")

@@ -41,7 +41,7 @@ def free(plan: Plan) -> Path:
 
 
 def enter(sweep: Sweep, jobs: Sequence[SweepJob]) -> list[SweepJob]:
-    """Write the jobs into the sweep and returns them under the numbers they have in it.
+    """Write the jobs into the sweep and return them under the numbers they have in it.
 
     A job that the sweep knows by its overrides keeps its number; new ones are appended.
 

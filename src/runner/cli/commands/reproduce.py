@@ -29,7 +29,7 @@ DECISIVE = ("git", "python", "platform", "versions", "cpu", "threads", "gpus", "
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it and compares; 0 where all metrics are equal, else 1."""
+    """Run it again and compare; 0 where all metrics are equal, else 1."""
     parser = argparse.ArgumentParser(
         "python -m runner reproduce",
         description=DESCRIPTION,

@@ -15,7 +15,7 @@ EXAMPLE = "example:\n  python -m runner resume outputs/runs/2026-01-31/12-00-00-
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Resumes and prints the result; raises RunnerError where there is nothing to resume."""
+    """Resume and print the result; raise RunnerError where there is nothing to resume."""
     parser = argparse.ArgumentParser(
         "python -m runner resume",
         description=DESCRIPTION,

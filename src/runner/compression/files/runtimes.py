@@ -82,7 +82,7 @@ def named(signature: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
-    """Write the float `network` as ONNX and lets ONNX Runtime quantize its matrix products dynamically.
+    """Write the float `network` as ONNX and let ONNX Runtime quantize its matrix products dynamically.
 
     PT2E's dynamic programs have no ONNX form: `choose_qparams` has no ONNX function.
     """

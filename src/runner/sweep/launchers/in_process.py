@@ -22,7 +22,7 @@ class InProcess:
         self.jobs = 1
 
     def submit(self, work: Work) -> "Future[int]":
-        """Run the job; the future is done."""
+        """Run the job to its end; the future returned is done."""
         future: Future[int] = Future()
         with surroundings(work):
             future.set_result(run(work))

@@ -18,7 +18,7 @@ def run_apart(
     console: Path,
     environment: Mapping[str, str],
 ) -> int:
-    """Run `python -m runner ARGUMENTS` to its end and returns its exit status.
+    """Run `python -m runner ARGUMENTS` to its end and return its exit status.
 
     Args:
         console: the file its output is appended to.

@@ -40,7 +40,7 @@ class LearnedRange(FakeQuantizeBase):
         return self.qscheme in (torch.per_channel_symmetric, torch.per_tensor_symmetric)
 
     def forward(self, X: Tensor) -> Tensor:  # noqa: N803 - the name upstream's callers use
-        """Fake-quantizes X (any shape); until ranges are learned, observes it as well."""
+        """Fake-quantize X (any shape); until ranges are learned, observe it as well."""
         if self.observer_enabled[0] or self.log_scale is None:
             self.activation_post_process(X.detach())
             scale, zero_point = self.activation_post_process.calculate_qparams()

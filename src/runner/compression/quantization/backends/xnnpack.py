@@ -23,12 +23,12 @@ class ClampingXNNPACK(Quantizer):
         self.inner = inner
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
-        """Validate as `inner` does."""
+        """Transform as `inner` does."""
         transformed: GraphModule = self.inner.transform_for_annotation(model)
         return transformed
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        """As `inner`, then moves."""
+        """Annotate as `inner` does, then move the clamps."""
         model = self.inner.annotate(model)
         for node in model.graph.nodes:
             if node.target in _CLAMPS:
