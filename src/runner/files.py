@@ -5,9 +5,10 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,9 +18,38 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step."""
+    write_with(path, lambda file: file.write(content))
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object], *, durable: bool = False) -> None:
+    """Replace `path` in one step by what `write` puts into a file beside it, which is gone where that fails.
+
+    Args:
+        durable: return once the disk holds it, so that not even a loss of power leaves half of it under this name.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    beside.write_bytes(content)
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if durable:
+        flush_directory(path.parent)
+
+
+def flush_directory(path: Path) -> None:
+    """Wait until the disk holds a directory's entries; file systems that cannot say so are taken at their word."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,6 +17,7 @@ from runner.callbacks.training_state import TrainingState
 from runner.job.build import build
 from runner.job.context import Context
 from runner.tasks.base import Task
+from runner.tracking.checkpoint_files import DurableCheckpoints
 from runner.tracking.checkpoints import LAST
 
 
@@ -53,6 +54,8 @@ def make_trainer(
         "enable_progress_bar": any(isinstance(each, pl.callbacks.ProgressBar) for each in callbacks),
         **overrides,
     }
+    if not context.config.trainer.get("plugins"):
+        settings["plugins"] = [DurableCheckpoints()]
     trainer = build(context.config, "trainer", **settings)
     assert isinstance(trainer, pl.Trainer)
     return trainer

@@ -1,8 +1,9 @@
 """Checkpoints: the best and the last epoch, written in one place and loaded without pickle."""
 
-import io
 import pickle
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from runner.compression.methods import CHECKPOINTS, FACTORIZATION, FOLDERS, PRUNING, QUANTIZATION
 from runner.errors import RunnerError
-from runner.files import write_bytes
+from runner.files import write_with
 from runner.tracking import layout
 
 BEST, LAST = "best", "last"
@@ -64,10 +65,8 @@ def remove_derived(directory: Path) -> None:
 
 def save_weights(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint of weights, without the state of a training; see `read`."""
-    file = io.BytesIO()
-    torch.save(content, file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, file.getvalue())
+    write_with(path, lambda file: torch.save(content, file), durable=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -77,18 +76,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         RunnerError: the file is missing, damaged, or not a checkpoint.
     """
     try:
+        verify(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RunnerError(f"{path}: there is no such checkpoint.") from None
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
         raise RunnerError(f"{path}: damaged, or holds more than plain data and is not loaded ({reason}).") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = next(iter(str(error).splitlines()), "the file ends too early")
         raise RunnerError(f"{path}: the checkpoint is damaged ({reason}).") from None
     if not isinstance(content, dict) or "state_dict" not in content:
         raise RunnerError(f"{path}: not a checkpoint of this runner (it has no state_dict).")
     return content
+
+
+def verify(path: Path) -> None:
+    """Compare a checkpoint with the checksums that it carries; torch loads one with a flipped bit without a word.
+
+    Raises:
+        zipfile.BadZipFile, zlib.error: a part of it is not what was written.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"the checksum of {broken} is wrong")
 
 
 def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None:
