@@ -59,6 +59,9 @@ class DataSection:
     test_fraction: Annotated[float, share(one=False)]
     image_size: Annotated[int, at_least(1)]
     channels: Annotated[int, at_least(1)]
+    fit: Annotated[str, one_of("crop", "squash", "pad")]
+    on_broken: Annotated[str, one_of("auto", "skip", "fail")]
+    cache: str
     num_classes: Annotated[int, at_least(2)] | None
     max_length: Annotated[int, at_least(1)]
     num_tokens: Annotated[int, at_least(1)]

@@ -1,7 +1,7 @@
 """DataModule: what every dataset has in common — splits in memory, ready batches, one transform per batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,6 +82,10 @@ class DataModule(pl.LightningDataModule, ABC):
     own_samples: Callable[[], Tensor] | None = None
     # How many samples a compressed network is ever shown at once; None for any number.
     most_at_once: int | None = None
+    # Whether nothing will be trained or measured: reading may then put off what takes long.
+    dry_run: bool = False
+    # What a person should know of how the data was read, in sentences; `load` fills it.
+    remarks: Sequence[str] = ()
 
     def __init__(
         self,

@@ -30,13 +30,14 @@ def try_trainer(config: DictConfig) -> pl.Trainer:
     return trainer
 
 
-def build_data(config: DictConfig) -> DataModule:
-    """Return the data, read and divided.
+def build_data(config: DictConfig, *, dry_run: bool = False) -> DataModule:
+    """Return the data, read and divided; with `dry_run` no more of it is read than tells whether it could be used.
 
     Raises:
         RunnerError: the data is neither there nor to be had, or damaged.
     """
-    datamodule = build(config, "data")
+    datamodule: DataModule = build(config, "data")
+    datamodule.dry_run = dry_run
     datamodule.setup()
     return datamodule
 

@@ -38,7 +38,7 @@ def prepare(
     """
     try_trainer(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    datamodule = build_data(config)
+    datamodule = build_data(config, dry_run=dry_run)
     networks = Networks(build_task(config, datamodule))
     results = recorded(record) if resume else Results()
     context = Context(config, record, signals, datamodule, build_loggers(config), resume, dry_run, results)

@@ -22,6 +22,7 @@ from runner.job.networks import Networks, StageResult
 from runner.measure.nested import StructureError
 from runner.run.prepare import prepare, take_up
 from runner.tracking import checkpoints, layout
+from runner.tracking.console import show_remarks
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
 from runner.tracking.loggers import TensorBoard
@@ -52,6 +53,8 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         record.write_json(layout.ENVIRONMENT, surrounding)
         done = stages_done(record) if resume else []
         context, networks = prepare(config, record, signals, resume=resume, fitted="fit" in done)
+        if record.primary:
+            show_remarks(context.datamodule.remarks)
         record.write_json(layout.ENVIRONMENT, {**surrounding, "data": fingerprint(context.datamodule.splits)})
         stages = stages_of(config)
         preflight(context, networks, stages)

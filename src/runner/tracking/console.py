@@ -1,6 +1,7 @@
 """Output of a run for whoever started it: what was chosen, and at the end one table."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.tree import Tree
 from runner.compression import methods
 from runner.tracking import layout
 from runner.tracking.result import RunResult
+
+log = logging.getLogger(__name__)
 
 PIPE_WIDTH = 140
 console = Console(highlight=False)
@@ -44,6 +47,13 @@ def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Pat
         for each in keys:
             changed.add(Text(each))
     console.print(tree)
+
+
+def show_remarks(remarks: Iterable[str]) -> None:
+    """Print what a person should know of how the data was read, a line each, and keep it in the run's log."""
+    for remark in remarks:
+        log.info(remark)
+        console.print(f"note: {remark}", markup=False, soft_wrap=True)
 
 
 def show_result(result: RunResult) -> None:

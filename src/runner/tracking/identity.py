@@ -23,12 +23,20 @@ MACHINE_SETTINGS = (
     "data.root",
     "data.num_workers",
     "data.memory_limit_gb",
+    "data.cache",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.log_every_n_steps",
     "callbacks.learning_rate",
     "callbacks.profile",
 )
+# Settings that were added, with the values that do what was done before them: with these a run keeps its identity.
+ADDED_SETTINGS: dict[str, Any] = {
+    "data.fit": "crop",
+    "data.background": "white",
+    "data.on_broken": "auto",
+    "data.value_range": None,
+}
 # Sections that say how many runs there are, where they run and which of them is looked for; no run has them in its own
 # configuration.
 AROUND_RUNS = ("sweep", "launcher", "compression")
@@ -41,12 +49,12 @@ def identity(config: dict[str, Any]) -> str:
         config: the resolved configuration as plain containers.
     """
     kept = as_first_named(copy.deepcopy(config))
-    for dotted in MACHINE_SETTINGS:
+    for dotted in (*MACHINE_SETTINGS, *ADDED_SETTINGS):
         *sections, last = dotted.split(".")
         section: Any = kept
         for key in sections:
             section = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict):
+        if isinstance(section, dict) and (dotted in MACHINE_SETTINGS or section.get(last) == ADDED_SETTINGS[dotted]):
             section.pop(last, None)
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 

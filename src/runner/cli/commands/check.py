@@ -65,6 +65,8 @@ def check(composed: Composed) -> None:
         datamodule, task = context.datamodule, networks.task
         sizes = ", ".join(f"{len(samples):,} {name}" for name, samples in datamodule.splits.items())
         print(f"data       {sizes}")
+        for remark in datamodule.remarks:
+            print(f"note       {remark}")
         if networks.checkpoint is not None:
             print(f"weights    {networks.checkpoint}")
         samples = datamodule.splits["train"].spread(SAMPLES)

@@ -1,5 +1,7 @@
 """One image file to a square uint8 tensor."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -7,28 +9,121 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from runner.data.images.pixels import Colour, as_seen, parse_colour, upright
+from runner.data.images.value_range import NO_RANGES, ValueRanges
 from runner.errors import RunnerError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+# A large JPEG is decoded at a fraction of its size, if that is still so many times what is asked for.
+SPARE = 3
 
 
-def decode_image(path: Path, size: int, channels: int) -> Tensor:
-    """Return uint8 (channels, size, size): shorter side scaled to `size`, centre cut out, turned as its EXIF says.
+@dataclass(frozen=True)
+class Appearance:
+    """How a picture becomes a tensor uint8 (channels, size, size).
 
-    `channels` is 1 (grey) or 3 (RGB).
+    Attributes:
+        size: pixels of either side.
+        channels: 1 (grey) or 3 (RGB).
+        fit: how a picture that is not square is made so: `crop` scales the shorter side and cuts out the centre,
+            `squash` scales each side by itself, `pad` scales the longer side and puts `background` around.
+        background: what is seen through transparent pixels.
+        ranges: black and white of pictures of more than 8 bits.
+
+    Raises:
+        RunnerError: a value is none of these.
+    """
+
+    size: int
+    channels: int
+    fit: str = "crop"
+    background: Colour = (255, 255, 255)
+    ranges: ValueRanges = field(default_factory=lambda: NO_RANGES)
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise RunnerError(f"data.fit={self.fit}: must be one of {', '.join(sorted(FITS))}.")
+
+
+def decode_image(
+    path: Path,
+    size: int,
+    channels: int,
+    *,
+    fit: str = "crop",
+    background: str | Sequence[int] = "white",
+    ranges: ValueRanges = NO_RANGES,
+) -> Tensor:
+    """Return uint8 (channels, size, size) as `Appearance` describes, turned as the EXIF says, the first of its frames.
 
     Raises:
         RunnerError: the file is missing, or is no whole image; the message names it.
     """
-    if channels not in (1, 3):
-        raise RunnerError(f"Images have 1 channel (grey) or 3 (RGB), not data.channels={channels}.")
+    return read_image(path, Appearance(size, channels, fit, parse_colour(background), ranges))
+
+
+def read_image(path: Path, appearance: Appearance) -> Tensor:
+    """Return uint8 (channels, size, size); raises RunnerError naming a file that is missing or no whole image."""
+    if not path.exists():
+        raise RunnerError(f"No such image: {path}. Check the path.")
+    try:
+        pixels = torch.from_numpy(decoded(path, appearance))
+    except UnreadableImageError as error:
+        raise RunnerError(f"{path} can't be read as an image ({error}). Mend or remove the file.") from error
+    return pixels.unsqueeze(0) if appearance.channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+class UnreadableImageError(Exception):
+    """A file that is no whole image; the message says why, without its name."""
+
+
+def decoded(path: Path, appearance: Appearance) -> np.ndarray:
+    """Return uint8 (size, size) of grey or (size, size, 3) of RGB.
+
+    Raises:
+        UnreadableImageError: the file is no whole image.
+        RunnerError: it is one whose values cannot be shown; see `value_range.range_for`.
+    """
+    if appearance.channels not in (1, 3):
+        raise RunnerError(f"Images have 1 channel (grey) or 3 (RGB), not data.channels={appearance.channels}.")
+    mode = "L" if appearance.channels == 1 else "RGB"
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-            square = ImageOps.fit(upright, (size, size), method=Image.Resampling.BILINEAR)
-    except FileNotFoundError as error:
-        raise RunnerError(f"No such image: {path}. Check the path.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise RunnerError(f"{path} can't be read as an image ({error}). Mend or remove the file.") from error
-    pixels = torch.from_numpy(np.array(square))
-    return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1).contiguous()
+            image.draft(None, (SPARE * appearance.size,) * 2)
+            image.load()
+            seen = as_seen(upright(image), appearance.background, appearance.ranges).convert(mode)
+        return np.array(FITS[appearance.fit](seen, appearance.size, appearance.background))
+    except RunnerError:
+        raise
+    except Exception as error:  # what Pillow raises for a damaged file is of any kind
+        raise UnreadableImageError(reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """Return why a file can't be decoded, without its path."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is of no format that Pillow knows"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it unpacks to more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _crop(image: Image.Image, size: int, background: Colour) -> Image.Image:
+    return ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
+
+
+def _squash(image: Image.Image, size: int, background: Colour) -> Image.Image:
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def _pad(image: Image.Image, size: int, background: Colour) -> Image.Image:
+    longest = max(image.size)
+    width, height = (max(1, round(side * size / longest)) for side in image.size)
+    ground = Image.new("RGB", (size, size), background).convert(image.mode)
+    inner = image.resize((width, height), Image.Resampling.BILINEAR)
+    ground.paste(inner, ((size - width) // 2, (size - height) // 2))
+    return ground
+
+
+FITS: dict[str, Callable[[Image.Image, int, Colour], Image.Image]] = {"crop": _crop, "squash": _squash, "pad": _pad}

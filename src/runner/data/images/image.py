@@ -1,13 +1,15 @@
 """ImageDataModule: uint8 images in memory; scaled, augmented and normalised a batch at a time."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from runner.data.images.decode import decode_image
+from runner.data.images.decode import Appearance, read_image
+from runner.data.images.pixels import parse_colour
 from runner.data.module import Batch, DataModule
 from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
@@ -20,6 +22,10 @@ class ImageDataModule(DataModule):
 
     `mean` and `std` are per channel, on the scale from 0 to 1. `augmentation` takes float batches on that scale,
     before normalisation, and their targets; it acts on training batches only.
+
+    Args:
+        fit: what makes a picture that is read from a file square, see `decode.Appearance`.
+        background: the colour behind transparent pixels and around padded pictures: a name, `#rrggbb` or three numbers.
     """
 
     kind: ClassVar[str] = "image"
@@ -33,6 +39,8 @@ class ImageDataModule(DataModule):
         mean: Sequence[float],
         std: Sequence[float],
         augmentation: Augment | None = None,
+        fit: str = "crop",
+        background: str | Sequence[int] = "white",
         **splitting: Any,
     ) -> None:
         super().__init__(**splitting)
@@ -44,6 +52,7 @@ class ImageDataModule(DataModule):
         self.channels, self.image_size, self.num_classes = channels, image_size, num_classes
         self.normalisation = Standardizer(mean, std, trailing=2)
         self.augmentation = augmentation
+        self.appearance = Appearance(image_size, channels, fit, parse_colour(background))
 
     def setup(self, stage: str | None = None) -> None:
         """Set up as in DataModule; then check that the images are what the configuration declares."""
@@ -76,7 +85,7 @@ class ImageDataModule(DataModule):
 
     def read(self, paths: list[Path]) -> Tensor:
         """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
-        return torch.stack([decode_image(path, self.image_size, self.channels) for path in paths])
+        return torch.stack([read_image(path, self.appearance) for path in paths])
 
     def keep_one_batch(self) -> None:
         """Keep one batch as in DataModule, and augment nothing any more."""
@@ -84,10 +93,15 @@ class ImageDataModule(DataModule):
         self.augmentation = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return class names and normalisation."""
-        return {**super().state_dict(), "mean": self.normalisation.mean, "std": self.normalisation.std}
+        """Return class names, normalisation, and black and white of images of more than 8 bits."""
+        ranges = {kind: list(limits) for kind, limits in self.appearance.ranges.items()}
+        scale = {"mean": self.normalisation.mean, "std": self.normalisation.std}
+        return {**super().state_dict(), **scale, **({"value_ranges": ranges} if ranges else {})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         super().load_state_dict(state_dict)
         self.normalisation = Standardizer(state_dict["mean"], state_dict["std"], trailing=2)
+        if "value_ranges" in state_dict:
+            ranges = {kind: (limits[0], limits[1]) for kind, limits in state_dict["value_ranges"].items()}
+            self.appearance = replace(self.appearance, ranges=ranges)

@@ -1,81 +1,180 @@
 """ImageFolder: the user's own images, one folder a class."""
 
+import os
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from runner.data.batches import Rows
-from runner.data.images.class_folders import SPLITS, class_folders
-from runner.data.images.decode import SUFFIXES, decode_image
+from runner.data.images import inspection, stored
+from runner.data.images.class_folders import Layout, image_layout
 from runner.data.images.image import ImageDataModule
+from runner.data.images.inspection import Look
+from runner.data.images.listing import Listing, list_images
+from runner.data.images.stored import LazyImages
+from runner.data.images.value_range import find_ranges
 from runner.data.module import Source
 from runner.errors import RunnerError
 
-
-class LazyImages:
-    """Image files decoded when a batch asks for them: indexed by int64 (n,), yields uint8 (n, C, size, size)."""
-
-    def __init__(self, paths: Sequence[Path], size: int, channels: int) -> None:
-        self.paths, self.size, self.channels = list(paths), size, channels
-
-    def __getitem__(self, index: Tensor) -> Tensor:
-        images = [decode_image(self.paths[i], self.size, self.channels) for i in index.tolist()]
-        return torch.stack(images) if images else torch.empty(0, self.channels, self.size, self.size).byte()
-
-    def __len__(self) -> int:
-        return len(self.paths)
+# The share of broken images that `on_broken=auto` leaves out: a few among very many are usual, many mean that
+# something went wrong when the set was copied or made.
+FEW = 0.01
+ON_BROKEN = ("auto", "skip", "fail")
 
 
 class ImageFolder(ImageDataModule):
-    """Images in `root/<class>/*`, or divided by the user in `root/{train,val,test}/<class>/*`.
+    """Images in `root/<class>/*`, or divided by the user in `root/{train,val,test}/<class>/*`, by any usual names.
 
     Of the user's division, `train` is needed; a missing `val` or `test` is set aside from it. All images are
-    decoded once and kept in memory if they take at most `memory_limit_gb` GB; else each batch decodes its own,
-    in `num_workers` processes.
+    decoded once, in threads: into memory if they take at most `memory_limit_gb` GB, else into a file below the
+    directory `cache`, which later runs on the same images read. Where nothing is trained, only headers are read.
+
+    Args:
+        cache: a directory, used for small sets too; `auto` for `default_cache()`; or `none`: what does not fit into
+            memory is decoded batch by batch in `num_workers` processes, in every epoch.
+        on_broken: what to do about files that are no whole images: `skip` leaves them out, `fail` refuses the set,
+            `auto` skips where they are at most one in a hundred.
+        value_range: black and white of images of more than 8 bits; null finds them in the training images.
     """
 
-    def __init__(self, *, root: str, memory_limit_gb: float = 4.0, **image: Any) -> None:
+    def __init__(
+        self,
+        *,
+        root: str,
+        memory_limit_gb: float = 4.0,
+        cache: str = "auto",
+        on_broken: str = "auto",
+        value_range: Sequence[float] | None = None,
+        **image: Any,
+    ) -> None:
         super().__init__(**image)
-        self.root, self.memory_limit_gb = Path(root), memory_limit_gb
+        if on_broken not in ON_BROKEN:
+            raise RunnerError(f"data.on_broken={on_broken}: must be one of {', '.join(ON_BROKEN)}.")
+        self.root, self.memory_limit_gb = Path(root).expanduser(), memory_limit_gb
+        self.cache, self.on_broken = cache, on_broken
+        if value_range is not None:
+            self.appearance = replace(self.appearance, ranges=_given(value_range))
 
     def load(self) -> Source:
-        """List the images of all splits, check and, where they fit, decode them."""
-        names = tuple(folder.name for folder in class_folders(self.root))
-        divided = (self.root / "train").is_dir()
-        parts = [s for s in SPLITS if (self.root / s).is_dir()] if divided else [""]
-        files = {part: _labelled(self.root / part, names) for part in parts}
-        paths = [path for part in parts for path, _ in files[part]]
-        targets = torch.tensor([number for part in parts for _, number in files[part]])
-        ends = dict(zip(parts, torch.tensor([len(files[p]) for p in parts]).cumsum(0).tolist(), strict=True))
-        set_aside = {p: torch.arange(ends[p] - len(files[p]), ends[p]) for p in parts if p in ("val", "test")}
-        return Source(self._images(paths), targets, class_names=names, **set_aside)
+        """List the images of all splits, look at them and decode them; `remarks` say what is unusual.
 
-    def _images(self, paths: list[Path]) -> Rows:
-        lazy = LazyImages(paths, self.image_size, self.channels)
-        gigabytes = len(paths) * self.channels * self.image_size**2 / 1e9
-        return lazy if gigabytes > self.memory_limit_gb else lazy[torch.arange(len(paths))]
+        Raises:
+            RunnerError: the folders are not those of classes, or images are broken and not left out.
+        """
+        layout = image_layout(self.root)
+        listing = list_images(layout)
+        threads = stored.workers(self.num_workers)
+        with warnings.catch_warnings():  # what Pillow has to say of single files; those that matter are told below
+            warnings.simplefilter("ignore")
+            looks = inspection.inspect_all(listing.paths, threads)
+            self._find_ranges(layout, listing, looks, threads)
+            images, broken = self._images(listing, looks, threads)
+        self.remarks = [*layout.remarks, *listing.remarks]
+        names = [listing.name(path) for path in listing.paths]
+        self.remarks += inspection.remarks(names, looks, self.appearance.ranges)
+        self._leave_out(layout, listing, broken)
+        return _source(layout, listing, images)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave; images that were decoded with other ranges are decoded again."""
+        before = self.appearance
+        super().load_state_dict(state_dict)
+        if self.splits and self.appearance != before:
+            self.splits = {}
+            self.setup()
 
-def _labelled(top: Path, names: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """Return all images below `top` with their classes' numbers; raises RunnerError for a class that isn't known."""
-    unknown = {f.name for f in top.iterdir() if f.is_dir() and not f.name.startswith(".")} - set(names)
-    if unknown:
-        raise RunnerError(
-            f"{top} has folders for classes that the training images lack: {', '.join(sorted(unknown))}. "
-            "Remove them, or add training images."
+    def _find_ranges(self, layout: Layout, listing: Listing, looks: list[Look], threads: int) -> None:
+        """Find what is black and white in the training images of more than 8 bits, unless that is known."""
+        if self.appearance.ranges or not any(look.kind for look in looks):
+            return
+        rows = [row for row, look in enumerate(looks) if not look.broken]
+        whole = replace_rows(listing, rows)
+        training = self.divide(_source(layout, whole, LazyImages(whole.paths, self.appearance)))["train"].indices
+        chosen = [rows[number] for number in training.tolist()]
+        ranges = find_ranges([(listing.paths[row], looks[row].kind) for row in chosen if looks[row].kind], threads)
+        others = {look.kind for look in looks if look.kind} - set(ranges)
+        if others:  # a kind that only held-out images are of
+            rest = [(listing.paths[row], looks[row].kind) for row in rows if looks[row].kind in others]
+            ranges = {**find_ranges(rest, threads), **ranges}
+        self.appearance = replace(self.appearance, ranges=ranges)
+
+    def _images(self, listing: Listing, looks: list[Look], threads: int) -> tuple[Rows, dict[int, str]]:
+        """Return all images but the broken ones, and why those are, by row of the listing."""
+        if self.dry_run:
+            return self._lazily(listing, looks)
+        paths, appearance = listing.paths, self.appearance
+        fits = stored.size_in_bytes(len(paths), appearance) <= self.memory_limit_gb * 1e9
+        directory = None if self.cache == "none" else default_cache() if self.cache == "auto" else Path(self.cache)
+        if fits and self.cache in ("auto", "none"):
+            found = stored.decode_in_memory(paths, appearance, threads)
+        elif directory is None or (self.cache == "auto" and not stored.has_room(directory, len(paths), appearance)):
+            return self._lazily(listing, looks)
+        else:
+            names = [listing.name(path) for path in paths]
+            found = stored.decode_to_disk(names, paths, appearance, directory.expanduser(), threads)
+        broken = found.broken | {row: look.broken for row, look in enumerate(looks) if look.broken}
+        return stored.without(found.images, set(broken)), dict(sorted(broken.items()))
+
+    def _lazily(self, listing: Listing, looks: list[Look]) -> tuple[Rows, dict[int, str]]:
+        broken = inspection.try_doubtful(listing.paths, looks, self.appearance)
+        rows = [row for row in range(len(listing.paths)) if row not in broken]
+        return LazyImages([listing.paths[row] for row in rows], self.appearance), broken
+
+    def _leave_out(self, layout: Layout, listing: Listing, broken: dict[int, str]) -> None:
+        """Take broken images off the list and say so.
+
+        Raises:
+            RunnerError: there are too many of them, or a class has no others.
+        """
+        if not broken:
+            return
+        total = len(listing.paths)
+        if self.on_broken == "fail" or (self.on_broken == "auto" and len(broken) > FEW * total):
+            raise inspection.refuse({str(listing.paths[row]): why for row, why in broken.items()}, total)
+        self.remarks.append(
+            inspection.left_out({listing.name(listing.paths[row]): why for row, why in broken.items()}, total)
         )
-    return [(path, number) for number, name in enumerate(names) for path in _files(top / name)]
+        listing.keep([row for row in range(total) if row not in broken])
+        first = next(iter(layout.parts))
+        left = {number for number, part in zip(listing.classes, listing.parts, strict=True) if part == first}
+        for number, name in enumerate(layout.classes):
+            if number not in left:
+                raise RunnerError(f"{layout.parts[first] / name} holds no image that can be read. Mend its files.")
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the image files below a class's folder, by name; raises RunnerError where there are none."""
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
-    if not files:
-        raise RunnerError(
-            f"{folder} holds no images. Put some there, or remove the folder. "
-            f"Known endings: {', '.join(sorted(SUFFIXES))}."
-        )
-    return files
+def default_cache() -> Path:
+    """Return where decoded images are kept: RUNNER_CACHE, else the user's directory for caches."""
+    if named := os.environ.get("RUNNER_CACHE"):
+        return Path(named) / "images"
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "runner" / "images"
+
+
+def replace_rows(listing: Listing, rows: list[int]) -> Listing:
+    """Return a listing of these rows only."""
+    chosen = replace(listing)
+    chosen.keep(rows)
+    return chosen
+
+
+def _source(layout: Layout, listing: Listing, images: Rows) -> Source:
+    """Return images with their classes, and the rows of val and test where the user set them aside."""
+    parts = {
+        part: torch.tensor([row for row, each in enumerate(listing.parts) if each == part], dtype=torch.int64)
+        for part in layout.parts
+        if part in ("val", "test")
+    }
+    targets = torch.tensor(listing.classes, dtype=torch.int64)
+    return Source(images, targets, class_names=layout.classes, **parts)
+
+
+def _given(value: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """Return the range that the user gave, for every kind of values."""
+    numbers = [float(each) for each in value]
+    if len(numbers) != 2 or not numbers[0] < numbers[1]:
+        raise RunnerError(f"data.value_range={list(value)}: give two numbers, black and then white: [0,4095].")
+    return {"integer": (numbers[0], numbers[1]), "float": (numbers[0], numbers[1])}
