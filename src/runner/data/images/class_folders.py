@@ -126,7 +126,7 @@ def _splits_among(root: Path, folders: list[Path]) -> dict[str, Path]:
 def _is_class(parts: dict[str, Path], folders: list[Path]) -> bool:
     """Return whether the folder `train` is one class among others: it holds files only, and no other part is there."""
     train = parts["train"]
-    return len(parts) == 1 and len(folders) > 1 and not subfolders(train) and _holds_files(train)
+    return len(parts) == 1 and len(folders) > 1 and not subfolders(train) and holds_files(train)
 
 
 def _divided(root: Path, parts: dict[str, Path], folders: list[Path]) -> Layout:
@@ -155,7 +155,7 @@ def _check_no_lone_split(root: Path, parts: dict[str, Path], folders: list[Path]
 def _classes(top: Path, folders: list[Path]) -> tuple[str, ...]:
     """Return the names of the classes' folders in `top`, at least two."""
     if not folders:
-        files = " (it holds files: sort them into such folders)" if _holds_files(top) else ""
+        files = f"; or set data.root={top.parent} if {top.name} is one of the classes" if holds_files(top) else ""
         raise RunnerError(f"{top} holds no folders. Make one folder for each class and put its images in it{files}.")
     if len(folders) == 1:
         raise _one_class(top, folders[0])
@@ -165,7 +165,7 @@ def _classes(top: Path, folders: list[Path]) -> tuple[str, ...]:
 def _one_class(top: Path, only: Path) -> RunnerError:
     """Return the refusal of a single class: often a level too many, as archives have it."""
     below = only
-    while len(inner := subfolders(below)) == 1 and not _holds_files(below):
+    while len(inner := subfolders(below)) == 1 and not holds_files(below):
         below = inner[0]
     if len(inner) < 2:
         return RunnerError(
@@ -193,7 +193,8 @@ def unknown_classes(part: Path, known: tuple[str, ...]) -> None:
         )
 
 
-def _holds_files(folder: Path) -> bool:
+def holds_files(folder: Path) -> bool:
+    """Return whether there are files in a folder itself."""
     return any(is_visible(each.name) and each.is_file() for each in folder.iterdir())
 
 

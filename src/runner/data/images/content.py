@@ -39,7 +39,7 @@ def digest(names: Sequence[str], paths: Sequence[Path], *, memory: Path | None =
     known = _Known(memory, names)
     whole = hashlib.blake2b(salt.encode(), digest_size=BYTES)
     with ThreadPoolExecutor() as pool:
-        for name, content in zip(names, pool.map(known.digest, names, paths, chunksize=64), strict=True):
+        for name, content in zip(names, pool.map(known.digest, paths), strict=True):
             whole.update(hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=BYTES).digest() + content)
     known.save()
     return whole.hexdigest()
@@ -54,7 +54,7 @@ class _Known:
         self.states: dict[bytes, bytes] = self._load()
         self.found: dict[bytes, bytes] = {}
 
-    def digest(self, name: str, path: Path) -> bytes:
+    def digest(self, path: Path) -> bytes:
         """Return the digest of a file's content, computed where the file was touched."""
         try:
             state = path.stat()

@@ -1,6 +1,8 @@
 """One image file to a square uint8 tensor."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,10 +100,18 @@ def decoded(path: Path, appearance: Appearance) -> np.ndarray:
         raise UnreadableImageError(reason(error)) from error
 
 
+@contextmanager
+def in_silence() -> Iterator[None]:
+    """Within this context Pillow's remarks on single files are not heard; threads that decode are started inside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def reason(error: Exception) -> str:
     """Return why a file can't be decoded, without its path."""
     if isinstance(error, UnidentifiedImageError):
-        return "it is of no format that Pillow knows"
+        return "it is cut off at once, or of no format that Pillow knows"
     if isinstance(error, Image.DecompressionBombError):
         return f"it unpacks to more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels"
     if isinstance(error, OSError) and error.strerror:

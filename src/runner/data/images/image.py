@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from runner.data.images.decode import Appearance, read_image
+from runner.data.images.decode import Appearance, in_silence, read_image
 from runner.data.images.pixels import parse_colour
 from runner.data.module import Batch, DataModule
 from runner.data.standardize import Standardizer
@@ -85,7 +85,8 @@ class ImageDataModule(DataModule):
 
     def read(self, paths: list[Path]) -> Tensor:
         """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
-        return torch.stack([read_image(path, self.appearance) for path in paths])
+        with in_silence():
+            return torch.stack([read_image(path, self.appearance) for path in paths])
 
     def keep_one_batch(self) -> None:
         """Keep one batch as in DataModule, and augment nothing any more."""

@@ -1,7 +1,6 @@
 """ImageFolder: the user's own images, one folder a class."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from runner.data.batches import Rows
 from runner.data.images import inspection, stored
 from runner.data.images.class_folders import Layout, image_layout
+from runner.data.images.decode import in_silence
 from runner.data.images.image import ImageDataModule
 from runner.data.images.inspection import Look
 from runner.data.images.listing import Listing, list_images
@@ -68,8 +68,7 @@ class ImageFolder(ImageDataModule):
         layout = image_layout(self.root)
         listing = list_images(layout)
         threads = stored.workers(self.num_workers)
-        with warnings.catch_warnings():  # what Pillow has to say of single files; those that matter are told below
-            warnings.simplefilter("ignore")
+        with in_silence():
             looks = inspection.inspect_all(listing.paths, threads)
             self._find_ranges(layout, listing, looks, threads)
             images, broken = self._images(listing, looks, threads)

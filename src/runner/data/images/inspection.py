@@ -18,6 +18,8 @@ ENDS = {JPEG: b"\xff\xd9", b"\x89PNG": b"IEND", b"GIF8": b"\x3b"}
 LAST = 16
 # A set of at most so many files is decoded even where nothing is trained; of a larger one, so many that look cut off.
 QUICKLY = 256
+# So many files are handed to a thread at once: a hand-over takes as long as a look.
+PART = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def inspect_all(paths: Sequence[Path], workers: int) -> list[Look]:
     """Return what a quick look at each file tells."""
     Image.init()  # here, since threads that load Pillow's formats at the same time get in each other's way
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(inspect, paths, chunksize=64))
+        parts = [paths[start : start + PART] for start in range(0, len(paths), PART)]
+        return [look for looks in pool.map(lambda part: list(map(inspect, part)), parts) for look in looks]
 
 
 def try_doubtful(paths: Sequence[Path], looks: Sequence[Look], appearance: Appearance) -> dict[int, str]:

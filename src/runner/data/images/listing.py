@@ -7,9 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from runner.data.images.class_folders import Layout, enumerated, is_visible, subfolders, unknown_classes
+from runner.data.images.class_folders import Layout, enumerated, holds_files, is_visible, subfolders, unknown_classes
 from runner.errors import RunnerError
 
+# What a folder is on its disk, by whatever way it is reached: device and number.
+Place = tuple[int, int]
 # Formats with a suffix that Pillow can identify at most, or draws by starting another program.
 UNDRAWN = frozenset({"BUFR", "GRIB", "HDF5", "IPTC", "MPEG", "EPS", "WMF", "PDF"})
 
@@ -28,7 +30,7 @@ class Listing:
     Attributes:
         others: files of which the suffix says that Pillow draws no such images, and links that lead nowhere.
         hidden: how many files and folders have names that hide them.
-        loops: links to a folder that they lie in themselves.
+        loops: links to a folder that they lie in themselves, or to another class.
         remarks: what was skipped and what the folders lack, in sentences.
     """
 
@@ -62,8 +64,10 @@ def list_images(layout: Layout) -> Listing:
     for part, folder in layout.parts.items():
         unknown_classes(folder, layout.classes)
         lacking = []
+        places = {_place(each) for each in (layout.root, *layout.root.resolve().parents, *layout.parts.values())}
         for number, name in enumerate(layout.classes):
-            found = _images_of(folder / name, listing, suffixes)
+            others = {_place(folder / other) for other in layout.classes if other != name and (folder / other).is_dir()}
+            found = _images_of(folder / name, listing, suffixes, frozenset(places | others))
             if not found and part in ("val", "test"):
                 lacking.append(name)
             elif not found:
@@ -80,12 +84,15 @@ def list_images(layout: Layout) -> Listing:
     return listing
 
 
-def _images_of(folder: Path, listing: Listing, suffixes: frozenset[str]) -> list[Path]:
-    """Return the images of a class by name; say so where they all lie in folders of their own."""
+def _images_of(folder: Path, listing: Listing, suffixes: frozenset[str], others: frozenset[Place]) -> list[Path]:
+    """Return the images of a class by name; say so where they all lie in folders of their own.
+
+    `others` are folders that are none of this class, wherever links lead.
+    """
     found: list[Path] = []
     if folder.is_dir():
-        _walk(folder, listing, suffixes, found, frozenset())
-    found.sort()
+        _walk(folder, listing, suffixes, found, others)
+    found.sort(key=lambda path: path.parts)
     if found and all(path.parent != folder for path in found):
         inner = enumerated(each.name for each in subfolders(folder))
         listing.remarks.append(
@@ -95,12 +102,9 @@ def _images_of(folder: Path, listing: Listing, suffixes: frozenset[str]) -> list
     return found
 
 
-def _walk(
-    folder: Path, listing: Listing, suffixes: frozenset[str], found: list[Path], above: frozenset[tuple[int, int]]
-) -> None:
-    """Add the images below `folder` to `found`; links are followed, but not to a folder that is being walked."""
-    state = folder.stat()
-    here = (state.st_dev, state.st_ino)
+def _walk(folder: Path, listing: Listing, suffixes: frozenset[str], found: list[Path], above: frozenset[Place]) -> None:
+    """Add the images below `folder` to `found`; links are followed, but not to folders `above` it or of others."""
+    here = _place(folder)
     if here in above:
         listing.loops.append(folder)
         return
@@ -120,6 +124,11 @@ def _walk(
             listing.others.append(path)
 
 
+def _place(folder: Path) -> Place:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
 def _look_beside(layout: Layout, listing: Listing) -> None:
     """Note the files that lie beside the folders of classes and parts."""
     for folder in dict.fromkeys([layout.root, *layout.parts.values()]):
@@ -132,13 +141,22 @@ def _look_beside(layout: Layout, listing: Listing) -> None:
 
 def _no_images(folder: Path, listing: Listing) -> RunnerError:
     inside = [each for each in listing.others if each.is_relative_to(folder)]
-    kinds = f" It holds {_kinds(inside)}, which Pillow does not read." if inside else ""
+    kinds = f" It holds {_kinds(inside)}, which is not read as images." if inside else ""
     inner = [each.name for each in subfolders(folder)]
-    folders = f" It holds folders only ({enumerated(inner)})." if inner and not inside else ""
+    folders = f" It holds folders ({enumerated(inner)}), but no images in them either." if inner and not inside else ""
     return RunnerError(
-        f"{folder} holds no images.{kinds}{folders} Put some there, or remove the folder. "
-        f"Known endings: {', '.join(sorted(image_suffixes()))}."
+        f"{folder} holds no images.{kinds}{folders} Put some there, or remove the folder.{_level(folder)}"
     )
+
+
+def _level(folder: Path) -> str:
+    """Return the advice for folders of classes that lie a level deeper, beside a folder without images."""
+    for beside in subfolders(folder.parent):
+        inner = subfolders(beside)
+        if beside != folder and len(inner) > 1 and not holds_files(beside):
+            names = enumerated(each.name for each in inner)
+            return f" If the classes are the folders in {beside} ({names}), set data.root={beside}."
+    return ""
 
 
 def _skipped(listing: Listing) -> list[str]:
@@ -150,7 +168,7 @@ def _skipped(listing: Listing) -> list[str]:
         remarks.append(f"Skipped {listing.hidden:,} hidden files or folders.")
     if listing.loops:
         names = enumerated(listing.name(each) for each in sorted(listing.loops))
-        remarks.append(f"Skipped links to folders that they lie in themselves: {names}.")
+        remarks.append(f"Skipped links to folders that they lie in themselves or to other classes: {names}.")
     return remarks
 
 

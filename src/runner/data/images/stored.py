@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from runner.data.images import content
-from runner.data.images.decode import Appearance, UnreadableImageError, decoded, read_image
+from runner.data.images.decode import Appearance, UnreadableImageError, decoded, in_silence, read_image
 from runner.errors import RunnerError
 from runner.files import write_json
 
@@ -37,7 +37,8 @@ class LazyImages:
         self.paths, self.appearance = list(paths), appearance
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        images = [read_image(self.paths[i], self.appearance) for i in index.tolist()]
+        with in_silence():
+            images = [read_image(self.paths[i], self.appearance) for i in index.tolist()]
         return torch.stack(images) if images else torch.empty(0, *shape(self.appearance), dtype=torch.uint8)
 
     def __len__(self) -> int:
