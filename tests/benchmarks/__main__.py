@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import epoch, graph_epoch, names, report, small, sweep, time_to_accuracy
+from tests.benchmarks import epoch, graph_epoch, images, names, report, small, sweep, time_to_accuracy
 
 BENCHMARKS = {
     "epoch": epoch.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "report": report.main,
     "sweep": sweep.main,
     "small": small.main,
+    "images": images.main,
 }
 
 

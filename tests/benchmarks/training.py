@@ -9,6 +9,7 @@ from pathlib import Path
 from pytorch_lightning.callbacks import Callback
 
 from runner.config.compose import compose
+from runner.job.trainer import make_trainer
 from runner.run.prepare import prepare
 from runner.run.run import surroundings
 from runner.tracking import run_directory
@@ -37,10 +38,9 @@ def train(overrides: Sequence[str]) -> list[float]:
         place = Path(folder) / "run"
         record = run_directory.create(place, composed.config, [*overrides], composed.chosen, exactly=False)
         with surroundings(composed.config, record) as signals:
-            job = prepare(composed.config, record, signals, resume=False, fitted=False)
-            trainer = job.trainer()
-            trainer.callbacks.append(watch)  # type: ignore[attr-defined]
-            trainer.fit(job.task, datamodule=job.datamodule)
+            context, networks = prepare(composed.config, record, signals)
+            trainer = make_trainer(context, networks.task, extra=[watch])
+            trainer.fit(networks.task, datamodule=context.datamodule)
     return watch.times
 
 
