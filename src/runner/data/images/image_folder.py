@@ -56,6 +56,7 @@ class ImageFolder(ImageDataModule):
             raise RunnerError(f"data.on_broken={on_broken}: must be one of {', '.join(ON_BROKEN)}.")
         self.root, self.memory_limit_gb = Path(root).expanduser(), memory_limit_gb
         self.cache, self.on_broken = cache, on_broken
+        self.remarks: list[str] = []
         if value_range is not None:
             self.appearance = replace(self.appearance, ranges=_given(value_range))
 
@@ -71,10 +72,10 @@ class ImageFolder(ImageDataModule):
         with in_silence():
             looks = inspection.inspect_all(listing.paths, threads)
             self._find_ranges(layout, listing, looks, threads)
+            names = [listing.name(path) for path in listing.paths]
+            unusual = inspection.remarks(names, looks, self.appearance.ranges)
+            self.remarks = [*layout.remarks, *listing.remarks, *unusual]
             images, broken = self._images(listing, looks, threads)
-        self.remarks = [*layout.remarks, *listing.remarks]
-        names = [listing.name(path) for path in listing.paths]
-        self.remarks += inspection.remarks(names, looks, self.appearance.ranges)
         self._leave_out(layout, listing, broken)
         return _source(layout, listing, images)
 
@@ -107,14 +108,23 @@ class ImageFolder(ImageDataModule):
             return self._lazily(listing, looks)
         paths, appearance = listing.paths, self.appearance
         fits = stored.size_in_bytes(len(paths), appearance) <= self.memory_limit_gb * 1e9
-        directory = None if self.cache == "none" else default_cache() if self.cache == "auto" else Path(self.cache)
         if fits and self.cache in ("auto", "none"):
             found = stored.decode_in_memory(paths, appearance, threads)
-        elif directory is None or (self.cache == "auto" and not stored.has_room(directory, len(paths), appearance)):
+        elif self.cache == "none":
             return self._lazily(listing, looks)
         else:
+            directory = default_cache() if self.cache == "auto" else Path(self.cache).expanduser()
             names = [listing.name(path) for path in paths]
-            found = stored.decode_to_disk(names, paths, appearance, directory.expanduser(), threads)
+            try:
+                found = stored.decode_to_disk(names, paths, appearance, directory, threads)
+            except stored.CacheRefusedError as error:
+                if self.cache != "auto":
+                    raise
+                self.remarks.append(f"{error} Until then every batch is decoded anew, in data.num_workers processes.")
+                return self._lazily(listing, looks)
+            if self.cache == "auto":
+                size = stored.size_in_bytes(len(paths), appearance) / 1e9
+                self.remarks.append(f"Decoded images lie in {directory} ({size:.1f} GB); data.cache=none keeps none.")
         broken = found.broken | {row: look.broken for row, look in enumerate(looks) if look.broken}
         return stored.without(found.images, set(broken)), dict(sorted(broken.items()))
 

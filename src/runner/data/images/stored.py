@@ -1,5 +1,6 @@
 """Decoded images: in memory, in a file on disk that runs share, or decoded anew whenever a batch asks for them."""
 
+import errno
 import json
 import os
 import shutil
@@ -78,6 +79,10 @@ class Decoded:
     broken: dict[int, str]
 
 
+class CacheRefusedError(RunnerError):
+    """A place for decoded images that cannot hold them."""
+
+
 def without(images: Tensor | StoredImages, left_out: Collection[int]) -> Tensor | StoredImages:
     """Return images without some rows."""
     if not left_out:
@@ -122,7 +127,8 @@ def decode_to_disk(
     ask at once one decodes, and the others wait for it.
 
     Raises:
-        RunnerError: the directory can't be written to, or has no room.
+        CacheRefusedError: the directory can't be written to, or has no room.
+        RunnerError: what it holds is damaged.
     """
     salt = f"{VERSION} {PIL.__version__} {appearance}"
     try:
@@ -133,9 +139,9 @@ def decode_to_disk(
                 if not place.is_dir():
                     _write(place, paths, appearance, threads)
     except OSError as error:
-        raise RunnerError(
-            f"data.cache: {directory} can't be written to ({error.strerror or error}). "
-            "Set data.cache to another directory, or data.cache=none to decode every batch anew."
+        raise CacheRefusedError(
+            f"Decoded images can't be kept in {directory} ({error.strerror or error}). "
+            "Set data.cache to another directory, or to none."
         ) from error
     try:
         kept = np.load(place / PIXELS, mmap_mode="r", allow_pickle=False)
@@ -158,7 +164,7 @@ def _write(place: Path, paths: Sequence[Path], appearance: Appearance, threads: 
     """Decode into a directory beside `place`, which then takes its name."""
     if not has_room(place.parent, len(paths), appearance):
         needed = size_in_bytes(len(paths), appearance) / 1e9
-        raise OSError(None, f"{needed:.1f} GB are needed, and the disk has less")
+        raise OSError(errno.ENOSPC, f"no room for {needed:.1f} GB")
     beside = place.with_name(f"{place.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
