@@ -71,15 +71,17 @@ def write_snippets(page: Path, folder: Path) -> None:
 
 
 def images(folder: Path) -> None:
-    """my_images/<class>/*.png and two digits to ask about."""
+    """my_images/<class>/*.png, photos/{train,valid,test}/<class>/*.png, and two digits to ask about."""
     from PIL import Image
 
     digits = load_digits()
     for index, (pixels, label) in enumerate(zip(digits.images[:60], digits.target[:60], strict=True)):
         image = Image.fromarray((pixels * 16).clip(0, 255).astype("uint8")).resize((32, 32))
-        target = folder / "my_images" / ("even" if label % 2 == 0 else "odd") / f"{index}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        image.save(target)
+        part = "train" if index < 20 else "valid" if index < 30 else "test"
+        for place in ("my_images", f"photos/{part}"):
+            target = folder / place / ("even" if label % 2 == 0 else "odd") / f"{index}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            image.save(target)
         if label in (4, 7):
             image.save(folder / ("four.png" if label == 4 else "seven.png"))
 

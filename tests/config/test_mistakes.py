@@ -42,6 +42,8 @@ def message(*overrides):
         (["data=digits", "task=binary_classification"], ["needs data of two classes, this has 10"]),
         (["model._target_=os.system"], ["model._target_=os.system: not in an allowed package", "runner.plugins=[os]"]),
         (["data=csv", "data.root=x.csv"], ["data.target"]),
+        (["data=image_folder", "data.root=x", "data.fit=fill"], ["data.fit=fill: must be one of crop, squash, pad"]),
+        (["data=image_folder", "data.root=x", "data.on_broken=stop"], ["data.on_broken=stop: must be one of auto"]),
         (["a=(b"], ["a=(b: not understood"]),
         (["=3"], ["=3: the key before = is missing"]),
         (["seed=abc"], ["seed=abc: must be a whole number, from 0 to 4294967295"]),

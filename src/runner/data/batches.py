@@ -167,14 +167,24 @@ class BatchLoader:
             batch_size=None,
             num_workers=self.num_workers,
         )
-        return iter(loader)
+        return map(_told, loader)
 
 
-class _WholeBatches(Dataset[tuple[Nested, Nested]]):
-    """For worker processes: indexed by a tensor of rows, yields the batch."""
+def _told(batch: tuple[Nested, Nested] | RunnerError) -> tuple[Nested, Nested]:
+    """Return the batch; raise the mistake of the user's that a worker found, in the words of this process alone."""
+    if isinstance(batch, RunnerError):
+        raise batch
+    return batch
+
+
+class _WholeBatches(Dataset[tuple[Nested, Nested] | RunnerError]):
+    """For worker processes: indexed by a tensor of rows, yields the batch, or why there is none."""
 
     def __init__(self, inputs: Rows, targets: Rows) -> None:
         self.inputs, self.targets = inputs, targets
 
-    def __getitem__(self, rows: Tensor) -> tuple[Nested, Nested]:
-        return self.inputs[rows], self.targets[rows]
+    def __getitem__(self, rows: Tensor) -> tuple[Nested, Nested] | RunnerError:
+        try:
+            return self.inputs[rows], self.targets[rows]
+        except RunnerError as error:
+            return error

@@ -116,3 +116,13 @@ def test_an_image_under_another_suffix_is_read(tmp_path):
 def test_an_unknown_way_is_refused(tmp_path):
     with pytest.raises(RunnerError, match=r"data\.on_broken=ignore: must be one of auto, skip, fail"):
         image_data(tmp_path, on_broken="ignore")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_breaks_during_training_is_told_in_one_line(files, workers):
+    data = read_data(files, memory_limit_gb=0.0, cache="none", num_workers=workers)
+    break_(files / "dog" / "03.png", "empty")
+    with pytest.raises(RunnerError) as raised:
+        [list(data._loader(name)) for name in data.splits]
+    assert str(raised.value).startswith(f"{files}/dog/03.png can't be read as an image (")
+    assert "\n" not in str(raised.value)

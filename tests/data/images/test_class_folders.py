@@ -2,9 +2,12 @@
 
 import pytest
 
+from runner.cli.main import main
+from runner.config.compose import compose
 from runner.data.images.class_folders import class_folders, count_classes_in_folder, image_layout
 from runner.errors import RunnerError
-from tests.support.pictures import fill, read_data
+from runner.tracking.identity import identity
+from tests.support.pictures import fill, read_data, sixteen_bits
 
 
 def sizes(data) -> dict[str, int]:
@@ -166,3 +169,30 @@ def test_a_root_below_home_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(fill(tmp_path, 4).parent))
     assert [each.name for each in class_folders(f"~/{tmp_path.name}")] == ["cat", "dog"]
     assert image_layout(f"~/{tmp_path.name}").root == tmp_path
+
+
+def test_a_command_names_the_level_that_holds_the_classes(tmp_path):
+    fill(tmp_path / "my_images", 4)
+    with pytest.raises(RunnerError) as raised:
+        compose(["data=image_folder", f"data.root={tmp_path}"])
+    assert f"set data.root={tmp_path}/my_images." in str(raised.value)
+    assert "num_classes" not in str(raised.value)
+
+
+def test_a_check_says_what_is_unusual(tmp_path, capsys):
+    fill(tmp_path / "train", 4, {"cat": 10_000, "dog": 50_000}, draw=sixteen_bits)
+    fill(tmp_path / "valid", 4, {"cat": 10_000, "dog": 50_000}, draw=sixteen_bits)
+    fill(tmp_path / "other", 1)
+    assert main(["check", "data=image_folder", f"data.root={tmp_path}", "data.image_size=12", "model=mlp"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "data       7 train, 8 val, 1 test" not in printed
+    assert f"note       {tmp_path} is divided into train/, valid/; not used: other/." in printed
+    assert any(line.startswith("note       16 images hold integers of more than 8 bits") for line in printed)
+
+
+def test_added_settings_leave_the_identity_of_earlier_runs_as_it_was():
+    before = {"data": {"_target_": "runner.data.images.image_folder.ImageFolder", "image_size": 64}, "seed": 1}
+    added = {"fit": "crop", "background": "white", "on_broken": "auto", "value_range": None, "cache": "/anywhere"}
+    assert identity({**before, "data": {**before["data"], **added}}) == identity(before)
+    for key, value in {"fit": "pad", "background": "black", "on_broken": "skip", "value_range": [0, 1]}.items():
+        assert identity({**before, "data": {**before["data"], **added, key: value}}) != identity(before), key
