@@ -196,3 +196,20 @@ def test_added_settings_leave_the_identity_of_earlier_runs_as_it_was():
     assert identity({**before, "data": {**before["data"], **added}}) == identity(before)
     for key, value in {"fit": "pad", "background": "black", "on_broken": "skip", "value_range": [0, 1]}.items():
         assert identity({**before, "data": {**before["data"], **added, key: value}}) != identity(before), key
+
+
+def test_classes_that_are_divided_one_by_one_are_refused(tmp_path):
+    for name in ("cat", "dog"):
+        fill(tmp_path / name, 4, {"train": 60, "Test": 100})
+    assert message(tmp_path) == (
+        f"{tmp_path} holds cat/, dog/, each with Test/, train/ inside. Turn the folders around: "
+        f"{tmp_path}/train/cat, and so on."
+    )
+
+
+def test_a_root_that_is_the_training_part_says_that_others_lie_beside_it(tmp_path):
+    for name in ("train", "valid", "test"):
+        fill(tmp_path / name, 5)
+    assert read_data(tmp_path / "train").remarks == [
+        f"test/, valid/ beside train/ are not used: data.root={tmp_path} would use them."
+    ]

@@ -51,8 +51,9 @@ def image_layout(root: str | Path) -> Layout:
     if "train" in parts and not _is_class(parts, folders):
         return _divided(root, parts, folders)
     _check_no_lone_split(root, parts, folders)
+    _check_no_parts_in_classes(root, folders)
     taken = [f"{path.name}/ is taken as a class, for it holds files and no folders." for path in parts.values()]
-    return Layout(root, {"": root}, _classes(root, folders), remarks=tuple(taken))
+    return Layout(root, {"": root}, _classes(root, folders), remarks=(*taken, *_parts_beside(root)))
 
 
 def class_folders(root: str | Path) -> list[Path]:
@@ -150,6 +151,27 @@ def _check_no_lone_split(root: Path, parts: dict[str, Path], folders: list[Path]
             f"{root} holds {_slashed(lone)} with folders inside, but no folder train/. "
             f"Put the training images into {root / 'train'}{classes}; or set data.root={lone[0]} to divide those."
         )
+
+
+def _check_no_parts_in_classes(root: Path, folders: list[Path]) -> None:
+    """Raise RunnerError where every class is divided by itself: its test images would be trained on."""
+    inside = [{_split_of(each.name): each.name for each in subfolders(folder)} for folder in folders]
+    if inside and all("train" in parts and len(parts) > 1 for parts in inside):
+        names = _slashed(Path(name) for split, name in inside[0].items() if split)
+        raise RunnerError(
+            f"{root} holds {_slashed(folders)}, each with {names} inside. Turn the folders around: "
+            f"{root / inside[0]['train'] / folders[0].name}, and so on."
+        )
+
+
+def _parts_beside(root: Path) -> list[str]:
+    """Return what to say where the root itself is the training part, and others lie beside it."""
+    if _split_of(root.name) != "train":
+        return []
+    others = [each for each in subfolders(root.absolute().parent) if _split_of(each.name) in ("val", "test")]
+    if not others:
+        return []
+    return [f"{_slashed(others)} beside {root.name}/ are not used: data.root={root.absolute().parent} would use them."]
 
 
 def _classes(top: Path, folders: list[Path]) -> tuple[str, ...]:

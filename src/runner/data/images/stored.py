@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ import PIL
 import torch
 from filelock import FileLock
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from runner.data.images import content
@@ -27,6 +30,8 @@ VERSION = 1
 PIXELS, BROKEN = "pixels.npy", "broken.json"
 # So many images are handed to the threads at once: what is left of them is waited for when a run is interrupted.
 CHUNK = 1024
+# From so many images on, a person who waits is shown how far decoding is.
+LONG = 10_000
 # Bytes that are left free on a disk.
 SPARE = 100_000_000
 
@@ -206,6 +211,12 @@ def _decode_into(
 
     Image.init()  # here, since threads that load Pillow's formats at the same time get in each other's way
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(paths), CHUNK):
+        for start in track(
+            range(0, len(paths), CHUNK),
+            description="decoding images",
+            console=Console(stderr=True),
+            transient=True,
+            disable=len(paths) < LONG or not sys.stderr.isatty(),
+        ):
             rows = range(start, min(start + CHUNK, len(paths)))
             yield {row: why for row, why in zip(rows, pool.map(decode, rows), strict=True) if why is not None}

@@ -30,7 +30,7 @@ def range_for(image: Image.Image, ranges: ValueRanges) -> tuple[float, float]:
     kind = kind_of_values(image.mode) or "integer"
     if kind in ranges:
         return ranges[kind]
-    if image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I"):  # Pillow stretches those to 16
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):  # which know no more
         return 0.0, 2.0**16 - 1
     values = "floats" if kind == "float" else "32-bit integers"
     raise RunnerError(
