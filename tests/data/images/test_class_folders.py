@@ -187,7 +187,7 @@ def test_a_check_says_what_is_unusual(tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert "data       7 train, 8 val, 1 test" not in printed
     assert f"note       {tmp_path} is divided into train/, valid/; not used: other/." in printed
-    assert any(line.startswith("note       16 images hold integers of more than 8 bits") for line in printed)
+    assert any(line.startswith("note       16 images of integers of more than 8 bits") for line in printed)
 
 
 def test_added_settings_leave_the_identity_of_earlier_runs_as_it_was():

@@ -1,8 +1,10 @@
 """Images of more than 8 bits: one range for a whole set, the same in training and prediction, and said once."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from runner.data.images.value_range import natural_range, scaled
@@ -65,7 +67,7 @@ def test_the_range_is_found_once_and_said(tmp_path, dry_run):
     assert data.appearance.ranges == {"integer": (0, 65535)}
     assert means(data) == {"dark": {23}, "light": {156}}
     assert data.remarks == [
-        "20 images hold integers of more than 8 bits: read with 0 as black and 65535 as white. "
+        "20 images of integers of more than 8 bits: read with 0 as black and 65535 as white. "
         "Set data.value_range=[BLACK,WHITE] for others."
     ]
 
@@ -111,7 +113,7 @@ def test_images_of_8_bits_beside_deeper_ones_stay_as_they_are_and_are_counted(tm
     fill(tmp_path, 5, DEEP, draw=sixteen_bits)
     fill(tmp_path, 3, {"dark": 20, "light": 150}, suffix=".bmp")
     data = read_data(tmp_path)
-    assert "10 images hold integers of more than 8 bits" in data.remarks[0]
+    assert "10 images of integers of more than 8 bits" in data.remarks[0]
     assert "the other 6 as they are" in data.remarks[0]
     assert {20, 21, 22} & means(data)["dark"] and {150, 151, 152} & means(data)["light"]
 
@@ -122,15 +124,33 @@ def test_integers_and_floats_have_ranges_of_their_own(tmp_path):
     assert read_data(tmp_path).appearance.ranges == {"integer": (0, 65535), "float": (0, 1)}
 
 
-def test_animated_images_and_those_of_16_bits_a_colour_are_said_once(tmp_path):
+def test_animated_images_are_said_once(tmp_path):
     fill(tmp_path, 6)
     for name in ("cat/a.gif", "dog/b.gif"):
         Image.new("L", (6, 6), 9).save(tmp_path / name, save_all=True, append_images=[Image.new("L", (6, 6), 200)])
-    header = b"P6 6 6 65535\n"
-    (tmp_path / "cat" / "c.ppm").write_bytes(header + torch.zeros(6 * 6 * 3, dtype=torch.int16).numpy().tobytes())
     assert read_data(tmp_path).remarks == [
-        "2 images have several frames or pages: the first one is used (cat/a.gif, dog/b.gif)."
+        "The first frame or page is used of 2 images with several (cat/a.gif, dog/b.gif)."
     ]
+
+
+def png_of_16_bits_a_colour(level: int) -> bytes:
+    """A PNG of 6x6 pixels of one colour, red, green and blue of 16 bits each: Pillow writes none."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    lines = (b"\0" + struct.pack(">3H", level, level, level) * 6) * 6
+    header = struct.pack(">2I5B", 6, 6, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_colours_of_16_bits_keep_the_upper_eight_and_that_is_said(tmp_path):
+    fill(tmp_path, 4)
+    (tmp_path / "cat" / "deep.png").write_bytes(png_of_16_bits_a_colour(200 * 256 + 77))
+    data = read_data(tmp_path, validation_fraction=0.0, test_fraction=0.0)
+    assert data.remarks == ["The upper 8 of the 16 bits of each colour are used of 1 image (cat/deep.png)."]
+    assert means(data)["cat"] == {60, 61, 62, 63, 200}
 
 
 def test_sets_of_8_bits_say_and_keep_nothing(tmp_path):

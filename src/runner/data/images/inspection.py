@@ -91,16 +91,16 @@ def remarks(names: Sequence[str], looks: Sequence[Look], ranges: ValueRanges) ->
         rest = f", the other {len(names) - len(deep):,} as they are" if len(deep) < len(names) else ""
         if deep:
             said.append(
-                f"{len(deep):,} images hold {_values(kind)}: read with {low:g} as black and {high:g} as white{rest}. "
+                f"{_counted(len(deep))} of {_values(kind)}: read with {low:g} as black and {high:g} as white{rest}. "
                 "Set data.value_range=[BLACK,WHITE] for others."
             )
     for told, flag in (
-        ("have several frames or pages: the first one is used", "frames"),
-        ("hold 16 bits of each colour: the upper 8 are used", "narrowed"),
+        ("The first frame or page is used of {} with several", "frames"),
+        ("The upper 8 of the 16 bits of each colour are used of {}", "narrowed"),
     ):
         some = [name for name, look in zip(names, looks, strict=True) if getattr(look, flag)]
         if some:
-            said.append(f"{len(some):,} images {told} ({enumerated(some)}).")
+            said.append(f"{told.format(_counted(len(some)))} ({enumerated(some)}).")
     return said
 
 
@@ -125,6 +125,10 @@ def left_out(broken: dict[str, str], total: int) -> str:
     return f"Left out {len(broken):,} of {total:,} images, which can't be read: {named}."
 
 
+def _counted(images: int) -> str:
+    return f"{images:,} image{'s' if images != 1 else ''}"
+
+
 def _values(kind: str) -> str:
     return "floats" if kind == "float" else "integers of more than 8 bits"
 
@@ -135,4 +139,4 @@ def _several(image: Image.Image) -> bool:
 
 def _is_narrowed(image: Image.Image) -> bool:
     """Return whether the file stores 16 bits for each of several channels, which Pillow's modes don't have."""
-    return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in image.tile)
+    return len(image.getbands()) > 1 and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
