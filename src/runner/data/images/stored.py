@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from runner.data.images import content
+from runner.data.images import file_digests
 from runner.data.images.decode import Appearance, UnreadableImageError, decoded, in_silence, read_image
 from runner.errors import RunnerError
 from runner.files import write_json
@@ -138,7 +138,7 @@ def decode_to_disk(
     salt = f"{VERSION} {PIL.__version__} {appearance}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        place = directory / content.digest(names, paths, memory=directory, salt=salt)
+        place = directory / file_digests.digest(names, paths, memory=directory, salt=salt)
         if not place.is_dir():
             with FileLock(f"{place}.lock"):
                 if not place.is_dir():

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.data.images.class_folders import image_layout
-from runner.data.images.listing import list_images
-
 BYTES = 16
 # What tells that a file was not touched since its digest was computed: no program can set the last of them.
 STATE = ("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
@@ -18,23 +15,11 @@ STATE = ("st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 YOUNG = 2_000_000_000
 
 
-def folder_digest(root: str | Path, *, memory: Path | None = None) -> str:
-    """Return thirty-two hexadecimal digits over the images of a set: their names below its root, and what they hold.
-
-    Moving or copying the set changes nothing. Reads every file once; with `memory`, a directory, only those that
-    were touched since.
-
-    Raises:
-        RunnerError: the folder is no image set.
-    """
-    listing = list_images(image_layout(root))
-    return digest([listing.name(path) for path in listing.paths], listing.paths, memory=memory)
-
-
 def digest(names: Sequence[str], paths: Sequence[Path], *, memory: Path | None = None, salt: str = "") -> str:
-    """Return thirty-two hexadecimal digits over the names and contents of files, and over `salt`; see `folder_digest`.
+    """Return thirty-two hexadecimal digits over the names and contents of files, and over `salt`.
 
-    A file that can't be read counts as an empty one.
+    Where the files lie changes nothing. Reads every file once; with `memory`, a directory, only those that were touched
+    since. A file that can't be read counts as an empty one.
     """
     known = _Known(memory, names)
     whole = hashlib.blake2b(salt.encode(), digest_size=BYTES)
