@@ -1,8 +1,11 @@
 """Files of image sets: every suffix that Pillow reads, and all that was skipped counted and named."""
 
+import os
+
 import pytest
 from PIL import Image
 
+from runner.errors import RunnerError
 from tests.support.pictures import fill, read_data
 
 
@@ -63,3 +66,15 @@ def test_files_of_the_same_name_in_several_classes_and_folders_all_count(tmp_pat
     fill(tmp_path / "cat", 3, {"inner": 70})
     data = read_data(tmp_path)
     assert sum(split.targets.bincount(minlength=2) for split in data.splits.values()).tolist() == [6, 3]
+
+
+def test_names_that_are_no_text_can_be_printed_and_are_no_classes(tmp_path):
+    fill(tmp_path, 4)
+    strange = os.fsdecode(b"M\xfcnchen")
+    (tmp_path / "cat" / f"{strange}.txt").write_text("no image")
+    fill(tmp_path / "cat", 2, {strange: 60})
+    said = read_data(tmp_path).remarks
+    assert said == ["Skipped 1 .txt, not read as images: cat/M?nchen.txt."]
+    (tmp_path / strange).mkdir()
+    with pytest.raises(RunnerError, match=r"names are no UTF-8: M\?nchen\. Rename them"):
+        read_data(tmp_path)

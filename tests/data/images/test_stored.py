@@ -161,10 +161,13 @@ def test_broken_files_stay_known_without_being_decoded_again(root, cache, decode
     assert sum(len(split) for split in found[1].splits.values()) == 15
 
 
-def test_a_place_that_cannot_be_written_to_is_refused(root, tmp_path):
+@pytest.mark.parametrize("dry_run", [False, True], ids=["run", "check"])
+def test_a_place_that_cannot_be_written_to_is_refused(root, tmp_path, dry_run):
     (tmp_path / "file").write_text("no directory")
-    with pytest.raises(RunnerError, match=r"can't be kept in .*file .* Set data\.cache to another directory"):
-        read_data(root, cache=str(tmp_path / "file"))
+    data = image_data(root, cache=str(tmp_path / "file" / "below"))
+    data.dry_run = dry_run
+    with pytest.raises(RunnerError, match=r"can't be kept in .*below \(.*\)\. Set data\.cache to another directory"):
+        data.setup()
 
 
 def test_a_disk_without_room_is_refused_before_decoding(root, cache, decodes, monkeypatch):

@@ -87,9 +87,14 @@ def is_visible(name: str) -> bool:
 
 def enumerated(names: Iterable[str]) -> str:
     """Return the first names, with commas, and how many there are more."""
-    listed = list(names)
+    listed = [printable(name) for name in names]
     more = f" and {len(listed) - NAMED:,} more" if len(listed) > NAMED else ""
     return ", ".join(listed[:NAMED]) + more
+
+
+def printable(name: object) -> str:
+    """Return a name with question marks for the bytes that are no text, as archives from other systems leave them."""
+    return str(name).encode(errors="replace").decode()
 
 
 def _existing(root: Path) -> Path:
@@ -181,6 +186,9 @@ def _classes(top: Path, folders: list[Path]) -> tuple[str, ...]:
         raise RunnerError(f"{top} holds no folders. Make one folder for each class and put its images in it{files}.")
     if len(folders) == 1:
         raise _one_class(top, folders[0])
+    unreadable = [each.name for each in folders if printable(each.name) != each.name]
+    if unreadable:
+        raise RunnerError(f"{top} holds folders whose names are no UTF-8: {enumerated(unreadable)}. Rename them.")
     return tuple(each.name for each in folders)
 
 

@@ -105,6 +105,8 @@ class ImageFolder(ImageDataModule):
     def _images(self, listing: Listing, looks: list[Look], threads: int) -> tuple[Rows, dict[int, str]]:
         """Return all images but the broken ones, and why those are, by row of the listing."""
         if self.dry_run:
+            if self.cache not in ("auto", "none"):
+                stored.check_place(Path(self.cache).expanduser())
             return self._lazily(listing, looks)
         paths, appearance = listing.paths, self.appearance
         fits = stored.size_in_bytes(len(paths), appearance) <= self.memory_limit_gb * 1e9

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from runner.data.images.class_folders import enumerated
+from runner.data.images.class_folders import enumerated, printable
 from runner.data.images.decode import Appearance, UnreadableImageError, decoded, reason
 from runner.data.images.value_range import ValueRanges, kind_of_values
 from runner.errors import RunnerError
@@ -109,7 +109,7 @@ def refuse(broken: dict[str, str], total: int) -> RunnerError:
     if len(broken) == 1:
         path, why = next(iter(broken.items()))
         return RunnerError(
-            f"{path} can't be read as an image ({why}). Mend or remove the file, "
+            f"{printable(path)} can't be read as an image ({why}). Mend or remove the file, "
             "or leave it out with data.on_broken=skip."
         )
     named = enumerated(f"{path} ({why})" for path, why in broken.items())

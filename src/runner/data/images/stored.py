@@ -144,10 +144,7 @@ def decode_to_disk(
                 if not place.is_dir():
                     _write(place, paths, appearance, threads)
     except OSError as error:
-        raise CacheRefusedError(
-            f"Decoded images can't be kept in {directory} ({error.strerror or error}). "
-            "Set data.cache to another directory, or to none."
-        ) from error
+        raise _refusal(directory, error.strerror or error) from error
     try:
         kept = np.load(place / PIXELS, mmap_mode="r", allow_pickle=False)
         whole = kept.shape == (len(paths), *shape(appearance)) and kept.dtype == np.uint8
@@ -161,8 +158,25 @@ def decode_to_disk(
 
 def has_room(directory: Path, count: int, appearance: Appearance) -> bool:
     """Return whether so many decoded images fit on the disk of a directory, which need not exist."""
-    existing = next(each for each in (directory, *directory.absolute().parents) if each.exists())
-    return shutil.disk_usage(existing).free > size_in_bytes(count, appearance) + SPARE
+    return shutil.disk_usage(_nearest(directory)).free > size_in_bytes(count, appearance) + SPARE
+
+
+def check_place(directory: Path) -> None:
+    """Raise CacheRefusedError where no decoded images could be kept below a directory; write nothing."""
+    existing = _nearest(directory)
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise _refusal(directory, f"{existing} can't be written to")
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory, or the nearest one above it that is there."""
+    return next(each for each in (directory, *directory.absolute().parents) if each.exists())
+
+
+def _refusal(directory: Path, why: object) -> CacheRefusedError:
+    return CacheRefusedError(
+        f"Decoded images can't be kept in {directory} ({why}). Set data.cache to another directory, or to none."
+    )
 
 
 def _write(place: Path, paths: Sequence[Path], appearance: Appearance, threads: int) -> None:
