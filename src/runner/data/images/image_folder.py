@@ -131,7 +131,9 @@ class ImageFolder(ImageDataModule):
         return stored.without(found.images, set(broken)), dict(sorted(broken.items()))
 
     def _lazily(self, listing: Listing, looks: list[Look]) -> tuple[Rows, dict[int, str]]:
-        broken = inspection.try_doubtful(listing.paths, looks, self.appearance)
+        broken = inspection.try_doubtful(
+            listing.paths, looks, self.appearance, inspection.QUICKLY if self.dry_run else None
+        )
         rows = [row for row in range(len(listing.paths)) if row not in broken]
         return LazyImages([listing.paths[row] for row in rows], self.appearance), broken
 

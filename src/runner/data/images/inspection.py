@@ -71,11 +71,16 @@ def inspect_all(paths: Sequence[Path], workers: int) -> list[Look]:
         return [look for looks in pool.map(lambda part: list(map(inspect, part)), parts) for look in looks]
 
 
-def try_doubtful(paths: Sequence[Path], looks: Sequence[Look], appearance: Appearance) -> dict[int, str]:
-    """Return why files can't be decoded, by row: of a small set of all that can't, else of those that look cut off."""
+def try_doubtful(
+    paths: Sequence[Path], looks: Sequence[Look], appearance: Appearance, most: int | None = QUICKLY
+) -> dict[int, str]:
+    """Return why files can't be decoded, by row: of a small set of all that can't, else of those that look cut off.
+
+    Of these the first `most` are tried.
+    """
     rows = [row for row, look in enumerate(looks) if not look.broken and (look.doubtful or len(paths) <= QUICKLY)]
     broken = {row: look.broken for row, look in enumerate(looks) if look.broken}
-    for row in rows[:QUICKLY]:
+    for row in rows[:most]:
         try:
             decoded(paths[row], appearance)
         except UnreadableImageError as error:
