@@ -66,7 +66,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
     programs = latencies(names)
     chosen = [
         metric,
-        *(name for name in names if name in (f"final/{base}", f"test/{base}")),
+        *(name for name in (f"final/{base}", f"test/{base}") if name in names),
         *sorted(name for name in names if name.startswith("gain/")),
         *programs,
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
