@@ -131,7 +131,7 @@ def brightness(colour: str) -> float:
 
 
 def test_it_opens_from_disk_and_fetches_nothing(view):
-    assert view.one("h1").text == "12 runs in 6 groups by test/accuracy"
+    assert view.one("h1").text == "12 runs in 6 groups, ranked by test/accuracy"
     assert view.rows() == ORDER
     assert view.run("return performance.getEntriesByType('resource').length") == 0
     assert [each.text for each in view.all("h2") if each.is_displayed()] == [

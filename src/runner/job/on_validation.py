@@ -2,7 +2,7 @@
 
 from runner.job.context import Context
 from runner.job.networks import Networks
-from runner.report.ranking.outcome import validation_name
+from runner.report.ranking.outcome import phase_of, validation_name
 
 # Stages after which a run has trained weights; without them it was given some, or nothing is to be measured.
 UNTRAINED = {"cross_validate", "overfit"}
@@ -28,8 +28,12 @@ def what_is_missing(context: Context, networks: Networks, done: list[str]) -> di
     Of a run that only tests, or makes smaller what it does not test. Nothing where nothing was trained, and nothing for
     a network as it was trained where there is no validation data.
     """
-    if not {*done} - UNTRAINED or validation_name(context.results.metrics, context.config.task.monitor):
+    if not {*done} - UNTRAINED:
         return {}
+    metrics, monitor = context.results.metrics, context.config.task.monitor
     if networks.phase != "test":
-        return on_validation(context, networks)
+        known = phase_of(metrics) == networks.phase and validation_name(metrics, monitor)
+        return {} if known else on_validation(context, networks)
+    if validation_name(metrics, monitor):
+        return {}
     return context.measured(networks.task, networks.task.network) if context.validation == "val" else {}

@@ -124,8 +124,8 @@ def about_intervals(report: Report) -> list[str]:
     name = with_interval(report)
     single = [row.metrics[name] for row in report.rows if name in row.metrics] if name else []
     if any(each.std is None and each.low is not None for each in single):
-        beside = "; that of a single run is" if grouped else " is"
-        found.append(f"The interval{beside} Wilson's, from the number of its test samples.")
+        whose = "That of a single run" if grouped else "The interval"
+        found.append(f"{whose} is Wilson's for a share, from the number of its test samples.")
     return found
 
 
@@ -134,7 +134,7 @@ def about_missing(report: Report) -> list[str]:
     found = []
     lacking = [row for row in report.rows if report.metric not in row.metrics]
     if report.metric and lacking:
-        found.append(f"Without {report.metric}, and so the last: {named(report, lacking)}.")
+        found.append(f"Ranked last, as they have no {report.metric}: {named(report, lacking)}.")
     partly = [row for row in report.rows if 0 < getattr(row.metrics.get(report.metric), "count", 0) < len(row.runs)]
     if partly:
         found.append(f"Ranked by those of their runs that have {report.metric}: {named(report, partly)}.")

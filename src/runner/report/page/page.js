@@ -8,7 +8,7 @@ function introduce() {
   const grouped = runs > rows.length ? ` in ${rows.length} groups` : "";
   const by = report.metric ? `, ranked by ${report.metric}` : "";
   document.getElementById("title").textContent = `${runs} ${runs === 1 ? "run" : "runs"}${grouped}${by}`;
-  const about = report.ranked_by ? [`ranked by ${report.ranked_by}`] : [];
+  const about = report.ranked_by ? [report.ranked_by.slice(report.metric.length + 2)] : [];
   const started = Math.max(...rows.map((row) => row.started ?? -Infinity));
   const style = { dateStyle: "medium", timeStyle: "short" };
   if (Number.isFinite(started)) about.push(`latest of ${new Date(started * 1000).toLocaleString(undefined, style)}`);
