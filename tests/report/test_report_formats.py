@@ -202,3 +202,26 @@ def test_numbers_have_the_digits_that_their_column_needs(values, texts):
 )
 def test_settings_are_written_as_they_are_typed(value, text):
     assert written(value) == text
+
+
+def test_every_form_says_by_what_it_is_ranked_and_which_rows_cannot_be(write):
+    write(metrics={"val/accuracy": 0.9, "test/accuracy": 0.8, "data/tested_samples": 100})
+    write(model="mlp", metrics={"test/accuracy": 0.99})
+    for seed in (1, 2):
+        path = write(settings={"a": 1}, seed=seed, metrics={"val/accuracy": 0.5} if seed == 1 else {})
+    status = json.loads((path / "status.json").read_text())
+    (path / "status.json").write_text(json.dumps(status | {"held": ["test"]}))
+    report = build_report(find_runs([path.parent]))
+    words = "ranked by val/accuracy, the best checkpoint's; the highest first"
+    texts = {"table": "\n".join(shown(report, 300)), "markdown": as_markdown(report)}
+    for text in texts.values():
+        assert f"4 runs, {words}" in text
+        assert "Ranked last, as they have no val/accuracy: 1." in text
+        assert "Ranked by those of their runs that have val/accuracy: 2, 3." in text
+        assert "1 run is not tested, as the sweep asked" in text
+        assert "That of a single run is Wilson's for a share, from the number of its test samples." in text
+        assert "[0.7112, 0.8666]" in text
+    assert json.loads(as_json(report))["ranked_by"] == words.removeprefix("ranked by ")
+    rows = list(csv.DictReader(io.StringIO(as_csv(report))))
+    assert {row["ranked_by"] for row in rows} == {"val/accuracy:max"}
+    assert float(rows[0]["test/accuracy/low"]) == pytest.approx(0.71117, abs=1e-5)

@@ -288,3 +288,51 @@ def test_networks_pruned_here_and_quantized_there_are_compared_by_what_they_ende
         ("both", 0.85),
         ("pruned", 0.8),
     ]
+
+
+def test_the_test_set_decides_nothing_not_even_between_equals(write):
+    for name, val, test in (("a", 0.8, 0.99), ("b", 0.9, 0.1), ("c", 0.9, 0.7), ("d", None, 1.0)):
+        metrics = {"val/accuracy": val, "test/accuracy": test, "val/loss": 0.2 if name == "b" else 0.3}
+        path = write(settings={"recipe": name}, metrics=metrics)
+    report = build_report(find_runs([path.parent]))
+    assert [row.settings["recipe"] for row in report.rows] == ["b", "c", "a", "d"]
+    assert report.metrics[:2] == ["val/accuracy", "test/accuracy"]
+    best = build_report(find_runs([path.parent]), best_per="model")
+    assert [row.settings["recipe"] for row in best.rows] == ["b"]
+
+
+def test_equal_rows_keep_the_order_of_their_numbers(write):
+    for number in range(11):
+        path = write(settings={"a": number})
+    assert [row.settings["a"] for row in build_report(find_runs([path.parent])).rows] == [*range(11)]
+
+
+def test_a_single_runs_test_accuracy_has_wilsons_interval_and_several_seeds_have_students(write):
+    metrics = {"val/accuracy": 0.9, "test/accuracy": 0.9, "test/f1": 0.9, "data/tested_samples": 100}
+    for seed in (1, 2):
+        write(model="mlp", seed=seed, metrics=metrics | {"test/accuracy": 0.9 + seed / 100})
+    path = write(metrics=metrics)
+    rows = {row.settings["model"]: row.metrics for row in build_report(find_runs([path.parent])).rows}
+    single, seeds = rows["cnn"]["test/accuracy"], rows["mlp"]["test/accuracy"]
+    assert (single.low, single.high) == (pytest.approx(0.82563, abs=1e-5), pytest.approx(0.94478, abs=1e-5))
+    assert single.std is None
+    assert seeds.high - seeds.mean == pytest.approx(12.7062047362 * 0.005)
+    assert rows["cnn"]["test/f1"].low is rows["cnn"]["val/accuracy"].low is None
+
+
+def test_runs_with_folds_and_runs_with_a_validation_split_are_ranked_together(write):
+    write(settings={"cross_validation.folds": 5}, metrics={"cross_validation/val/accuracy/mean": 0.9})
+    path = write(settings={"cross_validation.folds": 0}, metrics={"val/accuracy": 0.8})
+    report = build_report(find_runs([path.parent]))
+    assert report.metric == "final/val/accuracy"
+    assert values(report, "final/val/accuracy") == [0.9, 0.8]
+    assert report.ranked_by.endswith("with folds, the mean over them; the highest first")
+
+
+def test_runs_of_several_tasks_are_ranked_by_what_most_of_them_were_watched_by(write):
+    rmse = {"task.monitor": "val/rmse", "task.monitor_mode": "min", "data.channels": 2}
+    for value in (3.0, 2.0):
+        write(settings=rmse | {"a": value}, metrics={"val/rmse": value, "test/rmse": 1 / value})
+    path = write()
+    report = build_report(find_runs([path.parent]))
+    assert (report.metric, report.mode, values(report, "val/rmse")) == ("val/rmse", "min", [2.0, 3.0, None])
