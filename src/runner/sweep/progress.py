@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.ranking.outcome import tested_name, validation_name
+from runner.report.ranking.outcome import name_on_test, validation_name
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking import layout
@@ -130,7 +130,7 @@ class Progress:
             return ""
         monitor = job.composed.config.task.monitor
         metrics = self.sweep.status(entry.number).get("metrics") or {}
-        names = (validation_name(metrics, monitor), tested_name(metrics, monitor))
+        names = (validation_name(metrics, monitor), name_on_test(metrics, monitor))
         if known := [f"{name} {metrics[name]:.4g}" for name in names if name is not None]:
             return "  ".join(known)
         now = latest(self.sweep.directory(entry.number), monitor)

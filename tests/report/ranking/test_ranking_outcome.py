@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.report.ranking.outcome import bases, ended_with, phase_of, quantity, tested_name, validation_name
+from runner.report.ranking.outcome import bases, ended_with, name_on_test, phase_of, quantity, validation_name
 
 MONITOR = "val/accuracy"
 
@@ -35,7 +35,7 @@ def test_the_phase_is_the_last_one_that_left_a_metric(names, phase):
 )
 def test_a_run_is_chosen_by_the_validation_metric_of_its_last_network(names, validation, test):
     metrics = dict.fromkeys(names, 1.0)
-    assert (validation_name(metrics, MONITOR), tested_name(metrics, MONITOR)) == (validation, test)
+    assert (validation_name(metrics, MONITOR), name_on_test(metrics, MONITOR)) == (validation, test)
 
 
 def test_what_was_measured_of_an_earlier_network_is_no_part_of_what_a_run_ended_with():
@@ -53,8 +53,6 @@ def test_what_is_measured_is_found_under_every_name_that_a_run_can_have_it_under
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["accuracy", "val/accuracy", "final/val/accuracy", "cross_validation/val/accuracy/mean"]
-)
+@pytest.mark.parametrize("name", ["f1", "val/f1", "final/val/f1", "cross_validation/val/f1/mean"])
 def test_a_quantity_is_the_same_whatever_it_is_measured_on(name):
-    assert quantity(name) == "accuracy"
+    assert quantity(name) == "f1"

@@ -23,7 +23,7 @@ UNKEPT = {"stages": ["fit", "test"], "callbacks.early_stopping.patience": 3}
             "final/val/accuracy",
             [{"cross_validation.folds": 5}],
             False,
-            "ended with; with folds, the mean over them; th",
+            "ended with; with folds, the mean over them",
         ),
         ("test/accuracy", [FITTED], False, "test/accuracy, on test data, as no run measured validation data; the hig"),
         ("test/accuracy", [FITTED], True, "test/accuracy, on test data, as asked; the highest first"),

@@ -39,7 +39,7 @@ def validation_name(metrics: Mapping[str, float], monitor: str) -> str | None:
     return next((name for name in names if name in metrics), None)
 
 
-def tested_name(metrics: Mapping[str, float], monitor: str) -> str | None:
+def name_on_test(metrics: Mapping[str, float], monitor: str) -> str | None:
     """Return the name of the same metric of the same network on test data; None where it was not tested."""
     name = f"{phase_of(metrics) or 'test'}/{monitor.removeprefix(VALIDATION)}"
     return name if name in metrics else None
