@@ -24,7 +24,7 @@ CHECKPOINT = "by val/accuracy, the best checkpoint's"
         (
             {"test/accuracy": 0.9},
             {"test/accuracy": 0.8},
-            "by test/accuracy, on test data, as no run measured validation",
+            "by test/accuracy, on test data, as no run measured",
         ),
         ({}, {}, ""),
     ],
