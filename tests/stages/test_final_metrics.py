@@ -79,8 +79,10 @@ def test_as_many_samples_are_counted_as_were_tested(trained, later):
     assert later("test", "trainer.limit_test_batches=1", "data.batch_size=16").metrics["data/tested_samples"] == 16
 
 
-def test_stages_that_were_put_off_are_done_when_the_run_is_resumed(train, trained):
+def test_stages_that_were_put_off_are_done_when_the_run_is_resumed(train, trained, tmp_path, monkeypatch):
     from runner.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
 
     overrides = [text for text in WHOLE if not text.startswith("pruning")]
     run = train(*overrides, "runner.hold=[test]")
@@ -89,4 +91,5 @@ def test_stages_that_were_put_off_are_done_when_the_run_is_resumed(train, traine
     assert not [name for name in run.metrics if name.startswith("test/")]
     assert main(["resume", str(run.path)]) == 0
     assert run.metrics == trained.metrics
+    assert main(["reproduce", str(run.path)]) == 0  # all that it came to, its test included
     assert json.loads((Path(run.path) / "status.json").read_text())["held"] == []

@@ -57,7 +57,11 @@ function costs() {
 
 // The points that no other one is at least as good as and cheaper, from the cheapest to the best.
 function frontOf(points) {
-  const order = (one, other) => one.cost - other.cost || (isBetter(one.quality, other.quality) ? -1 : 1);
+  const byRank = (one, other) => one.row.index - other.row.index;
+  const byQuality = (one, other) => (isBetter(one.quality, other.quality) ? -1 : 1);
+  // Of equal points the row with the better rank: the same float program is measured in many runs.
+  const order = (one, other) =>
+    one.cost - other.cost || (one.quality === other.quality ? byRank : byQuality)(one, other);
   const front = [];
   for (const point of points.toSorted(order)) {
     if (!front.length || isBetter(point.quality, front.at(-1).quality)) front.push(point);
