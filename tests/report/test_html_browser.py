@@ -263,9 +263,9 @@ def test_points_are_weighed_by_validation_data_and_the_test_of_the_best_stands_b
     )
     assert view.texts("#figures dt")[:2] == ["Best final/val/accuracy", "final/accuracy"]
     assert view.texts("#figures dd")[1] == "0.5of the best, 95 % interval 0.4038 to 0.5962"
-    sentence = "val/accuracy against latency at batch 1, 5 points. On the front: #2 static · int8; #1 quantization none · eager."
-    label = view.texts("#pareto svg title")[0]
-    assert label == sentence
+    front = "On the front: #2 static · int8; #1 quantization none · eager."
+    said = view.texts("#pareto svg title")[0]
+    assert said == f"val/accuracy against latency at batch 1, 5 points. {front}"
 
 
 def test_a_range_dragged_along_an_axis_keeps_its_rows(view):

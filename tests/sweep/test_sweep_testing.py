@@ -9,8 +9,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from runner.cli.main import main
+from runner.config.compose import compose
+from runner.sweep.execution import Execution
 from runner.sweep.jobs import SweepJob
+from runner.sweep.record import Sweep
 from runner.sweep.testing import best_row, held_stages
+from runner.tracking.identity import identity
 from tests.support.written_runs import writer
 
 RATES = "optimizer.lr=0.01,0.1"
@@ -153,6 +157,30 @@ def test_what_looks_at_test_data_is_put_off_and_with_folds_all_that_comes_after_
 def test_a_run_whose_weights_another_one_needs_is_trained_although_it_has_folds():
     first, second = job(0, ["fit", "test"], 5), job(1, ["fit", "test", "prune", "test"], 5, needs=0)
     assert held_stages(first, [first, second]) == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "go_on", "arguments"),
+    [
+        ("all", None, False, ["runner.plugins=[mine]", "seed=1", "hydra.run.dir={}"]),
+        ("winner", None, False, ["runner.plugins=[mine]", "seed=1", "runner.hold=[test]", "hydra.run.dir={}"]),
+        ("winner", {"state": "interrupted"}, False, ["resume", "{}", "runner.plugins=[mine]"]),
+        ("winner", {"state": "done", "held": ["test"]}, True, ["resume", "{}", "runner.plugins=[mine]"]),
+    ],
+)
+def test_a_launcher_is_told_what_is_put_off_and_what_is_gone_on_with(mode, status, go_on, arguments, tmp_path):
+    composed = compose(["data=line", "model=linear"])
+    one = SweepJob(0, ["runner.plugins=[mine]", "seed=1"], [], composed, "")
+    execution = Execution(SimpleNamespace(sweep={"test": mode}, config_dir=None), Sweep(tmp_path, []), None)
+    execution.jobs[0] = one
+    if status is not None:
+        (tmp_path / "0").mkdir()
+        (tmp_path / "0" / "status.json").write_text(json.dumps(status))
+    work = execution.work(one, go_on=go_on)
+    assert work.arguments == [each.format(tmp_path / "0") for each in arguments]
+    if work.composed is not None:
+        assert list(work.composed.config.runner.hold) == ([] if mode == "all" else ["test"])
+        assert identity(work.composed.plain) == identity(composed.plain)
 
 
 def test_the_winner_is_every_seed_of_the_best_settings(tmp_path):

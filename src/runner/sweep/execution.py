@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 
+from runner.config.plugins import is_plugins
 from runner.sweep import testing
 from runner.sweep.jobs import TEACHER, WEIGHTS, Planner, SweepJob, complete
 from runner.sweep.launchers.work import Launcher, Work
@@ -139,7 +140,9 @@ class Execution:
         directory, status = self.record.directory(job.number), self.record.status(job.number)
         if status:
             if go_on or status.get("state") != DONE:
-                return Work(job.number, ["resume", str(directory)], directory)
+                # In a process of its own it must be told again which packages somebody let run.
+                enabled = [text for text in job.overrides if is_plugins(text)]
+                return Work(job.number, ["resume", str(directory), *enabled], directory)
             forget(directory)
         held = [] if self.tests == testing.ALL else testing.held_stages(job, self.jobs.values())
         arguments = [*job.overrides, *([testing.override(held)] if held else []), f"hydra.run.dir={directory}"]
