@@ -16,6 +16,7 @@ from runner.report.page_data import page_data
 from runner.report.report import Report, build_report
 from runner.report.rows import make_row
 from runner.report.runs import RunRecord, find_runs
+from tests.support.written_runs import writer
 
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 
@@ -159,3 +160,13 @@ def test_a_thousand_runs_make_a_page_below_five_megabytes(monkeypatch):
 def test_a_report_without_a_finished_run_is_a_page(report):
     text = page(Report([], "", "max", [], [], report.others))
     assert json.loads(Elements(text).raw[1])["others"][0][0] == "failed"
+
+
+def test_the_page_knows_by_what_it_is_ranked_and_has_intervals_of_single_runs(tmp_path):
+    write = writer(tmp_path)
+    write(metrics={"val/accuracy": 0.9, "test/accuracy": 0.8, "data/tested_samples": 100.0})
+    data = page_data(build_report(find_runs([tmp_path])))
+    assert data["ranked_by"] == "val/accuracy, the best checkpoint's; the highest first"
+    cells = dict(zip((each["key"] for each in data["metrics"]), data["rows"][0]["metrics"], strict=True))
+    assert cells["val/accuracy"] == 0.9
+    assert cells["test/accuracy"] == [0.8, None, 0.711171, 0.866633, 1]

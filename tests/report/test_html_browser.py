@@ -14,6 +14,8 @@ import pytest
 from runner.report.html import page
 from runner.report.report import build_report
 from runner.report.runs import find_runs
+from tests.support.conditions import CASES, write_runs
+from tests.support.written_runs import writer
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions  # noqa: E402
@@ -131,7 +133,7 @@ def brightness(colour: str) -> float:
 
 
 def test_it_opens_from_disk_and_fetches_nothing(view):
-    assert view.one("h1").text == "12 runs in 6 groups by test/accuracy"
+    assert view.one("h1").text == "12 runs in 6 groups, ranked by test/accuracy"
     assert view.rows() == ORDER
     assert view.run("return performance.getEntriesByType('resource').length") == 0
     assert [each.text for each in view.all("h2") if each.is_displayed()] == [
@@ -224,6 +226,46 @@ def test_the_filter_takes_words_and_comparisons(view):
     assert len(view.all("#parallel .thread")) == 2
     view.one("#pick-best").click()
     assert view.drawn() == ["#3", "#5"]
+
+
+def test_the_filter_understands_conditions_as_where_does(browser, tmp_path):
+    """Every case on one page, by the filter's own function; `view` is not asked for, as it opens another page."""
+    path = tmp_path / "report.html"
+    report = build_report(find_runs([write_runs(tmp_path / "runs")]), group=False)
+    path.write_text(page(report), encoding="utf-8")
+    browser.get(path.as_uri())
+    letters = "[...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden)"
+    script = f"""
+      const filter = document.getElementById("filter");
+      filter.value = arguments[0];
+      filter.dispatchEvent(new Event("input"));
+      return {letters}.map((row) => row.row.name).sort().join("");
+    """
+    found = {condition: browser.execute_script(script, condition) for condition, _ in CASES}
+    assert found == dict(CASES)
+
+
+def test_points_are_weighed_by_validation_data_and_the_test_of_the_best_stands_beside(browser, tmp_path):
+    write, latency = writer(tmp_path / "runs"), "benchmark/{}/latency_ms/batch_1"
+    tested = {"data/tested_samples": 100.0, latency.format("eager"): 4.0}
+    write(choices={"quantization": "none"}, metrics={"val/accuracy": 0.9, "test/accuracy": 0.5} | tested)
+    for name, val, test in (("static", 0.8, 0.99), ("dynamic", 0.7, 0.98)):
+        metrics = {"compressed/val/accuracy": val, "compressed/accuracy": test, "baseline/val/accuracy": 0.9}
+        program = {latency.format("int8"): 1.0 + (name == "dynamic")}
+        write(choices={"quantization": name}, settings={"recipe": name}, metrics=metrics | tested | program)
+    path = tmp_path / "report.html"
+    path.write_text(page(build_report(find_runs([tmp_path / "runs"]))), encoding="utf-8")
+    browser.get(path.as_uri())
+    view = Page(browser)
+    assert view.one("h1").text == "3 runs, ranked by final/val/accuracy"
+    assert view.one("#about").text.startswith(
+        "on validation data, of the network that each run ended with; the highest"
+    )
+    assert view.texts("#figures dt")[:2] == ["Best final/val/accuracy", "final/accuracy"]
+    assert view.texts("#figures dd")[1] == "0.5of the best, 95 % interval 0.4038 to 0.5962"
+    front = "On the front: #2 static · int8; #1 quantization none · eager."
+    said = view.texts("#pareto svg title")[0]
+    assert said == f"val/accuracy against latency at batch 1, 5 points. {front}"
 
 
 def test_a_range_dragged_along_an_axis_keeps_its_rows(view):

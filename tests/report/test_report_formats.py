@@ -47,7 +47,8 @@ def shown(report, width):
 
 def test_a_table_shows_rows_remarks_and_what_is_not_done(report, tmp_path):
     assert shown(report, 200) == [
-        f"3 runs, by test/accuracy, the highest first; in {tmp_path / 'runs'}",
+        "3 runs, ranked by test/accuracy, on test data, as no run measured validation data; the highest first; in "
+        f"{tmp_path / 'runs'}",
         "model  seeds    test/accuracy     95 % interval        test/loss  run",
         "cnn        2  0.8500 ± 0.0707  [0.2147, 1.4853]  0.5000 ± 0.3536  0, 1",
         "mlp        1           0.5000                                     2",
@@ -75,7 +76,7 @@ def test_of_many_settings_the_first_one_stays(write):
         write(settings={"alpha": value, "beta": value}, typed=(f"alpha={value}", f"beta={value}")) for value in (1, 2)
     ]
     lines = shown(build_report(find_runs(runs)), 22)
-    assert lines[1].split() == ["alpha", "test/accuracy"]
+    assert lines[1].split() == ["alpha", "val/accuracy"]
     assert [line.split() for line in lines[2:4]] == [["1", "0.5000"], ["2", "0.5000"]]
     assert shown(build_report(find_runs(runs)), 18)[1].startswith("al")  # rich cuts what is too wide even so
 
@@ -136,7 +137,8 @@ def test_csv_has_full_precision_and_full_names(report, tmp_path):
 def test_csv_of_single_runs_has_no_deviations(write):
     text = as_csv(build_report(find_runs([write(settings={"a": 0.123456789}), write(settings={"a": [1, 2]})])))
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert list(rows[0]) == ["a", "runs", "test/accuracy", "run"]
+    assert list(rows[0]) == ["a", "runs", "ranked_by", "val/accuracy", "test/accuracy", "run"]
+    assert rows[0]["ranked_by"] == "val/accuracy:max"
     assert [row["a"] for row in rows] == ["0.123456789", "[1, 2]"]
 
 
@@ -200,3 +202,26 @@ def test_numbers_have_the_digits_that_their_column_needs(values, texts):
 )
 def test_settings_are_written_as_they_are_typed(value, text):
     assert written(value) == text
+
+
+def test_every_form_says_by_what_it_is_ranked_and_which_rows_cannot_be(write):
+    write(metrics={"val/accuracy": 0.9, "test/accuracy": 0.8, "data/tested_samples": 100})
+    write(model="mlp", metrics={"test/accuracy": 0.99})
+    for seed in (1, 2):
+        path = write(settings={"a": 1}, seed=seed, metrics={"val/accuracy": 0.5} if seed == 1 else {})
+    status = json.loads((path / "status.json").read_text())
+    (path / "status.json").write_text(json.dumps(status | {"held": ["test"]}))
+    report = build_report(find_runs([path.parent]))
+    words = "ranked by val/accuracy, the best checkpoint's; the highest first"
+    texts = {"table": "\n".join(shown(report, 300)), "markdown": as_markdown(report)}
+    for text in texts.values():
+        assert f"4 runs, {words}" in text
+        assert "Ranked last, as they have no val/accuracy: 1." in text
+        assert "Ranked by those of their runs that have val/accuracy: 2, 3." in text
+        assert "1 run is not tested, as the sweep asked" in text
+        assert "That of a single run is Wilson's for a share, from the number of its test samples." in text
+        assert "[0.7112, 0.8666]" in text
+    assert json.loads(as_json(report))["ranked_by"] == words.removeprefix("ranked by ")
+    rows = list(csv.DictReader(io.StringIO(as_csv(report))))
+    assert {row["ranked_by"] for row in rows} == {"val/accuracy:max"}
+    assert float(rows[0]["test/accuracy/low"]) == pytest.approx(0.71117, abs=1e-5)

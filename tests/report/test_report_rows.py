@@ -24,10 +24,14 @@ def write_status(tmp_path) -> Write:
 
 @pytest.fixture
 def grid(write) -> Path:
-    """Two networks with two seeds each: cnn reaches 0.8 and 0.6, mlp 0.9 and 0.7, and has the higher loss."""
-    for model, values, loss in (("cnn", (0.8, 0.6), 0.5), ("mlp", (0.9, 0.7), 1.5)):
+    """Two networks with two seeds each: cnn reaches 0.8 and 0.6, mlp 0.9 and 0.7, and has the higher loss.
+
+    On test data cnn is 0.3 better than on validation data, and so the better one.
+    """
+    for model, values, loss, more in (("cnn", (0.8, 0.6), 0.5, 0.3), ("mlp", (0.9, 0.7), 1.5, 0.0)):
         for seed, value in enumerate(values, 1):
-            path = write(model=model, seed=seed, metrics={"test/accuracy": value, "test/loss": loss, "val/loss": loss})
+            metrics = {"test/accuracy": value + more, "test/loss": loss, "val/accuracy": value, "val/loss": loss}
+            path = write(model=model, seed=seed, metrics=metrics)
     return path.parent
 
 
@@ -42,8 +46,9 @@ def test_seeds_are_one_row_with_mean_deviation_and_interval(grid):
     assert (best.mean, best.count) == (pytest.approx(0.8), 2)
     assert best.std == pytest.approx(sqrt(0.02))
     assert best.high - best.mean == pytest.approx(12.7062047362 * 0.1)
+    assert report.ranked_by == "val/accuracy, the best checkpoint's; the highest first"
     assert [[run.settings["seed"] for run in row.runs] for row in report.rows] == [[1, 2], [1, 2]]
-    assert (report.metric, report.mode, report.columns) == ("test/accuracy", "max", ["model"])
+    assert (report.metric, report.mode, report.columns) == ("val/accuracy", "max", ["model"])
 
 
 def test_without_grouping_each_run_is_a_row_and_the_seed_a_column(grid):
@@ -98,13 +103,20 @@ def test_a_metric_has_the_direction_of_the_monitored_one(write):
 @pytest.mark.parametrize(
     ("metrics", "expected"),
     [
-        ({"val/accuracy": 1, "test/accuracy": 1}, "test/accuracy"),
+        ({"val/accuracy": 1, "test/accuracy": 1}, "val/accuracy"),
         ({"val/accuracy": 1, "test/f1": 1}, "val/accuracy"),
+        ({"val/f1": 1, "test/accuracy": 1}, "val/f1"),
+        ({"cross_validation/val/accuracy/mean": 1, "test/accuracy": 1}, "cross_validation/val/accuracy/mean"),
+        ({"val/accuracy": 1, "compressed/val/accuracy": 1, "compressed/accuracy": 1}, "final/val/accuracy"),
+        ({"val/accuracy": 1, "test/accuracy": 1, "compressed/accuracy": 1}, "final/accuracy"),
+        ({"compressed/train/accuracy": 1, "compressed/accuracy": 1}, "final/train/accuracy"),
+        ({"overfit/first_loss": 1, "overfit/last_loss": 1}, "overfit/last_loss"),
         ({"test/f1": 1, "test/loss": 1}, "test/f1"),
+        ({"test/f1": 1, "test/accuracy": 1}, "test/accuracy"),
         ({"train/loss": 1}, "train/loss"),
     ],
 )
-def test_the_metric_is_what_the_runs_were_selected_by_on_test_data(write, metrics, expected):
+def test_runs_are_ranked_by_validation_data_and_by_test_data_only_where_there_is_no_other(write, metrics, expected):
     assert build_report(find_runs([write(metrics=metrics)])).metric == expected
 
 
@@ -143,7 +155,7 @@ def test_the_compiled_program_is_timed_where_nothing_was_compressed(write):
 
 def test_parameters_and_seconds_are_shown_where_they_differ(write):
     paths = [write(model=model, parameters=number) for model, number in (("cnn", 10), ("mlp", 20))]
-    assert build_report(find_runs(paths)).metrics == ["test/accuracy", "parameters"]
+    assert build_report(find_runs(paths)).metrics == ["val/accuracy", "test/accuracy", "parameters"]
 
 
 def test_others_are_kept_apart(write, write_status):
@@ -165,8 +177,8 @@ def test_a_report_without_any_result_has_no_rows(write_status):
         (["model=cnn"], {"cnn1", "cnn2"}),
         (["model!=cnn"], {"mlp1", "mlp2"}),
         (["model=cnn", "seed=2"], {"cnn2"}),
-        (["test/accuracy>0.7"], {"cnn1", "mlp1"}),
-        (["test/accuracy >= 0.7"], {"cnn1", "mlp1", "mlp2"}),
+        (["val/accuracy>0.7"], {"cnn1", "mlp1"}),
+        (["val/accuracy >= 0.7"], {"cnn1", "mlp1", "mlp2"}),
         (["test/loss<1"], {"cnn1", "cnn2"}),
         (["test/loss<=0.5"], {"cnn1", "cnn2"}),
         (["optimizer.lr=1e-2"], {"cnn1", "cnn2", "mlp1", "mlp2"}),
@@ -199,10 +211,10 @@ def test_the_best_of_each_value(grid):
 
 def test_columns_are_those_asked_for(grid):
     report = build_report(find_runs([grid]), columns=["lr", "val/loss"])
-    assert (report.columns, report.metrics) == (["optimizer.lr"], ["test/accuracy", "val/loss"])
+    assert (report.columns, report.metrics) == (["optimizer.lr"], ["val/accuracy", "val/loss"])
     assert [row.settings for row in report.rows] == [{"optimizer.lr": 0.01}] * 2
     only_settings = build_report(find_runs([grid]), columns=["seed"])
-    assert only_settings.metrics[:2] == ["test/accuracy", "test/loss"]
+    assert only_settings.metrics[:2] == ["val/accuracy", "test/accuracy"]
     assert [row.settings for row in only_settings.rows] == [{}, {}]  # each row has several seeds
 
 
@@ -276,3 +288,51 @@ def test_networks_pruned_here_and_quantized_there_are_compared_by_what_they_ende
         ("both", 0.85),
         ("pruned", 0.8),
     ]
+
+
+def test_the_test_set_decides_nothing_not_even_between_equals(write):
+    for name, val, test in (("a", 0.8, 0.99), ("b", 0.9, 0.1), ("c", 0.9, 0.7), ("d", None, 1.0)):
+        metrics = {"val/accuracy": val, "test/accuracy": test, "val/loss": 0.2 if name == "b" else 0.3}
+        path = write(settings={"recipe": name}, metrics=metrics)
+    report = build_report(find_runs([path.parent]))
+    assert [row.settings["recipe"] for row in report.rows] == ["b", "c", "a", "d"]
+    assert report.metrics[:2] == ["val/accuracy", "test/accuracy"]
+    best = build_report(find_runs([path.parent]), best_per="model")
+    assert [row.settings["recipe"] for row in best.rows] == ["b"]
+
+
+def test_equal_rows_keep_the_order_of_their_numbers(write):
+    for number in range(11):
+        path = write(settings={"a": number})
+    assert [row.settings["a"] for row in build_report(find_runs([path.parent])).rows] == [*range(11)]
+
+
+def test_a_single_runs_test_accuracy_has_wilsons_interval_and_several_seeds_have_students(write):
+    metrics = {"val/accuracy": 0.9, "test/accuracy": 0.9, "test/f1": 0.9, "data/tested_samples": 100}
+    for seed in (1, 2):
+        write(model="mlp", seed=seed, metrics=metrics | {"test/accuracy": 0.9 + seed / 100})
+    path = write(metrics=metrics)
+    rows = {row.settings["model"]: row.metrics for row in build_report(find_runs([path.parent])).rows}
+    single, seeds = rows["cnn"]["test/accuracy"], rows["mlp"]["test/accuracy"]
+    assert (single.low, single.high) == (pytest.approx(0.82563, abs=1e-5), pytest.approx(0.94478, abs=1e-5))
+    assert single.std is None
+    assert seeds.high - seeds.mean == pytest.approx(12.7062047362 * 0.005)
+    assert rows["cnn"]["test/f1"].low is rows["cnn"]["val/accuracy"].low is None
+
+
+def test_runs_with_folds_and_runs_with_a_validation_split_are_ranked_together(write):
+    write(settings={"cross_validation.folds": 5}, metrics={"cross_validation/val/accuracy/mean": 0.9})
+    path = write(settings={"cross_validation.folds": 0}, metrics={"val/accuracy": 0.8})
+    report = build_report(find_runs([path.parent]))
+    assert report.metric == "final/val/accuracy"
+    assert values(report, "final/val/accuracy") == [0.9, 0.8]
+    assert report.ranked_by.endswith("with folds, the mean over them; the highest first")
+
+
+def test_runs_of_several_tasks_are_ranked_by_what_most_of_them_were_watched_by(write):
+    rmse = {"task.monitor": "val/rmse", "task.monitor_mode": "min", "data.channels": 2}
+    for value in (3.0, 2.0):
+        write(settings=rmse | {"a": value}, metrics={"val/rmse": value, "test/rmse": 1 / value})
+    path = write()
+    report = build_report(find_runs([path.parent]))
+    assert (report.metric, report.mode, values(report, "val/rmse")) == ("val/rmse", "min", [2.0, 3.0, None])

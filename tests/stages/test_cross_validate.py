@@ -92,3 +92,15 @@ def test_interrupted_in_its_test_it_is_tested_with_the_standardization_of_the_la
     assert_same_run(whole, run)
     again = train("data=diabetes", "trainer.limit_test_batches=1.0", "stages=[test]", f"checkpoint={run.path}")
     assert again.metrics["test/rmse"] == whole.metrics["test/rmse"]
+
+
+def test_a_run_that_is_asked_to_stop_trains_no_further_fold_and_has_the_mean_of_those_that_are_done(train, monkeypatch):
+    from runner.stages import cross_validate
+
+    asked = iter([None, "hopeless"])
+    monkeypatch.setattr(cross_validate, "stop_requested", lambda path: next(asked))
+    run = train(*THREE_FOLDS, "stages=[cross_validate]", "trainer.max_epochs=1")
+    folds = run.json("cross_validation")
+    assert len(folds) == 2
+    assert run.metrics["cross_validation/val/rmse/mean"] == statistics.fmean(fold["val/rmse"] for fold in folds)
+    assert run.json("status")["stopped"] == "hopeless"

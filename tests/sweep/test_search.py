@@ -124,6 +124,39 @@ def test_a_run_below_the_median_of_earlier_ones_is_asked_to_stop(tmp_path):
     assert "val/loss 9 after 2 epochs" in (tmp_path / str(hopeless.number) / "stop_request").read_text()
 
 
+def test_a_trial_with_folds_is_judged_by_the_mean_over_those_that_are_done(tmp_path):
+    study = optuna.create_study(direction="minimize", pruner=optuna.pruners.MedianPruner(5, 1))
+    for value in range(5):
+        trial = study.ask({})
+        trial.report(value, 2)
+        study.tell(trial, value)
+    searching = Search.__new__(Search)
+    searching.settings, searching.monitor, searching.folds = {"prune": True}, "val/loss", 3
+    searching.reported, searching.lock = set(), threading.Lock()
+    searching.record = type("Record", (), {"directory": staticmethod(lambda number: tmp_path / str(number))})()
+    hopeful, hopeless, waiting = (study.ask({}) for _ in range(3))
+    searching.trials = {each.number: each for each in (hopeful, hopeless, waiting)}
+    for trial, losses in ((hopeful, (0.5, 0.75)), (hopeless, (1.0, 9.0)), (waiting, ())):
+        folder = tmp_path / str(trial.number)
+        folder.mkdir()
+        (folder / "cross_validation.json").write_text(json.dumps([{"val/loss": loss} for loss in losses]))
+    searching.watch()
+    requests = {each.number: (tmp_path / str(each.number) / "stop_request") for each in searching.trials.values()}
+    assert not requests[hopeful.number].exists() and not requests[waiting.number].exists()
+    assert requests[hopeless.number].read_text() == "hopeless: val/loss 5 after 2 folds"
+    assert searching.steps(hopeful.number) == {1: 0.5, 2: 0.625}
+
+
+def test_a_trial_that_was_made_smaller_is_judged_by_what_it_ended_with():
+    status = {"metrics": {"val/accuracy": 0.9, "pruned/val/accuracy": 0.7, "pruned/accuracy": 0.8}}
+    searching = Search.__new__(Search)
+    searching.monitor = "val/accuracy"
+    searching.record = type("Record", (), {"status": staticmethod(lambda number: status)})()
+    assert searching.outcome(0) == ("pruned/val/accuracy", 0.7)
+    status["metrics"] = {"train/accuracy": 0.9}
+    assert searching.outcome(0) == ("val/accuracy", None)
+
+
 def test_a_run_that_is_asked_to_stop_trains_no_further_and_is_tested(tmp_path, monkeypatch):
     from runner.tracking import run_directory
 

@@ -44,6 +44,10 @@ def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
 def check_stages(config: Config) -> Iterator[str]:
     """Yield a message unless stages exist, are not empty, and have weights to work on."""
     stages, known = config["stages"], stage_names()
+    held = config["runner"].get("hold")
+    for stage in held if isinstance(held, list) else []:
+        if stage not in known:
+            yield f"runner.hold: there is no stage {stage}; known: {', '.join(known)}.{did_you_mean(str(stage), known)}"
     if not isinstance(stages, list):
         return  # its type has a message of its own
     unknown = [str(stage) for stage in stages if stage not in known]

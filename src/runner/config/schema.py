@@ -45,6 +45,7 @@ class RunnerSection:
     """Keys of every run."""
 
     plugins: list[str]
+    hold: list[str]
 
 
 @dataclass
@@ -147,6 +148,7 @@ class SweepSection:
     retry_failed: bool
     on_error: Annotated[str, one_of("continue", "stop")]
     on_invalid: Annotated[str, one_of("refuse", "skip")]
+    test: Annotated[str, one_of("all", "winner", "none")]
 
 
 @dataclass

@@ -70,11 +70,20 @@ class Context:
         """Return the entry of a file of the run directory for `result.json`."""
         return ArtifactFile(str(path.relative_to(self.record.path)), path.stat().st_size)
 
+    @property
+    def validation(self) -> str:
+        """The split that networks are compared on: `val`, or `train` where there is no validation data."""
+        return "val" if len(self.datamodule.splits["val"]) else "train"
+
     def monitored(self, task: Task, network: nn.Module) -> float:
         """Return the task's monitored metric of any network on validation data (training data where there is none)."""
-        samples = self.datamodule.splits["val" if len(self.datamodule.splits["val"]) else "train"]
-        batches = self.datamodule.batches(samples, self.config.data.batch_size)
-        return task.measure(network, batches)[self.config.task.monitor]
+        return self.measured(task, network)[self.config.task.monitor.replace("val/", f"{self.validation}/")]
+
+    def measured(self, task: Task, network: nn.Module) -> dict[str, float]:
+        """Return loss and metrics of any network: `val/…`, or `train/…` where there is no validation data."""
+        samples = self.datamodule.splits[self.validation]
+        found = task.measure(network, self.datamodule.batches(samples, self.config.data.batch_size))
+        return {name.replace("val/", f"{self.validation}/", 1): value for name, value in found.items()}
 
 
 def selected(metrics: Mapping[str, Any], *prefixes: str) -> dict[str, float]:

@@ -1,13 +1,15 @@
 """A report as columns of text, for terminals and Markdown: settings, seeds, metrics, run directories."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.report.differences import label
 from runner.report.quantities import heading, number, places, show
+from runner.report.ranking.selection import is_test
 from runner.report.report import Report, ReportRow
+from runner.report.runs import RunRecord
 from runner.report.statistic import Statistic
 
 LONGEST = 40
@@ -27,13 +29,13 @@ class Column:
 
 
 def text_columns(report: Report) -> list[Column]:
-    """Return all columns from the left: settings, seeds, the sorting metric with its interval, metrics, paths."""
+    """Return all columns from the left: settings, seeds, metrics, the test's with its interval, paths."""
     settings = [setting_column(key, report) for key in report.columns]
     grouped = any(len(row.runs) > 1 for row in report.rows)
     seeds = Column("seeds", "seeds", tuple(str(len(row.runs)) for row in report.rows), True)
     metrics = [metric_column(name, report.rows) for name in report.metrics]
-    if grouped and metrics:
-        metrics.insert(1, interval_column(report.metric, report.rows))
+    if (tested := with_interval(report)) is not None:
+        metrics.insert(report.metrics.index(tested) + 1, interval_column(tested, report.rows))
     paths = Column("run", "run", directories(report), False)
     return [*settings, *([seeds] if grouped else []), *metrics, paths]
 
@@ -67,8 +69,15 @@ def measured(value: Statistic | None, digits: int | None) -> str:
     return mean if value.std is None or (value.std == digits == 0) else f"{mean} ± {number(value.std, digits)}"
 
 
+def with_interval(report: Report) -> str | None:
+    """Return the metric that is shown with its interval: the test's, or the ranking one; None where it has none."""
+    wanted = [*(name for name in report.metrics if is_test(name)), *report.metrics[:1]]
+    found = [row.metrics[wanted[0]] for row in report.rows if wanted and wanted[0] in row.metrics]
+    return wanted[0] if any(each.low is not None for each in found) else None
+
+
 def interval_column(name: str, rows: Sequence[ReportRow]) -> Column:
-    """Return the 95 % interval of the mean; blank for a single run."""
+    """Return the 95 % interval; blank where there is none."""
     found = [row.metrics.get(name) for row in rows]
     digits = places(name, (each.mean for each in found if each is not None))
     return Column(f"{name}/interval", "95 % interval", tuple(interval(each, digits) for each in found), True)
@@ -95,25 +104,51 @@ def directories(report: Report) -> tuple[str, ...]:
 
 
 def title(report: Report) -> str:
-    """Return the title of the table, in one line."""
+    """Return the title of the table, in one line: how many runs, and by what they are ranked."""
     count = sum(len(row.runs) for row in report.rows)
     runs = f"{count} run{'s' * (count != 1)}"
-    order = (
-        f", by {report.metric}, the {'highest' if report.mode == 'max' else 'lowest'} first" if report.metric else ""
-    )
-    return f"{runs}{order}"
+    return f"{runs}, ranked by {report.ranked_by}" if report.ranked_by else runs
 
 
 def remarks(report: Report) -> list[str]:
     """Return the remarks that a reader needs to read the table."""
+    return [*about_intervals(report), *about_missing(report), *about_runs(report)]
+
+
+def about_intervals(report: Report) -> list[str]:
+    """Return what ± and the interval are."""
     found = []
-    if any(len(row.runs) > 1 for row in report.rows):
+    grouped = any(len(row.runs) > 1 for row in report.rows)
+    if grouped:
         found.append("± is the standard deviation over seeds; the interval is that of the mean, by Student's t.")
-    if early := [run for row in report.rows for run in row.runs if run.stopped]:
-        root = above(report)
-        names = ", ".join(str(run.path.relative_to(root)) for run in early[:NAMED])
-        more = f" and {len(early) - NAMED} more" if len(early) > NAMED else ""
-        found.append(f"Stopped early on request: {names}{more}.")
+    name = with_interval(report)
+    single = [row.metrics[name] for row in report.rows if name in row.metrics] if name else []
+    if any(each.std is None and each.low is not None for each in single):
+        whose = "That of a single run" if grouped else "The interval"
+        found.append(f"{whose} is Wilson's for a share, from the number of its test samples.")
+    return found
+
+
+def about_missing(report: Report) -> list[str]:
+    """Return which rows are ranked last, as they lack the metric, or are ranked by some of their seeds only."""
+    found = []
+    lacking = [row for row in report.rows if report.metric not in row.metrics]
+    if report.metric and lacking:
+        found.append(f"Ranked last, as they have no {report.metric}: {named(report, lacking)}.")
+    partly = [row for row in report.rows if 0 < getattr(row.metrics.get(report.metric), "count", 0) < len(row.runs)]
+    if partly:
+        found.append(f"Ranked by those of their runs that have {report.metric}: {named(report, partly)}.")
+    return found
+
+
+def about_runs(report: Report) -> list[str]:
+    """Return which runs were stopped early, which are yet to be tested, and which are not counted."""
+    found = []
+    if early := [row for row in report.rows if any(run.stopped for run in row.runs)]:
+        found.append(f"Stopped early on request: {named(report, early, only=lambda run: bool(run.stopped))}.")
+    if held := [run for row in report.rows for run in row.runs if run.held]:
+        runs = "1 run is" if len(held) == 1 else f"{len(held)} runs are"
+        found.append(f"{runs} not tested, as the sweep asked; to do it: python -m runner resume DIRECTORY.")
     if count := len(report.repeats):
         repeat = "runs repeat" if count > 1 else "run repeats"
         found.append(
@@ -121,3 +156,11 @@ def remarks(report: Report) -> list[str]:
             "(--no-group shows all)."
         )
     return found
+
+
+def named(report: Report, rows: Sequence[ReportRow], only: Callable[[RunRecord], bool] = lambda run: True) -> str:
+    """Return the directories of the first runs of these rows, and how many more there are."""
+    root = above(report)
+    runs = [run for row in rows for run in row.runs if only(run)]
+    names = ", ".join(str(run.path.relative_to(root)) for run in runs[:NAMED])
+    return names + (f" and {len(runs) - NAMED} more" if len(runs) > NAMED else "")

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.report.final import with_final
 from runner.report.quantities import number, places, quantities, show
 from runner.report.record_files import read_json
+from runner.report.report import sorting, told
 from runner.report.runs import RunRecord
 from runner.tracking import layout
 from runner.tracking.identity import AROUND_RUNS, flatten
@@ -33,6 +35,25 @@ def compare(one: RunRecord, other: RunRecord) -> dict[str, list[ComparisonLine]]
         "metrics": measured(quantities(one), quantities(other)),
         "environment": lines(environment(one), environment(other)),
     }
+
+
+def verdict(one: RunRecord, other: RunRecord) -> str:
+    """Return which of two runs is better, by what a report over them ranks; empty where that cannot be said."""
+    runs = with_final([one, other])
+    name, mode = sorting(runs, None)
+    values = [run.metrics.get(name) for run in runs]
+    if not name or all(value is None for value in values):
+        return ""
+    by = told(runs, name, mode, asked=False).rpartition("; ")[0]
+    first, second = values
+    if first is None or second is None:
+        return f"Only {'A' if second is None else 'B'} has {by}."
+    digits = places(name, [first, second])
+    texts = f"A {number(first, digits)}, B {number(second, digits)}"
+    if first == second:
+        return f"Equal by {by}: {texts}."
+    better = "A" if (first > second) == (mode == "max") else "B"
+    return f"{better} is better by {by}: {texts}."
 
 
 def without(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -99,14 +99,14 @@ def known_names(runs: Sequence[RunRecord]) -> list[str]:
 
 
 def resolve(name: str, known: Sequence[str], option: str) -> str:
-    """Return the full name of what was asked for; `lr` will do for `optimizer.lr` where nothing else ends so.
+    """Return the full name of what was asked for; its end (`lr` of `optimizer.lr`) will do where nothing else ends so.
 
     Raises:
         RunnerError: no run has it, or several things are called so.
     """
     if name in known:
         return name
-    ends = [each for each in known if shortest(each) == name]
+    ends = [each for each in known if shortest(each) == name or each.endswith((f".{name}", f"/{name}"))]
     if len(ends) == 1:
         return ends[0]
     if ends:

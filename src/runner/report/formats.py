@@ -15,22 +15,29 @@ from runner.report.runs import RunRecord
 
 def as_csv(report: Report) -> str:
     """Return one line a row: settings by their full keys, every figure in full precision, the run directories."""
-    grouped = any(len(row.runs) > 1 for row in report.rows)
-    return csv_text([flat(row, report, grouped) for row in report.rows])
+    return csv_text([flat(row, report) for row in report.rows])
 
 
-def flat(row: ReportRow, report: Report, grouped: bool) -> dict[str, Any]:
+def flat(row: ReportRow, report: Report) -> dict[str, Any]:
     """Return one row of the CSV file; what a row does not have is blank."""
     cells: dict[str, Any] = {key: show(row.settings[key]) if key in row.settings else "" for key in report.columns}
     cells |= {key: value for key, value in row.settings.items() if isinstance(value, float)}
-    cells["runs"] = len(row.runs)
+    cells |= {"runs": len(row.runs), "ranked_by": f"{report.metric}:{report.mode}"}
     for name in report.metrics:
         value = row.metrics.get(name)
         cells[name] = "" if value is None else value.mean
-        for part in ("std", "low", "high") if grouped else ():
+        for part in parts(name, report):
             cells[f"{name}/{part}"] = "" if value is None else getattr(value, part)
     cells["run"] = " ".join(str(run.path) for run in row.runs)
     return cells
+
+
+def parts(name: str, report: Report) -> list[str]:
+    """Return what else than the mean some row has of a metric: deviation and interval over seeds, or Wilson's."""
+    if any(len(row.runs) > 1 for row in report.rows):
+        return ["std", "low", "high"]
+    found = [row.metrics[name] for row in report.rows if name in row.metrics]
+    return ["low", "high"] if any(each.low is not None for each in found) else []
 
 
 def as_markdown(report: Report) -> str:
@@ -60,6 +67,7 @@ def as_json(report: Report) -> str:
     content = {
         "metric": report.metric,
         "mode": report.mode,
+        "ranked_by": report.ranked_by,
         "columns": report.columns,
         "metrics": report.metrics,
         "rows": [

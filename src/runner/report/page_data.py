@@ -24,6 +24,7 @@ def page_data(report: Report) -> dict[str, Any]:
     return {
         "metric": report.metric,
         "mode": report.mode,
+        "ranked_by": report.ranked_by,
         "remarks": remarks(report),
         "columns": [{"key": key, "label": label(key, report.columns)} for key in report.columns],
         "metrics": [{"key": name, "label": heading(name), "cost": is_cost(name)} for name in metrics],
@@ -49,12 +50,13 @@ def page_data(report: Report) -> dict[str, Any]:
 
 
 def statistic(value: Statistic | None) -> Any:
-    """Return None, one run's number, or [mean, standard deviation, low, high, count]."""
+    """Return None, one run's number, or [mean, standard deviation or null, low, high, count]."""
     if value is None:
         return None
-    if value.std is None or value.low is None or value.high is None:
+    if value.low is None or value.high is None:
         return number(value.mean)
-    return [number(each) for each in (value.mean, value.std, value.low, value.high, value.count)]
+    std = None if value.std is None else number(value.std)
+    return [number(value.mean), std, number(value.low), number(value.high), value.count]
 
 
 def number(value: float) -> float | int | None:

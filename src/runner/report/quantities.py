@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from runner.report.ranking.outcome import quantity
 from runner.report.runs import RunRecord
 
 PARAMETERS = "parameters"
@@ -58,14 +59,14 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
 
     Args:
         rows: the quantities of each run.
-        metric: what the table is sorted by.
+        metric: what the table is ranked by.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    base = metric.rpartition("/")[2]
+    base = quantity(metric)
     programs = latencies(names)
     chosen = [
         metric,
-        *(name for name in names if name in (f"final/{base}", f"test/{base}")),
+        *(name for name in (f"final/{base}", f"test/{base}") if name in names),
         *sorted(name for name in names if name.startswith("gain/")),
         *programs,
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),

@@ -10,6 +10,8 @@ from runner.report.conditions import conditions, known_names, known_quantities, 
 from runner.report.differences import SEED, differing_columns, label, value_of
 from runner.report.final import with_final
 from runner.report.quantities import is_cost, quantities, worth_showing
+from runner.report.ranking.outcome import quantity
+from runner.report.ranking.selection import usual_metric, words
 from runner.report.rows import ReportRow, best_of_each, group_seeds, make_row, ranked
 from runner.report.runs import RunRecord
 from runner.report.state import DONE
@@ -26,10 +28,11 @@ class Report:
 
     Attributes:
         rows: best first; those without the metric last.
-        metric: what the rows are sorted by; empty where no run measured anything.
+        metric: what the rows are ranked by; empty where no run measured anything.
         mode: `max` or `min`: which is best.
         columns: groups (`model`) and dotted keys (`optimizer.lr`) that differ; see `label` for their short names.
-        metrics: what to show, the sorting metric first.
+        metrics: what to show, the ranking metric first.
+        ranked_by: the metric, whose it is and which of its ends is best, in words; empty as `metric` is.
         others: runs that are not done.
         repeats: finished runs with the same configuration and seed as a newer one, which alone counts.
     """
@@ -41,6 +44,7 @@ class Report:
     metrics: list[str]
     others: list[RunRecord]
     repeats: list[RunRecord] = field(default_factory=list)
+    ranked_by: str = ""
 
 
 def build_report(
@@ -55,8 +59,9 @@ def build_report(
     """Compare the runs that are done.
 
     Args:
-        metric: what to sort by, `NAME`, `NAME:max` or `NAME:min`; by default what the runs were selected by, measured
-            on test data (after compression, where there was one).
+        metric: what to rank by, `NAME`, `NAME:max` or `NAME:min`; by default what the runs were watched by on
+            validation data (after compression, where there was one), or its mean over folds. Test data decides only
+            where it is asked for.
         columns: settings and metrics to show, instead of all settings that differ and the usual metrics.
         where: conditions on runs, such as `optimizer.lr=0.01` or `test/accuracy>0.9`; all must hold.
         best_per: keep the best row of each value of this setting only.
@@ -78,10 +83,17 @@ def build_report(
     rows, repeats = group_seeds(done, differing) if group else ([(run,) for run in done], [])
     if not any(len(row) > 1 for row in rows) and len({value_of(run, SEED) for run in done}) > 1 and columns is None:
         settings = [*settings, SEED]
-    ordered = ranked([make_row(row, settings) for row in rows], shown, mode)
+    ordered = ranked([make_row(row, settings) for row in rows], name, mode)
     if best_per is not None:
         ordered = best_of_each(ordered, resolve(best_per, known_settings(runs), "--best-per"))
-    return Report(ordered, name, mode, settings, shown, others, repeats)
+    by = told(done, name, mode, asked=metric is not None)
+    return Report(ordered, name, mode, settings, shown, others, repeats, by)
+
+
+def told(runs: Sequence[RunRecord], name: str, mode: str, *, asked: bool) -> str:
+    """Return by what runs are ranked, in words; empty where nothing was measured."""
+    having = [run.settings for run in runs if name in quantities(run)]
+    return words(name, mode, having, asked=asked) if having else ""
 
 
 def refuse_mistakes(
@@ -104,19 +116,16 @@ def refuse_mistakes(
 
 
 def sorting(runs: Sequence[RunRecord], asked: str | None) -> tuple[str, str]:
-    """Return the metric to sort by, and whether its highest or its lowest value is best."""
+    """Return the metric to rank by, and whether its highest or its lowest value is best."""
     monitors = Counter((run.settings.get("task.monitor"), run.settings.get("task.monitor_mode")) for run in runs)
-    modes = {base(str(monitor)): str(mode) for (monitor, mode), _ in monitors.items() if mode in MODES}
+    modes = {quantity(str(monitor)): str(mode) for (monitor, mode), _ in monitors.items() if mode in MODES}
     known = known_quantities(runs)
     if asked is None:
-        monitored = [str(monitor) for (monitor, _), _ in monitors.most_common()]
-        tested = [each for each in known if each.startswith("test/")]
-        usual = [f"{kind}/{base(each)}" for kind in ("final", "test") for each in monitored]
-        candidates = [*usual, *monitored, *tested, *known]
-        name, mode = next((each for each in candidates if each in known), ""), ""
+        monitored = [str(monitor) for (monitor, _), _ in monitors.most_common() if monitor]
+        name, mode = usual_metric(monitored, known), ""
     else:
         name, mode = direction(asked, known)
-    return name, mode or modes.get(base(name)) or ("min" if is_cost(name) else "max")
+    return name, mode or modes.get(quantity(name)) or ("min" if is_cost(name) else "max")
 
 
 def direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
@@ -129,11 +138,6 @@ def direction(asked: str, known: Sequence[str]) -> tuple[str, str]:
     if mode and mode not in MODES:
         raise RunnerError(f"--metric {asked}: write {name}:max or {name}:min.")
     return (resolve(name, known, "--metric") if known else name), mode
-
-
-def base(metric: str) -> str:
-    """Return the quantity measured, whatever it is measured on: `accuracy` of `val/accuracy`."""
-    return metric.rpartition("/")[2]
 
 
 def asked_for(

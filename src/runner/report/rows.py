@@ -1,13 +1,16 @@
 """Rows of a report: runs in groups that differ in their seed only, with statistics, best first."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.report.differences import MISSING, SEED, comparable, value_of
-from runner.report.quantities import is_cost, quantities
-from runner.report.runs import RunRecord
+from runner.report.quantities import quantities
+from runner.report.ranking.selection import has_interval, tie_breakers
+from runner.report.ranking.wilson import wilson
+from runner.report.runs import RunRecord, in_order
 from runner.report.statistic import Statistic, statistic
+from runner.tracking.result import TESTED
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,29 @@ def make_row(runs: tuple[RunRecord, ...], columns: Sequence[str]) -> ReportRow:
     for run in runs:
         for name, each in quantities(run).items():
             measured.setdefault(name, []).append(each)
-    return ReportRow(runs, settings, {name: statistic(values) for name, values in measured.items()})
+    return ReportRow(runs, settings, {name: judged(name, values, runs) for name, values in measured.items()})
 
 
-def ranked(rows: Iterable[ReportRow], metrics: Sequence[str], mode: str) -> list[ReportRow]:
-    """Return the rows by the first metric, best first; ties by the next ones, rows without it last."""
-    signs = [-1 if (mode == "max" if index == 0 else not is_cost(name)) else 1 for index, name in enumerate(metrics)]
+def judged(name: str, values: Sequence[float], runs: Sequence[RunRecord]) -> Statistic:
+    """Return the statistic of a metric; of a single run, an accuracy on test data has Wilson's interval."""
+    found = statistic(values)
+    count = runs[0].metrics.get(TESTED)
+    if found.count > 1 or len(runs) > 1 or not count or not has_interval(name) or not 0 <= found.mean <= 1:
+        return found
+    low, high = wilson(found.mean, count)
+    return replace(found, low=low, high=high)
+
+
+def ranked(rows: Iterable[ReportRow], metric: str, mode: str) -> list[ReportRow]:
+    """Return the rows by the metric, best first; ties by loss and costs, rows without it last, among them by these."""
+    rows = list(rows)
+    others = tie_breakers(metric, sorted({name for row in rows for name in row.metrics}))
+    signs = {metric: -1 if mode == "max" else 1, **dict.fromkeys(others, 1)}
 
     def rank(row: ReportRow) -> tuple[Any, ...]:
-        pairs = zip(metrics, signs, strict=True)
-        values = [(row.metrics.get(name), sign) for name, sign in pairs]
-        return *((each is None, sign * each.mean if each else 0.0) for each, sign in values), str(row.runs[0].path)
+        values = [(row.metrics.get(name), sign) for name, sign in signs.items()]
+        ties = ((each is None, sign * each.mean if each else 0.0) for each, sign in values)
+        return *ties, [in_order(part) for part in row.runs[0].path.parts]
 
     return sorted(rows, key=rank)
 

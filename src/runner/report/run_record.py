@@ -28,6 +28,7 @@ class RunRecord:
         started: seconds since 1970.
         overrides: what the command line said.
         stopped: why its training was ended early on request, as a search does; empty for all others.
+        held: the stages that were put off, its test among them; empty where all were done.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class RunRecord:
     started: float | None
     overrides: tuple[str, ...] = ()
     stopped: str = ""
+    held: tuple[str, ...] = ()
 
 
 def read_run(path: Path) -> RunRecord:
@@ -77,6 +79,7 @@ def read_run(path: Path) -> RunRecord:
         started=numbers(status).get("started"),
         overrides=tuple(str(each) for each in read_yaml(path / layout.OVERRIDES, list)),
         stopped=str(status.get("stopped") or ""),
+        held=tuple(map(str, status.get("held") or ())),
     )
 
 

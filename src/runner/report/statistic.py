@@ -16,7 +16,8 @@ class Statistic:
 
     Attributes:
         std: sample standard deviation (n - 1 in the denominator); None for a single run.
-        low: lower end of the mean's 95 % interval by Student's t; None for a single run.
+        low: lower end of the mean's 95 % interval by Student's t. For a single run that of an accuracy on test data, by
+            Wilson, and None for all else.
         high: its upper end.
         count: how many runs have the metric.
     """

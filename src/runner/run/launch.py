@@ -35,7 +35,7 @@ def execute(composed: Composed) -> RunResult:
 
 
 def go_on(directory: Path) -> RunResult:
-    """Return a run that stopped, from its last checkpoint to its end.
+    """Return a run that stopped, from its last checkpoint to its end; of one that put off stages, these.
 
     Raises:
         RunnerError: there is no run, its configuration is damaged, or it is finished or still going on.
@@ -47,6 +47,8 @@ def go_on(directory: Path) -> RunResult:
         refuse_unless_complete(config, record)
         plugins.allowed(config.runner.plugins or [], str(record.path))
         refuse_unless_stopped(record)
+        if record.status.get("state") == "done":  # what it put off is to be done now, also after an interruption
+            record.update_status(released=True)
     os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
     # Left unresolved so that ${run_directory:} means where the directory lies now.
     OmegaConf.set_struct(config, True)
@@ -69,9 +71,9 @@ def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
 
 
 def refuse_unless_stopped(record: RunDirectory) -> None:
-    """Raise RunnerError when the run is finished or still going on."""
+    """Raise RunnerError when the run is finished, with no stage put off, or still going on."""
     status = record.status
-    if status.get("state") == "done":
+    if status.get("state") == "done" and not status.get("held"):
         raise RunnerError(
             f"{record.path}: this run is finished. Start from its weights with checkpoint={record.path}, "
             "or read its result.json."

@@ -40,6 +40,8 @@ def prepare(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_data(config, dry_run=dry_run)
     networks = Networks(build_task(config, datamodule))
+    if config.cross_validation.folds and (fitted or not {"fit", "cross_validate"} & {*config.stages}):
+        datamodule.use_all_for_training()  # as the weights were: nothing is left that could be validated on
     results = recorded(record) if resume else Results()
     context = Context(config, record, signals, datamodule, build_loggers(config), resume, dry_run, results)
     last = context.checkpoints / f"{checkpoints.LAST}.ckpt"

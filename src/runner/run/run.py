@@ -19,6 +19,7 @@ from runner.errors import RunnerError
 from runner.job.build import allowing
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.job.on_validation import what_is_missing
 from runner.measure.nested import StructureError
 from runner.run.prepare import prepare, take_up
 from runner.tracking import checkpoints, layout
@@ -56,16 +57,28 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         if record.primary:
             show_remarks(context.datamodule.remarks)
         record.write_json(layout.ENVIRONMENT, {**surrounding, "data": fingerprint(context.datamodule.splits)})
-        stages = stages_of(config)
+        stages, held = stages_of(config), held_stages(config, record)
         preflight(context, networks, stages)
-        for position, stage in enumerate(stages):
-            if position < len(done) and stage not in CHANGING:
-                continue
+        left = list(done)
+        for stage in [stage for stage in stages if stage not in held]:
+            if known := stage in left:
+                left.remove(stage)
+                if stage not in CHANGING:
+                    continue
             result = resumed(context, networks, stage) or do(context, networks, stage)
             networks = result.networks or networks
-            done = done if position < len(done) else [*done, stage]
+            done = done if known else [*done, stage]
             keep(context, result, done)
+        if missing := what_is_missing(context, networks, done):
+            keep(context, StageResult(missing), done)
+        if config.runner.get("hold"):
+            record.update_status(held=[stage for stage in dict.fromkeys(stages) if stage in held])
         return finish(context, networks)
+
+
+def held_stages(config: DictConfig, record: RunDirectory) -> list[str]:
+    """Return the stages that are put off, until somebody goes on with the finished run."""
+    return [] if record.status.get("released") else list(config.runner.get("hold") or [])
 
 
 def stages_of(config: DictConfig) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import statistics
 
 import pytorch_lightning as pl
+import torch
 
 from runner.job.assemble import build_task
 from runner.job.context import Context, selected
@@ -11,31 +12,47 @@ from runner.job.networks import Networks, StageResult
 from runner.job.trainer import make_trainer
 from runner.stages.parts.distillation import check_teacher, distilled
 from runner.stages.parts.training import check_monitors
+from runner.tracking import layout
 from runner.tracking.console import console
-
-FILE = "cross_validation.json"
+from runner.tracking.stop_request import stop_requested
 
 
 def cross_validate(context: Context, networks: Networks) -> StageResult:
     """Train one fresh network a fold; return mean and standard deviation of their validation metrics.
 
-    Finished folds are kept in `cross_validation.json`; a resumed run repeats only the fold it was in.
+    Finished folds are kept in `cross_validation.json`; a resumed run repeats only the fold it was in. A run that is
+    asked to stop, as a search does, trains no further fold; the mean is then over those that are done.
     """
     folds = context.config.cross_validation.folds
     done = finished(context)
     for index in range(len(done), folds):
         done.append(run_fold(context, networks, index, folds))
-        context.record.write_json(FILE, done)
+        context.record.write_json(layout.FOLDS, done)
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(done[-1].items()))
         if context.record.primary:
             console.print(f"fold {index + 1}/{folds}  {metrics}", soft_wrap=True)
+        if index + 1 < folds and asked_to_stop(context):
+            break
     pl.seed_everything(context.config.seed, workers=True, verbose=False)
     summary: dict[str, float] = {}
     for name in done[0]:
-        values = [fold[name] for fold in done]
+        values = [fold[name] for fold in done if name in fold]
         summary[f"cross_validation/{name}/mean"] = statistics.fmean(values)
-        summary[f"cross_validation/{name}/std"] = statistics.stdev(values)
+        if len(values) > 1:
+            summary[f"cross_validation/{name}/std"] = statistics.stdev(values)
     return StageResult(metrics=summary)
+
+
+def asked_to_stop(context: Context) -> bool:
+    """Return whether somebody who watches wants no further fold, and note why; all processes of a run agree."""
+    reason = stop_requested(context.record.path)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        told = [reason]
+        torch.distributed.broadcast_object_list(told)
+        (reason,) = told
+    if reason is not None:
+        context.record.update_status(stopped=reason)
+    return reason is not None
 
 
 def preflight(context: Context, networks: Networks) -> None:
@@ -47,7 +64,7 @@ def preflight(context: Context, networks: Networks) -> None:
 
 def finished(context: Context) -> list[dict[str, float]]:
     """Return the metrics of the folds that an interrupted run had finished."""
-    path = context.record.path / FILE
+    path = context.record.path / layout.FOLDS
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 

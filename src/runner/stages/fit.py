@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytorch_lightning as pl
+
 from runner.job.assemble import build_task
 from runner.job.context import Context, selected
 from runner.job.networks import Networks, StageResult
@@ -23,6 +25,8 @@ def fit(context: Context, networks: Networks) -> StageResult:
         Interrupted: a signal arrived; `checkpoints/last.ckpt` is left.
     """
     if context.config.cross_validation.folds:
+        # The weights that it begins with are the same whether the folds were trained just now or in an earlier process.
+        pl.seed_everything(context.config.seed, workers=True, verbose=False)
         context.datamodule.use_all_for_training()
         networks = replace(networks, task=build_task(context.config, context.datamodule))
     task = networks.task

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 
+from runner.config.plugins import is_plugins
+from runner.sweep import testing
 from runner.sweep.jobs import TEACHER, WEIGHTS, Planner, SweepJob, complete
 from runner.sweep.launchers.work import Launcher, Work
 from runner.sweep.plan import Plan
@@ -28,8 +30,11 @@ class Execution:
         self.jobs: dict[int, SweepJob] = {}
         self.progress = Progress(record, self.jobs, outcome)
         self.running: dict[Future[int], int] = {}
+        self.tests: str = planned.sweep.get("test", testing.ALL)
         self.stopped = False
         self.goal_met = True
+        # The jobs that the sweep was looking for, where something else than the table of results says so.
+        self.chosen: list[int] | None = None
 
     def run(self, jobs: Sequence[SweepJob], dependents: "Dependents | None" = None) -> None:
         """Run all that have to; first those that others need.
@@ -45,6 +50,7 @@ class Execution:
                 dependents(self, jobs)
             else:
                 self.run_all(ready for job in jobs if job.needs is not None and (ready := self.ready(job)))
+            self.test_chosen()
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -85,6 +91,36 @@ class Execution:
         while self.running:
             self.collect()
 
+    def test_chosen(self) -> None:
+        """Do what finished runs put off, their test above all: of the winner, or of all, as `sweep.test` says."""
+        if self.tests == testing.NONE or self.stopped:
+            return
+        numbers = list(self.jobs) if self.tests == testing.ALL else self.winner()
+        left = [self.jobs[number] for number in numbers if self.untested(number)]
+        for job in left:
+            while len(self.running) >= self.launcher.jobs:
+                self.collect()
+            self.submit(job, go_on=True)
+        while self.running:
+            self.collect()
+
+    def winner(self) -> list[int]:
+        """Return the jobs that were chosen, or else those of the best row of results, and say which."""
+        if self.chosen is not None:
+            return self.chosen
+        numbers, by = testing.best_row({number: self.record.directory(number) for number in self.jobs})
+        titles = ", ".join(f"{number} ({self.record.entries[number].title})" for number in numbers)
+        words = f"Winner: run {titles}, ranked by {by}" if numbers else "No run measured anything, so none is tested."
+        console.print(words, markup=False, soft_wrap=True)
+        return numbers
+
+    def untested(self, number: int) -> bool:
+        """Return whether a job is done but for what it put off, and that was the sweep's wish, not the user's."""
+        composed = self.jobs[number].composed
+        asked = composed is not None and bool(composed.config.runner.get("hold"))
+        done = self.record.refresh(number) == DONE
+        return done and not asked and bool(self.record.status(number).get("held"))
+
     def wanted(self, job: SweepJob) -> bool:
         """Return whether a job has to run: it is not done, and if it failed before, it is to be tried again."""
         state, settings = self.record.refresh(job.number), self.planned.sweep
@@ -92,23 +128,27 @@ class Execution:
             return not settings["skip_done"]
         return bool(state != FAILED or settings["retry_failed"])
 
-    def submit(self, job: SweepJob) -> None:
-        """Hand one job to the launcher."""
+    def submit(self, job: SweepJob, *, go_on: bool = False) -> None:
+        """Hand one job to the launcher; with `go_on` a finished one, to do what it put off."""
         self.progress.start(job.number)
         self.record.save()
-        future = self.launcher.submit(self.work(job))
+        future = self.launcher.submit(self.work(job, go_on=go_on))
         self.running[future] = job.number
 
-    def work(self, job: SweepJob) -> Work:
+    def work(self, job: SweepJob, *, go_on: bool = False) -> Work:
         """Return a run that began already goes on; any other starts anew."""
-        directory = self.record.directory(job.number)
-        if self.record.status(job.number):
-            if self.record.status(job.number).get("state") != DONE:
-                return Work(job.number, ["resume", str(directory)], directory)
+        directory, status = self.record.directory(job.number), self.record.status(job.number)
+        if status:
+            if go_on or status.get("state") != DONE:
+                # In a process of its own it must be told again which packages somebody let run.
+                enabled = [text for text in job.overrides if is_plugins(text)]
+                return Work(job.number, ["resume", str(directory), *enabled], directory)
             forget(directory)
-        arguments = [*job.overrides, f"hydra.run.dir={directory}"]
+        held = [] if self.tests == testing.ALL else testing.held_stages(job, self.jobs.values())
+        arguments = [*job.overrides, *([testing.override(held)] if held else []), f"hydra.run.dir={directory}"]
         options = ["--config-dir", self.planned.config_dir] if self.planned.config_dir else []
-        return Work(job.number, [*options, *arguments], directory, job.composed)
+        composed = testing.holding(job.composed, held) if held and job.composed is not None else job.composed
+        return Work(job.number, [*options, *arguments], directory, composed)
 
     def collect(self) -> list[Entry]:
         """Wait for the next jobs to end and notes how they did."""

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from runner.compression.methods import GROUPS
 from runner.files import write_json
-from runner.report.final import PHASES
+from runner.report.ranking.outcome import validation_name
 from runner.sweep.execution import Execution
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, SKIPPED, Sweep
@@ -27,8 +27,8 @@ class RecipeTrial:
 
     Attributes:
         promised: the share of bytes or time that it was expected to leave; they are tried in this order.
-        drop: of the monitored metric on validation data, in percentage points (of a metric that is no share: in
-            percent of the float network's); None where the run failed.
+        drop: of the monitored metric on validation data (training data where there is none), in percentage points (of
+            a metric that is no share: in percent of the float network's); None where the run failed.
         left: the share of bytes or time that it left; None where that was not measured.
         met: whether it is good enough, and smaller (or faster) at all.
     """
@@ -59,6 +59,7 @@ def pursue(runner: Execution, jobs: Sequence[SweepJob]) -> None:
         show(planned.goal, title, trials)
     console.print(f"All that was tried: {shortest((record.path / FILE).resolve())}", soft_wrap=True)
     runner.goal_met = all(trials and trials[-1].met for trials in found.values())
+    runner.chosen = [trials[-1].job for trials in found.values() if trials and trials[-1].met]
 
 
 def try_in_turn(
@@ -96,8 +97,10 @@ def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> RecipeTrial:
         return RecipeTrial(job.number, title, promise, None, None, False)
     metrics = json.loads((record.directory(job.number) / layout.RESULT).read_text(encoding="utf-8"))["metrics"]
     monitor, mode = job.composed.config.task.monitor, job.composed.config.task.monitor_mode
-    value = next((metrics[name] for phase in PHASES if (name := f"{phase}/{monitor}") in metrics), None)
-    drop = None if value is None else points(metrics[f"baseline/{monitor}"], value, larger=mode == "max")
+    name = validation_name(metrics, monitor) or monitor
+    # Without validation data both are measured on training data, and are called so.
+    baseline = metrics.get("baseline/" + name.partition("/")[2])
+    drop = None if baseline is None else points(baseline, metrics[name], larger=mode == "max")
     gains = [gain for name, gain in metrics.items() if name.startswith(GAINS[goal["minimise"]])]
     left = 1 / gains[-1] if gains else None
     met = drop is not None and drop <= goal["max_drop"] and left is not None and left < 1

@@ -1,12 +1,14 @@
 """What a sweep shows: one live table on a terminal, one line for each finished job elsewhere."""
 
 import csv
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from runner.report.final import PHASES
+from runner.report.ranking.outcome import name_on_test, validation_name
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking import layout
@@ -52,6 +54,16 @@ def history(directory: Path, monitor: str, tail: int | None = None) -> dict[int,
             with suppress(ValueError):  # the job is writing this line right now
                 measured[int(row[1]) + 1] = float(row[3])
     return measured
+
+
+def folds(directory: Path, monitor: str) -> dict[int, float]:
+    """Return the mean of the monitored metric over the first fold, the first two, …, as far as a job has come."""
+    try:
+        done = json.loads((directory / layout.FOLDS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    values = [fold[monitor] for fold in done if monitor in fold]
+    return {count: fmean(values[:count]) for count in range(1, len(values) + 1)}
 
 
 def latest(directory: Path, monitor: str) -> Latest:
@@ -101,7 +113,9 @@ class Progress:
         self.finished += 1
         took = time.time() - self.started.get(entry.number, time.time())
         metric = self.metric(entry)
-        words = [f"[{self.finished}/{len(self.jobs)}]", self.outcome(entry), entry.title, metric, f"{took:.1f} s"]
+        # What was put off is done when all have finished: the test of the winner.
+        place = f"[{self.finished}/{len(self.jobs)}]" if self.finished <= len(self.jobs) else "[test]"
+        words = [place, self.outcome(entry), entry.title, metric, f"{took:.1f} s"]
         line = "  ".join(word for word in words if word)
         if entry.state in (FAILED, INTERRUPTED):
             log = shortest(self.sweep.directory(entry.number).resolve()) / "console.log"
@@ -110,16 +124,15 @@ class Progress:
         self.console.print(line, style=style, soft_wrap=True, markup=False)
 
     def metric(self, entry: Entry) -> str:
-        """`test/accuracy 0.9871`, as far as the job has come."""
+        """`val/accuracy 0.9871  test/accuracy 0.9862`, as far as the job has come."""
         job = self.jobs.get(entry.number)
         if job is None or job.composed is None:
             return ""
         monitor = job.composed.config.task.monitor
         metrics = self.sweep.status(entry.number).get("metrics") or {}
-        tested = monitor.replace("val/", "test/")
-        for name in (*(monitor.replace("val/", f"{phase}/") for phase in PHASES), tested, monitor):
-            if name in metrics:
-                return f"{name} {metrics[name]:.4g}"
+        names = (validation_name(metrics, monitor), name_on_test(metrics, monitor))
+        if known := [f"{name} {metrics[name]:.4g}" for name in names if name is not None]:
+            return "  ".join(known)
         now = latest(self.sweep.directory(entry.number), monitor)
         return "" if now.metric is None else f"{monitor} {now.metric:.4g}"
 

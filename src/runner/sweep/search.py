@@ -2,16 +2,17 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.config import overrides
 from runner.errors import RunnerError
+from runner.report.ranking.outcome import validation_name
 from runner.sweep.best import write_experiment
 from runner.sweep.execution import Execution
 from runner.sweep.jobs import Planner, SweepJob
 from runner.sweep.plan import Plan
-from runner.sweep.progress import history, latest
+from runner.sweep.progress import folds, history, latest
 from runner.sweep.record import DONE, Entry, Sweep
 from runner.sweep.space import corners, distributions, texts_of
 from runner.sweep.start import register, without_invalid
@@ -38,6 +39,9 @@ def search(planned: Plan, record: Sweep, runner: Execution) -> None:
 class Search:
     """One study. Trial n is job n of the sweep."""
 
+    # Of the cross-validation that a trial is judged by; 0 where it is judged by its validation data.
+    folds: int = 0
+
     def __init__(self, planned: Plan, record: Sweep, runner: Execution) -> None:
         self.planned, self.record, self.runner = planned, record, runner
         self.settings: dict[str, Any] = planned.sweep["search"]
@@ -49,6 +53,8 @@ class Search:
         first = self.check()
         assert first.composed is not None
         self.monitor: str = first.composed.config.task.monitor
+        self.folds = int(first.composed.config.cross_validation.folds)
+        refuse_unless_validated(first.composed.plain, self.folds)
         self.larger = first.composed.config.task.monitor_mode == "max"
         self.study = study_in(record, self.settings, self.larger)
         self.states = optuna.trial.TrialState
@@ -81,7 +87,8 @@ class Search:
                 self.start(self.job(trial.number, trial.params))
             while self.runner.running:
                 self.collect()
-        self.conclude()
+            self.conclude()
+            self.runner.test_chosen()
 
     def unfinished(self) -> list[int]:
         """Trials that a killed search left without an answer; what their runs have answered meanwhile is told."""
@@ -110,13 +117,13 @@ class Search:
             self.tell(entry)
 
     def tell(self, entry: Entry) -> None:
-        """The best epoch's metric, or that there is none."""
-        value = (self.record.status(entry.number).get("metrics") or {}).get(self.monitor)
+        """What the network that the run ended with reached on validation data, or that there is none."""
+        value = self.outcome(entry.number)[1]
         stopped = self.record.status(entry.number).get("stopped")
         with self.lock:
             if (trial := self.trials.pop(entry.number, None)) is not None:
-                for epoch, metric in history(self.record.directory(entry.number), self.monitor).items():
-                    self.report(trial, epoch, metric)
+                for step, metric in self.steps(entry.number).items():
+                    self.report(trial, step, metric)
             if entry.state != DONE or value is None:
                 self.study.tell(entry.number, state=self.states.FAIL)
             elif stopped:
@@ -124,19 +131,39 @@ class Search:
             else:
                 self.study.tell(entry.number, value)
 
+    def outcome(self, number: int) -> tuple[str, float | None]:
+        """Return the metric that a trial is judged by, the mean over folds where there are any, and its value."""
+        metrics = self.record.status(number).get("metrics") or {}
+        name = validation_name(metrics, self.monitor)
+        return (name, metrics[name]) if name is not None else (self.monitor, None)
+
+    def steps(self, number: int) -> dict[int, float]:
+        """Return the metric after each epoch of a trial; with folds the mean over those that are done, after each."""
+        directory = self.record.directory(number)
+        return folds(directory, self.monitor) if self.folds else history(directory, self.monitor)
+
     def watch(self) -> None:
         """Report the running trials' metrics to the study and stops those that it calls hopeless."""
         if not self.settings["prune"]:
             return
         with self.lock:
             for number, trial in list(self.trials.items()):
-                now = latest(self.record.directory(number), self.monitor)
-                if now.metric is None:
+                step, metric = self.now(number)
+                if metric is None:
                     continue
-                self.report(trial, now.epochs, now.metric)
+                self.report(trial, step, metric)
                 if trial.should_prune():
-                    reason = f"hopeless: {self.monitor} {now.metric:.4g} after {now.epochs} epochs"
+                    what = "folds" if self.folds else "epochs"
+                    reason = f"hopeless: {self.monitor} {metric:.4g} after {step} {what}"
                     request_stop(self.record.directory(number), reason)
+
+    def now(self, number: int) -> tuple[int, float | None]:
+        """Return how many epochs, or folds, of a running trial are done, and its metric after them."""
+        directory = self.record.directory(number)
+        if self.folds:
+            return max(folds(directory, self.monitor).items(), default=(0, None))
+        found = latest(directory, self.monitor)
+        return found.epochs, found.metric
 
     def report(self, trial: "Trial", epoch: int, metric: float) -> None:
         """Tell the study of an epoch, once."""
@@ -148,11 +175,16 @@ class Search:
         """Print the best parameters and write them as an experiment."""
         complete = [trial for trial in self.study.trials if trial.state == self.states.COMPLETE]
         if not complete:
-            console.print(f"No run measured {self.monitor}, so there are no best settings.", style="bold red")
+            self.runner.chosen = []
+            words = f"No run measured {self.monitor}, so there are no best settings."
+            hint = "" if self.folds else " Without validation data, cross_validation.folds=5 measures it."
+            console.print(words + hint, style="bold red", soft_wrap=True)
             return
         best = self.study.best_trial
-        command = write_experiment(self.record, best.number, f"{self.monitor} {best.value:.4g}", self.planner.known)
-        console.print(f"Best: {self.monitor} {best.value:.4g} in run {best.number}", markup=False)
+        self.runner.chosen = [best.number]
+        reached = f"{self.outcome(best.number)[0]} {best.value:.4g}"
+        command = write_experiment(self.record, best.number, reached, self.planner.known)
+        console.print(f"Best: {reached} in run {best.number}", markup=False)
         for text in texts_of(best.params):
             console.print(f"  {text}", markup=False)
         console.print(f"Run it again   {command}", soft_wrap=True, markup=False)
@@ -204,6 +236,15 @@ def imported() -> Any:
         raise RunnerError("sweep=search needs Optuna, which is not installed: pip install 'runner[search]'") from None
     logging.getLogger("optuna").setLevel(logging.WARNING)
     return optuna
+
+
+def refuse_unless_validated(config: Mapping[str, Any], folds: int) -> None:
+    """Raise RunnerError where the data keeps nothing that a search could choose by."""
+    if config["data"].get("validation_fraction") == 0 and not folds and not config["data"].get("root"):
+        raise RunnerError(
+            f"sweep=search chooses by {config['task']['monitor']}, and data.validation_fraction=0 leaves no validation "
+            "data. Give it a share, or let each run be judged by its folds: cross_validation.folds=5."
+        )
 
 
 class Watcher:

@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from runner.compression import methods
 from runner.tracking import layout
-from runner.tracking.result import RunResult
+from runner.tracking.result import TESTED, RunResult
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts t
     console.width = PIPE_WIDTH
 
 # Metrics that stages show in tables of their own; result.json holds them all.
-DETAILS = ("benchmark/", "export/", *methods.DETAILS)
+DETAILS = ("benchmark/", "export/", TESTED, *methods.DETAILS)
 SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", *methods.GROUPS, "mode")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from runner.compression.methods import DECLARATIONS, GROUPS
 from runner.tracking.renamed import as_first_named
 
-# Settings of the machine, of the record, and what was expected beforehand. The same experiment on another machine keeps
-# its identity.
+# Settings of the machine, of the record, what was expected beforehand, and which stages are put off for later. The same
+# experiment on another machine keeps its identity.
 MACHINE_SETTINGS = (
     "name",
     "logger",
@@ -29,6 +29,7 @@ MACHINE_SETTINGS = (
     "trainer.log_every_n_steps",
     "callbacks.learning_rate",
     "callbacks.profile",
+    "runner.hold",
 )
 # Settings that were added, with the values that do what was done before them: with these a run keeps its identity.
 ADDED_SETTINGS: dict[str, Any] = {

@@ -5,6 +5,7 @@ OVERRIDES = "overrides.yaml"  # what the command line said
 ENVIRONMENT = "environment.json"
 STATUS = "status.json"  # starting, running, done, failed or interrupted
 METRICS = "metrics.csv"
+FOLDS = "cross_validation.json"  # the metrics of each finished fold
 RESULT = "result.json"
 LOG = "run.log"
 CHECKPOINTS = "checkpoints"

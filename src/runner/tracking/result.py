@@ -8,6 +8,9 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.files import write_json
 
+# The metric that says how many test samples the metrics of testing are over.
+TESTED = "data/tested_samples"
+
 
 @dataclass(frozen=True)
 class ArtifactFile:

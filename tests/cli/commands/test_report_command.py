@@ -48,12 +48,10 @@ def out(capsys):
 def test_a_sweep_is_one_table_with_the_choice_and_its_seeds(sweep, capsys):
     assert main(["report", str(sweep)]) == 0
     lines = out(capsys).splitlines()
-    assert lines[0].startswith("4 runs, by test/accuracy, the highest first; in ")
-    assert lines[1].split()[:3] == ["model", "seeds", "test/accuracy"]
+    assert lines[0].startswith("4 runs, ranked by val/accuracy, the best checkpoint's; the highest first; in ")
+    assert lines[1].split()[:3] == ["model", "seeds", "val/accuracy"]
     found = results(sweep)
-    means = {
-        model: (found[model, 1]["test/accuracy"] + found[model, 2]["test/accuracy"]) / 2 for model in ("cnn", "mlp")
-    }
+    means = {model: (found[model, 1]["val/accuracy"] + found[model, 2]["val/accuracy"]) / 2 for model in ("cnn", "mlp")}
     rows = [line.split()[:3] for line in lines[2:4]]
     assert rows == [[m, "2", f"{means[m]:.4f}"] for m in sorted(means, key=lambda model: -means[model])]
 
@@ -104,7 +102,7 @@ def test_broken_runs_are_listed_and_the_rest_is_reported(sweep, tmp_path, capsys
     assert "2 runs are not done:" in text
     assert "damaged  0  result.json is no JSON" in text
     assert "damaged  1  status.json says done, but there is no result.json" in text
-    assert text.startswith("2 runs, by test/accuracy")
+    assert text.startswith("2 runs, ranked by val/accuracy")
 
 
 def test_without_a_place_the_newest_sweep_is_reported(sweep, tmp_path, monkeypatch, capsys):
@@ -157,6 +155,7 @@ def test_two_runs_are_compared(sweep, capsys):
 def test_a_run_equals_itself(sweep, capsys):
     assert main(["compare", str(sweep / "0"), str(sweep / "0")]) == 0
     sections = [line for line in out(capsys).splitlines()[2:] if line]
+    assert sections.pop().startswith("Equal by val/accuracy, the best checkpoint's: A ")
     assert [line.split(":")[0] for line in sections] == ["configuration", "metrics", "environment"]
     assert all(line.endswith(" equal") for line in sections)
     assert main(["compare", str(sweep / "0"), str(sweep / "0"), "--all"]) == 0

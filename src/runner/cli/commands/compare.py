@@ -9,12 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.errors import RunnerError
-from runner.report.comparison import ComparisonLine, compare
+from runner.report.comparison import ComparisonLine, compare, verdict
 from runner.report.runs import RunRecord, find_runs
 from runner.report.terminal import GAP, UNLIMITED
 from runner.tracking.console import console, shortest
 
-DESCRIPTION = "Shows in what two runs differ: configuration, metrics with their differences, and environment."
+DESCRIPTION = (
+    "Shows in what two runs differ: configuration, metrics with their differences, and environment; "
+    "and which is better on validation data."
+)
 EXAMPLE = """example:
   python -m runner compare outputs/runs/2026-01-31/12-00-00-cnn-digits outputs/runs/2026-01-31/12-05-00-mlp-digits"""
 
@@ -38,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         sink.print(Text(f"{letter}  {shortest(run.path)}{state}"), soft_wrap=True)
     for section, found in compare(*runs).items():
         show(section, found if options.all else [line for line in found if not line.equal], len(found), sink)
+    if words := verdict(*runs):
+        sink.print()
+        sink.print(Text(words), soft_wrap=True)
     return 0
 
 

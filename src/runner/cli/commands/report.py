@@ -66,7 +66,11 @@ def parser() -> argparse.ArgumentParser:
     add("places", nargs="*", type=Path, metavar="PLACE", help="run and sweep directories; without: the newest sweep")
     add("--format", "-f", choices=FORMATS.values(), help="by default what the name of --output ends in, or a table")
     add("--output", "-o", type=Path, metavar="FILE", help=f"a file to write; html goes to PLACE/{PAGE} by default")
-    add("--metric", metavar="NAME", help="what to sort by (NAME:min, NAME:max); by default the test's monitored metric")
+    add(
+        "--metric",
+        metavar="NAME",
+        help="what to rank by, or NAME:min, NAME:max; by default a validation metric",
+    )
     add("--columns", metavar="A,B", help="settings and metrics to show, such as model,optimizer.lr,test/loss")
     add("--where", action="append", default=[], metavar="CONDITION", help="such as model=cnn or 'test/accuracy>0.9'")
     add("--best-per", metavar="NAME", help="only the best row of each value of this setting")

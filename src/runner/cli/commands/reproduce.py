@@ -43,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     config = original.config()
     plugins.allowed(config.runner.plugins or [], str(original.path))
     expected = RunResult.load(original.path / layout.RESULT)
+    if config.runner.get("hold") and not original.status.get("held"):
+        config.runner.hold = []  # what was put off at first was done later
     OmegaConf.set_struct(config, True)
     now = datetime.now()
     wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"

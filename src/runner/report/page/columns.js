@@ -28,6 +28,10 @@ function writer(name, values) {
 }
 
 function meanCell({ mean, std, low, high, count }, write) {
+  if (std === null && low !== null) {
+    const title = "95 % interval by Wilson, from the number of test samples";
+    return [write(mean), element("small", { title }, ` [${write(low)}, ${write(high)}]`)];
+  }
   if (std === null || (std === 0 && Number.isInteger(mean))) return [write(mean)];
   const title = `standard deviation of ${count} runs; 95 % interval of the mean: ${write(low)} to ${write(high)}`;
   return [write(mean), element("small", { title }, ` ± ${write(std)}`)];

@@ -15,7 +15,10 @@ const NO_QUALITY = /^(benchmark|bytes|seconds)\/|^parameters$/;
 
 // The metric that is weighed against the costs: the one of the report, unless that is a cost itself.
 const judged = [report.metric, ...report.shown].find((name) => name && !NO_QUALITY.test(name)) ?? "";
-const quality = judged.split("/").pop();
+// Networks are weighed by validation data wherever the report is: what to take is not chosen by the test.
+const measured = judged.replace(/\/mean$/, "").split("/").pop();
+const onValidation = /(^|\/)val\//.test(judged);
+const quality = onValidation ? `val/${measured}` : measured;
 const isCost = report.metrics.some(({ key, cost }) => key === judged && cost);
 const lowIsBest = judged === report.metric ? report.mode === "min" : isCost;
 const isBetter = (one, other) => (lowIsBest ? one < other : one > other);
@@ -25,7 +28,12 @@ const isCompressed = (program) => program !== "" && !FLOAT.test(program);
 const phaseOf = (program) => program.match(/^(pruned|factorized)/)?.[0] ?? (isCompressed(program) ? "compressed" : "test");
 
 function qualityOf(row, program) {
-  const names = [`${phaseOf(program)}/${quality}`, `test/${quality}`, judged];
+  const phase = phaseOf(program);
+  const ofValidation = [quality, `baseline/${quality}`, `cross_validation/${quality}/mean`];
+  const trained = onValidation ? ofValidation : [`test/${measured}`];
+  const own = phase === "test" ? trained : [`${phase}/${quality}`];
+  // A cost that names no program is that of what the run ended with.
+  const names = program ? [...own, judged] : [judged, ...own];
   return names.map((name) => meanOf(row, name)).find((mean) => mean !== null);
 }
 
@@ -49,7 +57,11 @@ function costs() {
 
 // The points that no other one is at least as good as and cheaper, from the cheapest to the best.
 function frontOf(points) {
-  const order = (one, other) => one.cost - other.cost || (isBetter(one.quality, other.quality) ? -1 : 1);
+  const byRank = (one, other) => one.row.index - other.row.index;
+  const byQuality = (one, other) => (isBetter(one.quality, other.quality) ? -1 : 1);
+  // Of equal points the row with the better rank: the same float program is measured in many runs.
+  const order = (one, other) =>
+    one.cost - other.cost || (one.quality === other.quality ? byRank : byQuality)(one, other);
   const front = [];
   for (const point of points.toSorted(order)) {
     if (!front.length || isBetter(point.quality, front.at(-1).quality)) front.push(point);

@@ -7,7 +7,8 @@ function spread(row) {
   if (!statistic) return "–";
   const { mean, std, low, high } = statistic;
   const short = (value) => plain(Number(value.toPrecision(2)));
-  return std === null ? plain(mean) : `${plain(mean)} ± ${short(std)} (95 % interval ${plain(low)} to ${plain(high)})`;
+  if (low === null) return plain(mean);
+  return `${plain(mean)}${std === null ? "" : ` ± ${short(std)}`} (95 % interval ${plain(low)} to ${plain(high)})`;
 }
 
 function written(name, write) {

@@ -1,13 +1,12 @@
 // Which rows are shown: words and comparisons that are typed, ranges that are dragged.
 
-const COMPARISON = /^([^<>=!]+)(<=|>=|!=|<|>|=)(.+)$/;
-const COMPARE = {
+// As in --where: a name, a sign, a value.
+const COMPARISON = /^([^<>=!]+)(<=|>=|!=|==|<|>|=)(.+)$/;
+const ORDERS = {
   "<": (a, b) => a < b,
   ">": (a, b) => a > b,
   "<=": (a, b) => a <= b,
   ">=": (a, b) => a >= b,
-  "=": (a, b) => a === b,
-  "!=": (a, b) => a !== b,
 };
 let tests = [];
 // Axis of the parallel coordinates → a test of a row.
@@ -22,13 +21,29 @@ function valueOf(row, key) {
   return metric && meanOf(row, metric.key);
 }
 
+// A value as a number, if it is one.
+function numberOf(value) {
+  const text = String(value).trim();
+  return text === "" || Number.isNaN(Number(text)) ? null : Number(text);
+}
+
+// Numbers are equal as numbers, all else as it is written, whatever the spaces.
+function equals(value, wanted) {
+  const [one, other] = [numberOf(value), numberOf(wanted)];
+  if (one !== null && other !== null) return one === other;
+  const plainly = (text) => String(text).replaceAll(" ", "");
+  return plainly(value) === plainly(wanted).replace(/^['"]+|['"]+$/g, "");
+}
+
+// A row without the value satisfies != only.
 function comparison([, key, sign, wanted]) {
-  const number = Number(wanted);
   return (row) => {
     const value = valueOf(row, key);
+    if (sign === "!=") return missing(value) || !equals(value, wanted);
     if (missing(value)) return false;
-    if (typeof value === "number") return COMPARE[sign](value, number);
-    return COMPARE[sign](value.toLowerCase(), wanted.toLowerCase());
+    if (sign === "=" || sign === "==") return equals(value, wanted);
+    const [one, other] = [numberOf(value), numberOf(wanted)];
+    return one !== null && other !== null && ORDERS[sign](one, other);
   };
 }
 

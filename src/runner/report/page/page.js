@@ -1,13 +1,14 @@
 // Puts the parts together.
 
 const SELECTED_FIRST = 5;
+const TESTED = /^(test|final)\/(?!val\/|train\/)/;
 
 function introduce() {
   const runs = rows.reduce((sum, row) => sum + row.paths.length, 0);
   const grouped = runs > rows.length ? ` in ${rows.length} groups` : "";
-  const by = report.metric ? ` by ${report.metric}` : "";
+  const by = report.metric ? `, ranked by ${report.metric}` : "";
   document.getElementById("title").textContent = `${runs} ${runs === 1 ? "run" : "runs"}${grouped}${by}`;
-  const about = report.metric ? [`${report.mode === "max" ? "higher" : "lower"} is better`] : [];
+  const about = report.ranked_by ? [report.ranked_by.slice(report.metric.length + 2)] : [];
   const started = Math.max(...rows.map((row) => row.started ?? -Infinity));
   const style = { dateStyle: "medium", timeStyle: "short" };
   if (Number.isFinite(started)) about.push(`latest of ${new Date(started * 1000).toLocaleString(undefined, style)}`);
@@ -21,7 +22,8 @@ function figures() {
   const spread = best?.std ? ` ± ${plain(Number(best.std.toPrecision(2)))}` : "";
   const values = rows.map(main).filter(Number.isFinite).toSorted((one, other) => one - other);
   const total = rows.reduce((sum, row) => sum + (meanOf(row, "seconds/total") ?? 0) * row.paths.length, 0);
-  const known = [["Best", best ? plain(best.mean) + spread : "–", rows[0].label]];
+  const name = best ? `Best ${report.metric}` : "Best";
+  const known = [[name, best ? plain(best.mean) + spread : "–", rows[0].label], ...testOfBest()];
   if (values.length > 2) {
     const range = `${plain(values[0])} to ${plain(values.at(-1))}`;
     known.push(["Median", plain(values[Math.floor(values.length / 2)]), range]);
@@ -31,6 +33,17 @@ function figures() {
     const told = element("dd", {}, element("b", {}, value), element("span", {}, note));
     return element("div", {}, element("dt", {}, name), told);
   });
+}
+
+// What the best row reaches on test data, which had no part in choosing it.
+function testOfBest() {
+  const name = report.shown.find((each) => each !== report.metric && TESTED.test(each));
+  const found = name && rows[0].metrics.get(name);
+  if (!found) return [];
+  const { mean, std, low, high, count } = found;
+  const spread = std ? ` ± ${plain(Number(std.toPrecision(2)))}` : "";
+  const range = low === null ? "" : `, 95 % interval ${plain(low)} to ${plain(high)}`;
+  return [[name, plain(mean) + spread, `of the best${count > 1 ? `, ${count} runs` : ""}${range}`]];
 }
 
 function showOthers() {

@@ -57,10 +57,10 @@ function intervalScale() {
 function intervalPlot(statistic, scale) {
   const svg = shape("svg", { class: "interval", ...PLOT, "aria-hidden": "true" });
   if (!Number.isFinite(statistic?.mean)) return svg;
-  const { mean, std, low, high } = statistic;
+  const { mean, low, high } = statistic;
   const y = PLOT.height / 2;
   const inside = (value) => Math.max(0, Math.min(PLOT.width, scale(value)));
-  if (std !== null) svg.append(shape("line", { x1: inside(low), x2: inside(high), y1: y, y2: y }));
+  if (low !== null) svg.append(shape("line", { x1: inside(low), x2: inside(high), y1: y, y2: y }));
   svg.append(shape("circle", { cx: scale(mean), cy: y, r: 3.5 }));
   return svg;
 }
@@ -85,7 +85,7 @@ function drawTable() {
     row.node.row = row;
     body.append(row.node);
   }
-  const caption = element("caption", { class: "unseen" }, `Runs by ${report.metric}; select rows to draw them.`);
+  const caption = element("caption", { class: "unseen" }, `Runs ranked by ${report.ranked_by}; select rows to draw them.`);
   const head = element("thead", {}, element("tr", {}, ...shownColumns.map(heading)));
   const grid = { role: "grid", "aria-multiselectable": "true", "aria-labelledby": "runs-title" };
   document.getElementById("table").replaceChildren(element("table", grid, caption, head, body));
