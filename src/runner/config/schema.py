@@ -29,6 +29,7 @@ class RunSection:
     mode: Annotated[str, one_of("default", "smoke", "debug", "overfit", "profile")]
     stages: list[str]
     checkpoint: str | None
+    checkpoint_strict: bool
     compile: bool
     channels_last: bool
 

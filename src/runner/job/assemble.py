@@ -14,6 +14,7 @@ from runner.job.build import build
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import owner
+from runner.tracking.weights.loading import LoadedWeights
 
 SPARSE_SUFFIX = ".zip"
 
@@ -71,10 +72,13 @@ def fine_tuning_config(config: DictConfig, lr: float, *, schedule: bool) -> Dict
     return own
 
 
-def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
+def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: bool = True) -> LoadedWeights:
     """Load a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
 
     A network that has taken some of the steps to that shape already takes the others only.
+
+    Args:
+        strict: refuse what does not fit as a whole; see `tracking.weights.loading.load`.
 
     Raises:
         RunnerError: the checkpoint is of another network.
@@ -86,11 +90,13 @@ def load_trained(task: Task, content: dict[str, Any], path: Path) -> None:
         taken = len(task.structure) if steps[: len(task.structure)] == task.structure else 0
         task.network = rebuild(task.network, steps[taken:])
         task.structure = steps
-    checkpoints.load_weights(task, content, path)
+    return checkpoints.load_weights(task, content, path, strict=strict)
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Return the content of a checkpoint, or of the sparse file that a run pruned by zeros wrote.
+    """Return the content of a file of weights, this runner's or another tool's, or of a sparse file.
+
+    The last is what a run pruned by zeros wrote.
 
     A sparse file holds values only: the steps to the network's shape and the data's state are those of
     `checkpoints/pruned.ckpt` of its run.
@@ -99,7 +105,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         RunnerError: the file is missing, damaged, or of another network than its run's.
     """
     if path.suffix != SPARSE_SUFFIX:
-        return checkpoints.read_checkpoint(path)
+        return checkpoints.read_any(path)
     from runner.compression.files.sparse import load_sparse
 
     record = owner(path, "which say what network it is of")
@@ -111,13 +117,20 @@ def read_weights(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_strict(config: DictConfig) -> bool:
+    """Return whether the weights that a run starts from must fit as a whole; runs of older versions always said so."""
+    return bool(config.get("checkpoint_strict", True))
+
+
 def build_loggers(config: DictConfig) -> list[Logger]:
     """Return the configured loggers."""
     return [build(config, f"logger.{name}") for name in config.logger or {}]
 
 
 def restore(config: DictConfig, directory: Path, weights: Path | None = None) -> tuple[DataModule, Task]:
-    """Return a finished run's data module and task as its best checkpoint (or `weights`) holds them; no data is read.
+    """Return a finished run's data module and task as its best checkpoint (or `weights`) holds them.
+
+    Data is read only where the weights came from another tool, whose files say nothing of it.
 
     Raises:
         RunnerError: there is no checkpoint, or it is damaged or of another network.
@@ -126,7 +139,10 @@ def restore(config: DictConfig, directory: Path, weights: Path | None = None) ->
     path = weights or checkpoints.find_checkpoint(config.checkpoint if trained_elsewhere else directory)
     content = read_weights(path)
     datamodule: DataModule = build(config, "data")
-    datamodule.load_state_dict(content[type(datamodule).__qualname__])
+    if (state := content.get(type(datamodule).__qualname__)) is not None:
+        datamodule.load_state_dict(state)
+    else:
+        datamodule.setup()
     task = build_task(config, datamodule)
-    load_trained(task, content, path)
+    load_trained(task, content, path, strict=not trained_elsewhere or is_strict(config))
     return datamodule, task.eval()

@@ -43,7 +43,8 @@ def _find_weights() -> Path:
 
 def _load(network: nn.Module, trained: dict[str, Tensor], in_channels: int) -> None:
     """Copy the trained tensors in; both networks hold the same ones in the same order under other names."""
-    state = dict(zip(network.state_dict(), trained.values(), strict=True))
+    state = network.state_dict()  # which says the versions of its modules, too
+    state.update(zip(list(state), trained.values(), strict=True))
     state["conv_stem.weight"] = timm.models.adapt_input_conv(in_channels, state["conv_stem.weight"])
     fresh_head = network.get_submodule("classifier").state_dict(prefix="classifier.")
     if state["classifier.weight"].shape != fresh_head["classifier.weight"].shape:

@@ -1,20 +1,30 @@
 """Prepare a run: read the data, build the task, load the weights to start from, and restore what was done before."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from runner.errors import RunnerError
-from runner.job.assemble import build_data, build_loggers, build_task, load_trained, read_weights, try_trainer
+from runner.job.assemble import (
+    build_data,
+    build_loggers,
+    build_task,
+    is_strict,
+    load_trained,
+    read_weights,
+    try_trainer,
+)
 from runner.job.context import Context, Results
 from runner.job.networks import Networks
 from runner.tracking import checkpoints
+from runner.tracking.console import console
 from runner.tracking.loggers import MetricsFile, TensorBoard
 from runner.tracking.result import ArtifactFile
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
+from runner.tracking.weights.loading import LoadedWeights
 
 
 def prepare(
@@ -48,7 +58,7 @@ def prepare(
     if fitted:
         place = checkpoints.trained_checkpoint(record.path) or record.path
         steps = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
-        return context, replace(start_from(context, networks, place, trained=True), steps=steps)
+        return context, replace(start_from(context, networks, place, trained=True, trained_here=True), steps=steps)
     if resume and last.is_file():
         return context, go_on_from(context, networks, last)
     if config.checkpoint:
@@ -65,15 +75,41 @@ def recorded(record: RunDirectory) -> Results:
     return Results(dict(status.get("metrics", {})), dict(status.get("seconds", {})), artifacts)
 
 
-def start_from(context: Context, networks: Networks, place: str | Path, *, trained: bool) -> Networks:
-    """Load the weights of a checkpoint; of one that is not trained further also what its data was standardized by."""
+def start_from(
+    context: Context, networks: Networks, place: str | Path, *, trained: bool, trained_here: bool = False
+) -> Networks:
+    """Load the weights of a checkpoint; of one that is not trained further also what its data was standardized by.
+
+    Args:
+        trained: whether they are not trained further.
+        trained_here: whether this very run trained them, before an interruption.
+    """
     path = checkpoints.find_checkpoint(place)
     content = read_weights(path)
-    load_trained(networks.task, content, path)
+    loaded = load_trained(networks.task, content, path, strict=trained_here or is_strict(context.config))
+    if not trained_here:
+        note(context, loaded, trained=trained)
     state = content.get(type(context.datamodule).__qualname__)
     if trained and state is not None:
         context.datamodule.load_state_dict(state)
     return replace(networks, checkpoint=path)
+
+
+def note(context: Context, loaded: LoadedWeights, *, trained: bool) -> None:
+    """Say and record how weights of a file became the network's, where that needs a word.
+
+    Raises:
+        RunnerError: a part of the network is fresh, and nothing would train it.
+    """
+    if loaded.partial and trained and not {"overfit", "cross_validate"} & set(context.config.stages):
+        names = ", ".join(list(loaded.fresh)[:3])
+        raise RunnerError(
+            f"checkpoint={loaded.file}: gives no weights for {names} ({len(loaded.fresh)} of {loaded.total} tensors), "
+            "and no stage of this run trains them. Add fit to the stages."
+        )
+    context.record.update_status(weights=asdict(loaded))
+    for line in loaded.lines():
+        console.print(f"weights  {line}", markup=False, soft_wrap=True)
 
 
 def go_on_from(context: Context, networks: Networks, last: Path) -> Networks:

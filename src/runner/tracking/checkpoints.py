@@ -4,6 +4,8 @@ import pickle
 import shutil
 import zipfile
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from runner.compression.methods import CHECKPOINTS, FACTORIZATION, FOLDERS, PRUN
 from runner.errors import RunnerError
 from runner.files import write_with
 from runner.tracking import layout
+from runner.tracking.weights import files, loading
+from runner.tracking.weights.loading import LoadedWeights
+from runner.tracking.weights.state import State, inside, kept
 
 BEST, LAST = "best", "last"
 # Below checkpoints/: what later stages made of the trained network, and their own trainings.
@@ -21,10 +26,14 @@ PRUNED, FACTORIZED, FINE_TUNED = PRUNING.folder, FACTORIZATION.folder, QUANTIZAT
 # A task's weights that only its distillation loss has; see `tasks.base.Task`.
 # The second name is what older checkpoints call them.
 DISTILLATION = ("distillation_loss.", "guide.")
+# What the names of a task's network begin with.
+NETWORK = "network."
+# No other tool's checkpoints have these.
+ONLY_OWN = ("structure", "training_log", "training", "metrics")
 
 
 def find_checkpoint(checkpoint: str | Path) -> Path:
-    """Return the file meant by a `checkpoint=` value: a .ckpt file, or what a run directory ended with.
+    """Return the file meant by a `checkpoint=` value: a file, what a run directory ended with, or a folder's weights.
 
     Raises:
         RunnerError: there is no such file.
@@ -32,10 +41,13 @@ def find_checkpoint(checkpoint: str | Path) -> Path:
     path = Path(checkpoint)
     if path.is_file():
         return path
-    if place := final_checkpoint(path):
+    if place := final_checkpoint(path) or files.in_folder(path):
         return place
     if path.is_dir():
-        raise RunnerError(f"checkpoint={checkpoint}: holds neither checkpoints/best.ckpt nor checkpoints/last.ckpt.")
+        raise RunnerError(
+            f"checkpoint={checkpoint}: holds neither checkpoints/best.ckpt nor checkpoints/last.ckpt, "
+            f"nor {', '.join(files.IN_FOLDERS)}."
+        )
     raise RunnerError(f"checkpoint={checkpoint}: there is no such file or run directory.")
 
 
@@ -103,25 +115,73 @@ def verify(path: Path) -> None:
                 raise zipfile.BadZipFile(f"the checksum of {broken} is wrong")
 
 
-def load_weights(module: nn.Module, content: dict[str, Any], path: Path) -> None:
+def read_any(path: Path) -> dict[str, Any]:
+    """Read a file of weights, this runner's or another tool's; see `weights.files.read`."""
+    return files.read(path)
+
+
+def is_own(content: Mapping[str, Any]) -> bool:
+    """Return whether a checkpoint was written by this runner, which keeps a task's network and more beside it."""
+    state = content.get("state_dict")
+    if not isinstance(state, Mapping) or not any(key in content for key in ONLY_OWN):
+        return False
+    return any(name.startswith(NETWORK) for name in state)
+
+
+def load_weights(task: nn.Module, content: dict[str, Any], path: Path, *, strict: bool = True) -> LoadedWeights:
     """Copy a checkpoint's weights into a task; what only guided the training is left out.
+
+    Of a checkpoint of this runner that is the network, and what the task keeps beside it (the scale of its targets). A
+    file of another tool has a network alone.
+
+    Args:
+        content: see `read_checkpoint` and `read_any`.
+        strict: see `weights.loading.load`.
 
     Raises:
         RunnerError: the checkpoint is of another network; the first differences are named.
     """
-    check_same_network(module, content, path)
-    guiding = {name: value for name, value in module.state_dict().items() if name.startswith(DISTILLATION)}
-    module.load_state_dict(without_distillation_loss(content["state_dict"]) | guiding)
+    network = task.network
+    assert isinstance(network, nn.Module)
+    if not is_own(content):
+        return loading.load(network, content, path, strict=strict)
+    state = without_distillation_loss(content["state_dict"])
+    beside = {name: value for name, value in task.state_dict().items() if not name.startswith((NETWORK, *DISTILLATION))}
+    if strict:
+        refuse_others_beside(beside, state, path)
+    loaded = loading.load(network, inside(state, NETWORK), path, strict=strict)
+    given = {name: state[name] for name in beside if name in state and state[name].shape == beside[name].shape}
+    if given:
+        loading.put(task, given, None)
+    fresh = {name: "is missing, or has another shape" for name in beside if name not in given}
+    return replace(loaded, fresh={**loaded.fresh, **fresh})
 
 
-def without_distillation_loss(state: dict[str, Any]) -> dict[str, Any]:
+def refuse_others_beside(beside: Mapping[str, Any], state: Mapping[str, Any], path: Path) -> None:
+    """Raise RunnerError where a checkpoint lacks what a task keeps beside its network, or has it of another shape."""
+    strange = [name for name in state if not name.startswith(NETWORK) and name not in beside]
+    different = [f"{name} is missing" for name in beside if name not in state]
+    different += [f"{name} is not in this network" for name in strange]
+    different += [
+        f"{name} has shape {tuple(state[name].shape)}, this network {tuple(value.shape)}"
+        for name, value in beside.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    if different:
+        raise RunnerError(
+            f"{path}: the checkpoint is of another network: {'; '.join(different[:3])}. Choose the task and data that "
+            "it was trained with (its run directory's config.yaml says which)."
+        )
+
+
+def without_distillation_loss(state: Mapping[str, Any]) -> State:
     """Return weights without those of a distillation loss."""
-    return {name: value for name, value in state.items() if not name.startswith(DISTILLATION)}
+    return kept(state, lambda name: not name.startswith(DISTILLATION))
 
 
-def check_same_network(module: nn.Module, content: dict[str, Any], path: Path) -> None:
+def check_same_network(task: nn.Module, content: dict[str, Any], path: Path) -> None:
     """Raise RunnerError where a checkpoint's weights are not this task's, naming the first differences."""
-    wanted, given = without_distillation_loss(module.state_dict()), without_distillation_loss(content["state_dict"])
+    wanted, given = without_distillation_loss(task.state_dict()), without_distillation_loss(content["state_dict"])
     differences = [f"{key} is missing" for key in wanted if key not in given]
     differences += [f"{key} is not in this network" for key in given if key not in wanted]
     differences += [

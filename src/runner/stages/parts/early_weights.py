@@ -9,6 +9,7 @@ from torch import nn
 from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
+from runner.tracking.weights.state import inside
 
 
 def keeping_early_weights(context: Context) -> list[Callback]:
@@ -34,9 +35,7 @@ def early_network(context: Context, task: Task) -> nn.Module | None:
     if found is None:
         return None
     network = copy.deepcopy(task.network).cpu().eval()
-    prefix = "network."
-    state = checkpoints.read_checkpoint(found)["state_dict"]
-    network.load_state_dict({key.removeprefix(prefix): each for key, each in state.items() if key.startswith(prefix)})
+    network.load_state_dict(inside(checkpoints.read_checkpoint(found)["state_dict"], checkpoints.NETWORK))
     return network
 
 

@@ -16,6 +16,7 @@ from runner.stages.parts.fine_tune import Tuning, fine_tune
 from runner.stages.parts.pruning_context import example, standalone
 from runner.tracking import checkpoints
 from runner.tracking.console import console
+from runner.tracking.weights.state import below, inside
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def path_of(context: Context, number: int) -> Path:
 def keep(context: Context, made: Round, metrics: dict[str, float]) -> None:
     """Write a finished round; from the moment the file is there it is not repeated."""
     content: dict[str, Any] = {
-        "state_dict": {f"network.{name}": value for name, value in made.network.state_dict().items()},
+        "state_dict": below(made.network.state_dict(), checkpoints.NETWORK),
         "structure": made.structure,
         "measured": asdict(made.measured),
         type(context.datamodule).__qualname__: context.datamodule.state_dict(),
@@ -155,8 +156,7 @@ def kept(run: PruningRun, number: int) -> Round | None:
     content = checkpoints.read_checkpoint(path)
     structure: list[Step] = content["structure"]
     network = rebuild(run.pruning.dense, structure[len(run.structure) :])
-    prefix = "network."
-    network.load_state_dict({name.removeprefix(prefix): each for name, each in content["state_dict"].items()})
+    network.load_state_dict(inside(content["state_dict"], checkpoints.NETWORK))
     return Round(network, structure, Measured(**content["measured"]), steps=content["steps_taken"])
 
 

@@ -1,0 +1,130 @@
+"""Files of weights, of this runner's and of other tools: torch's and safetensors', whole or in pieces, never pickle."""
+
+import argparse
+import json
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner.errors import RunnerError
+
+SAFETENSORS, INDEX = ".safetensors", ".index.json"
+# What a folder of weights is looked for, in this order, as libraries name them.
+IN_FOLDERS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "weights.safetensors",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+# The steps that made a network smaller, in the header of a safetensors file that this runner wrote.
+STRUCTURE = "structure"
+PLAIN_ONLY = "save its weights alone where its code is, torch.save(model.state_dict(), FILE), and start from that file"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a file of weights holds: tensors by name, nested as they were saved, on the CPU.
+
+    A safetensors file, an index of several (`*.index.json`), or what `torch.save` wrote, read with
+    `weights_only=True`.
+
+    Raises:
+        RunnerError: missing, damaged, no weights, or more than plain data, which only running its code would read.
+    """
+    if not path.is_file():
+        raise RunnerError(f"{path}: there is no such checkpoint.")
+    if path.name.endswith(INDEX):
+        return pieces(path)
+    if path.suffix == SAFETENSORS:
+        return safe(path)
+    return saved(path)
+
+
+def in_folder(folder: Path) -> Path | None:
+    """Return the file of weights that a folder holds under a usual name; None without one."""
+    return next((folder / name for name in IN_FOLDERS if (folder / name).is_file()), None)
+
+
+def safe(path: Path) -> dict[str, Any]:
+    """Return the tensors of a safetensors file; as `state_dict` where its header tells a `structure` beside it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
+        structure = list(json.loads(header.get(STRUCTURE, "[]")))
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise RunnerError(f"{path}: damaged, or no safetensors file ({first_line(error)}).") from None
+    return {"state_dict": tensors, STRUCTURE: structure} if structure else tensors
+
+
+def pieces(path: Path) -> dict[str, Any]:
+    """Return the tensors of all files that an index names; they lie beside it.
+
+    Raises:
+        RunnerError: the index is none, or a file or a tensor that it names is not there.
+    """
+    try:
+        places: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise RunnerError(f"{path}: no index of weights, it lacks a weight_map ({first_line(error)}).") from None
+    if outside := [name for name in places.values() if Path(name).name != name]:
+        raise RunnerError(f"{path}: names files outside its own folder ({outside[0]}), which are not read.")
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(places.values()):
+        if not (path.parent / name).is_file():
+            raise RunnerError(f"{path}: names {name}, which is not beside it.")
+        content = read(path.parent / name)
+        found |= content.get("state_dict", content)
+    if lacking := [name for name in places if name not in found]:
+        raise RunnerError(f"{path}: {lacking[0]} is not in {places[lacking[0]]}.")
+    return {name: found[name] for name in places}
+
+
+def saved(path: Path) -> dict[str, Any]:
+    """Return what `torch.save` wrote to a file.
+
+    Raises:
+        RunnerError: see `read`.
+    """
+    try:
+        # The command line that scripts save beside their weights is plain values with names.
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise RunnerError(f"{path}: {needs_code(path, error)}") from None
+    except (KeyError, IndexError, AttributeError, TypeError, AssertionError):  # torch's reader, in what is no pickle
+        raise RunnerError(f"{path}: the checkpoint is damaged, or torch.save did not write it.") from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        if "TorchScript" in str(error):
+            raise RunnerError(f"{path}: a TorchScript program, not weights; {PLAIN_ONLY}.") from None
+        raise RunnerError(f"{path}: the checkpoint is damaged, or holds no weights ({first_line(error)}).") from None
+    if not isinstance(content, Mapping):
+        raise RunnerError(f"{path}: holds a {type(content).__name__}, not weights by their names; {PLAIN_ONLY}.")
+    return dict(content) if not isinstance(content, dict) else content
+
+
+def needs_code(path: Path, error: Exception) -> str:
+    """Return why a file is not read with `weights_only=True`, and the way out."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:
+        names = []
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return (
+            f"holds more than plain data ({names[0]}{more}) and is not loaded, for reading it would run code. "
+            f"If you trust it, {PLAIN_ONLY}."
+        )
+    return f"damaged, or holds more than plain data and is not loaded ({first_line(error)})."
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library said."""
+    return next(iter(str(error).splitlines()), "") or "the file ends too early"
