@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, methods, overrides, plugins, resolvers, rules, schema, targets
+from runner.config import catalog, content, methods, overrides, plugins, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -102,6 +102,7 @@ class Composer:
         self.directories = list(directories)
         self.known = catalog.choices(directories)
         self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._content = content.remembering()
 
     def compose(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
         """Return the configuration that these overrides of one run make, and what is wrong with it or with them.
@@ -112,6 +113,7 @@ class Composer:
         if composed is None:
             return None, messages
         try:
+            content.stamp(composed.config, self._content)
             return composed, messages + check(composed, self.known)
         except REFUSALS as error:
             return None, messages or [refusal(error, self.known)]

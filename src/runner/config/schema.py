@@ -54,6 +54,7 @@ class DataSection:
     """Keys of every run."""
 
     root: str | None
+    content: str | None
     batch_size: Annotated[int, at_least(1)]
     num_workers: Annotated[int, at_least(0)]
     split_seed: Annotated[int, at_least(0)]

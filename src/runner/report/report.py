@@ -7,6 +7,7 @@ from functools import partial
 
 from runner.errors import RunnerError, join_errors
 from runner.report.conditions import conditions, known_names, known_quantities, known_settings, resolve
+from runner.report.contents import with_places
 from runner.report.differences import SEED, differing_columns, label, value_of
 from runner.report.final import with_final
 from runner.report.quantities import is_cost, quantities, worth_showing
@@ -74,7 +75,7 @@ def build_report(
     refuse_mistakes(runs, metric, columns or (), where, best_per)
     wanted = conditions(where, known_names(runs))
     kept = [run for run in runs if all(each.holds(run) for each in wanted)]
-    done = [run for run in kept if run.state == DONE]
+    done = with_places([run for run in kept if run.state == DONE])
     places = {run.path for run in kept}
     others = [run for run in runs if run.state != DONE and (run.path in places or not run.settings)]
     name, mode = sorting(done, metric)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config import plugins, resolvers, rules, schema
+from runner.config import content, plugins, resolvers, rules, schema
 from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
@@ -49,6 +49,7 @@ def go_on(directory: Path) -> RunResult:
         refuse_unless_stopped(record)
         if record.status.get("state") == "done":  # what it put off is to be done now, also after an interruption
             record.update_status(released=True)
+        content.refuse_other_content(config, str(directory))
     os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
     # Left unresolved so that ${run_directory:} means where the directory lies now.
     OmegaConf.set_struct(config, True)

@@ -9,7 +9,7 @@ from runner.errors import RunnerError, join_errors
 from runner.sweep.jobs import SweepJob
 from runner.sweep.plan import Plan
 from runner.sweep.record import Entry, Sweep, find
-from runner.tracking.identity import MACHINE_SETTINGS, flatten
+from runner.tracking.identity import CONTENT, MACHINE_SETTINGS, flatten, holder, identity
 
 # Of the jobs with the same mistake so many are named.
 SHOWN = 3
@@ -71,7 +71,7 @@ def register(sweep: Sweep, jobs: Sequence[SweepJob]) -> None:
         known = sweep.entries.get(job.number)
         if known is None:
             sweep.entries[job.number] = Entry(job.number, job.overrides, job.differs, job.identity, settings)
-        elif known.identity != job.identity:
+        elif known.identity != job.identity and not older(known, job):
             changed += differences(known.settings, settings)
     if changed:
         lines = "\n".join(f"  {line}" for line in dict.fromkeys(changed))
@@ -80,6 +80,15 @@ def register(sweep: Sweep, jobs: Sequence[SweepJob]) -> None:
             "Undo that to go on with it, or start a new one: add --fresh."
         )
     sweep.save()
+
+
+def older(known: Entry, job: SweepJob) -> bool:
+    """Return whether a sweep's entry is of this job, but of a version that did not look at what its data holds."""
+    if job.composed is None or CONTENT in known.settings:
+        return False
+    section, key = holder(job.composed.plain, CONTENT)
+    plain = {**job.composed.plain, "data": {name: each for name, each in section.items() if name != key}}
+    return known.identity == identity(plain)
 
 
 def differences(before: dict[str, object], now: dict[str, object]) -> list[str]:

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,12 @@ ADDED_SETTINGS: dict[str, Any] = {
     "data.background": "white",
     "data.on_broken": "auto",
     "data.value_range": None,
+    "data.content": None,
+    "checkpoint_strict": True,
 }
+# What the files of the data hold, where they are the user's own; then it counts in place of where they lie.
+CONTENT = "data.content"
+PLACE = r"(^|_)(root|paths?|files?|folders?|director(y|ies)|dirs?)$"
 # Sections that say how many runs there are, where they run and which of them is looked for; no run has them in its own
 # configuration.
 AROUND_RUNS = ("sweep", "launcher", "compression")
@@ -50,14 +56,27 @@ def identity(config: dict[str, Any]) -> str:
         config: the resolved configuration as plain containers.
     """
     kept = as_first_named(copy.deepcopy(config))
-    for dotted in (*MACHINE_SETTINGS, *ADDED_SETTINGS):
-        *sections, last = dotted.split(".")
-        section: Any = kept
-        for key in sections:
-            section = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict) and (dotted in MACHINE_SETTINGS or section.get(last) == ADDED_SETTINGS[dotted]):
+    for dotted in MACHINE_SETTINGS:
+        section, last = holder(kept, dotted)
+        section.pop(last, None)
+    for dotted, value in ADDED_SETTINGS.items():
+        section, last = holder(kept, dotted)
+        if section.get(last, value) == value:
             section.pop(last, None)
+    section, last = holder(kept, CONTENT)
+    if last in section:
+        for key in [key for key in section if re.search(PLACE, str(key))]:
+            section.pop(key)
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def holder(config: dict[str, Any], dotted: str) -> tuple[dict[str, Any], str]:
+    """Return the section that a dotted key lies in, empty where there is none, and the key's last part."""
+    *sections, last = dotted.split(".")
+    section: Any = config
+    for key in sections:
+        section = section.get(key) if isinstance(section, dict) else None
+    return (section if isinstance(section, dict) else {}), last
 
 
 def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

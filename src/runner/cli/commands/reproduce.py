@@ -10,9 +10,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from runner.config import plugins, resolvers
+from runner.config import content, plugins, resolvers
 from runner.errors import RunnerError
 from runner.tracking import layout, run_directory
+from runner.tracking.identity import CONTENT
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
 
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     expected = RunResult.load(original.path / layout.RESULT)
     if config.runner.get("hold") and not original.status.get("held"):
         config.runner.hold = []  # what was put off at first was done later
+    before = config.data.get(content.KEY)
+    if before is not None and (found := content.now(config.data)) is not None:
+        config.data[content.KEY] = found
     OmegaConf.set_struct(config, True)
     now = datetime.now()
     wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"
@@ -58,6 +62,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     show_result(result)
     warnings = changes(recorded(original.path), recorded(record.path))
+    if before != result.settings.get(CONTENT):
+        warnings.append(f"{CONTENT} was {before}, is {result.settings.get(CONTENT)}")
     for line in warnings:
         print(f"warning: {line}")
     different = differences(expected.metrics, result.metrics)
