@@ -1,6 +1,7 @@
 """Start one run in a directory of its own, or go on with one that stopped."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,6 +10,7 @@ from runner.config import content, plugins, resolvers, rules, schema
 from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
+from runner.run import resumed
 from runner.tracking import layout, run_directory
 from runner.tracking.liveness import is_alive
 from runner.tracking.result import RunResult
@@ -34,11 +36,16 @@ def execute(composed: Composed) -> RunResult:
     return result
 
 
-def go_on(directory: Path) -> RunResult:
+def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = None) -> RunResult:
     """Return a run that stopped, from its last checkpoint to its end; of one that put off stages, these.
 
+    Args:
+        texts: overrides to change settings by; with more epochs a finished run trains on.
+        config_dir: a directory of the user's own that holds choices of the run.
+
     Raises:
-        RunnerError: there is no run, its configuration is damaged, or it is finished or still going on.
+        RunnerError: there is no run, its configuration is damaged, it is finished or still going on, or a setting that
+            it keeps is to change.
     """
     record = RunDirectory(directory, primary=int(os.environ.get("LOCAL_RANK", "0")) == 0)
     resolvers.register()
@@ -46,7 +53,14 @@ def go_on(directory: Path) -> RunResult:
     if record.primary:
         refuse_unless_complete(config, record)
         plugins.allowed(config.runner.plugins or [], str(record.path))
-        refuse_unless_stopped(record)
+        refuse_unless_stopped(record, finished=bool(texts))
+        if texts:
+            from runner.tracking.console import console
+
+            found = resumed.change(record, config, list(texts), config_dir)
+            refuse_unless_complete(config, record)
+            for line in resumed.told(found, config):
+                console.print(line, markup=False, soft_wrap=True)
         if record.status.get("state") == "done":  # what it put off is to be done now, also after an interruption
             record.update_status(released=True)
         content.refuse_other_content(config, str(directory))
@@ -71,13 +85,13 @@ def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
         raise RunnerError(f"{record.path / layout.CONFIG}: cannot be resumed. {' '.join(messages)}")
 
 
-def refuse_unless_stopped(record: RunDirectory) -> None:
-    """Raise RunnerError when the run is finished, with no stage put off, or still going on."""
+def refuse_unless_stopped(record: RunDirectory, *, finished: bool) -> None:
+    """Raise RunnerError when the run is still going on, or finished with no stage put off, unless `finished` is no hindrance."""
     status = record.status
-    if status.get("state") == "done" and not status.get("held"):
+    if status.get("state") == "done" and not finished and not status.get("held"):
         raise RunnerError(
-            f"{record.path}: this run is finished. Start from its weights with checkpoint={record.path}, "
-            "or read its result.json."
+            f"{record.path}: this run is finished. Train on with trainer.max_epochs=MORE behind it, start from its "
+            f"weights with checkpoint={record.path}, or read its result.json."
         )
     if status.get("state") == "running" and is_alive(status):
         raise RunnerError(f"{record.path}: this run is still going on (process {status['pid']}).")

@@ -9,6 +9,7 @@ from runner.job.assemble import build_task
 from runner.job.context import Context, selected
 from runner.job.networks import Networks, StageResult
 from runner.job.trainer import make_trainer
+from runner.stages.parts.changed_settings import changed_settings
 from runner.stages.parts.distillation import check_teacher, distilled
 from runner.stages.parts.early_weights import keeping_early_weights
 from runner.stages.parts.training import check_monitors, train
@@ -30,9 +31,8 @@ def fit(context: Context, networks: Networks) -> StageResult:
         context.datamodule.use_all_for_training()
         networks = replace(networks, task=build_task(context.config, context.datamodule))
     task = networks.task
-    trainer = make_trainer(
-        context, task, validate=len(context.datamodule.splits["val"]) > 0, extra=keeping_early_weights(context)
-    )
+    extra = [*keeping_early_weights(context), *changed_settings(context, networks)]
+    trainer = make_trainer(context, task, validate=len(context.datamodule.splits["val"]) > 0, extra=extra)
     with distilled(context, networks, task):
         if context.config.compile:
             task.network.compile()

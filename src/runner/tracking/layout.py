@@ -11,3 +11,5 @@ LOG = "run.log"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 ARTIFACTS = "artifacts"
+RESUMED = "resumed.yaml"  # the times it was resumed with other settings
+EARLIER = "earlier"  # what it came to before each of them, as run directories

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from runner.config import content, plugins, resolvers
 from runner.errors import RunnerError
+from runner.run.resumed import HISTORY
 from runner.tracking import layout, run_directory
 from runner.tracking.identity import CONTENT
 from runner.tracking.result import RunResult
@@ -43,6 +44,11 @@ def main(arguments: Sequence[str]) -> int:
     resolvers.register()
     config = original.config()
     plugins.allowed(config.runner.plugins or [], str(original.path))
+    if history := config.get(HISTORY):
+        raise RunnerError(
+            f"{original.path}: no single configuration made this run, it was resumed with other settings ({history}). "
+            f"What it was before can be reproduced: {original.path / layout.EARLIER}"
+        )
     expected = RunResult.load(original.path / layout.RESULT)
     if config.runner.get("hold") and not original.status.get("held"):
         config.runner.hold = []  # what was put off at first was done later
