@@ -49,7 +49,8 @@ def dispatch(arguments: list[str]) -> int:
     first = arguments[0] if arguments else ""
     known = command_names()
     if first in known:
-        return int(importlib.import_module(f"runner.cli.commands.{first}").main(arguments[1:]))
+        module = importlib.import_module(f"runner.cli.commands.{first.replace('-', '_')}")
+        return int(module.main(arguments[1:]))
     if first and not first.startswith(("-", "+", "~")) and "=" not in first:
         raise RunnerError(f"{first}: there is no such command.{did_you_mean(first, known)} Known: {', '.join(known)}.")
     if {"--help", "-h"} & set(arguments):
@@ -78,9 +79,9 @@ def dispatch(arguments: list[str]) -> int:
 
 
 def command_names() -> list[str]:
-    """Return the sub-commands: one for each file of `runner/commands`."""
+    """Return the sub-commands: one for each file of `runner/cli/commands`."""
     folder = Path(__file__).resolve().parent / "commands"
-    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return sorted(path.stem.replace("_", "-") for path in folder.glob("[!_]*.py"))
 
 
 def config_dir(arguments: Sequence[str]) -> str | None:

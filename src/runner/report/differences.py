@@ -3,15 +3,18 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from runner.report.runs import RunRecord
 from runner.tracking.console import SHOWN
-from runner.tracking.identity import AROUND_RUNS, MACHINE_SETTINGS
+from runner.tracking.identity import AROUND_RUNS, CONTENT, MACHINE_SETTINGS
 
 SEED = "seed"
 # What a sweep that trains once arranges for the runs that start from those weights.
 ARRANGED = ("checkpoint", "stages")
+ROOT = "data.root"
+CONTENT_DIGITS = 6
 # No value at all; null is a value.
 MISSING = object()
 
@@ -150,6 +153,30 @@ def copies(values: Values, other: Values, reasons: Sequence[Values]) -> bool:
     if follows(absent, reasons):
         return all(value is MISSING or value == twin for value, twin in pairs)
     return all(value == twin for value, twin in pairs)
+
+
+def with_places(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs, with a place for each content: where the newest run with that content found it.
+
+    Runs with the same files share it, wherever each of them had these files. Where one place held several contents,
+    the content stands behind it.
+    """
+    places: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: run.started or 0.0):
+        if content := run.settings.get(CONTENT):
+            places[str(content)] = str(run.settings.get(ROOT, content))
+    if len(places) < 2:
+        return list(runs)
+    shown = {
+        content: f"{place} ({content[:CONTENT_DIGITS]})" if list(places.values()).count(place) > 1 else place
+        for content, place in places.items()
+    }
+    return [
+        replace(run, settings={**run.settings, CONTENT: shown[str(content)]})
+        if (content := run.settings.get(CONTENT))
+        else run
+        for run in runs
+    ]
 
 
 def label(column: str, columns: Iterable[str] = ()) -> str:

@@ -7,8 +7,7 @@ from functools import partial
 
 from runner.errors import RunnerError, join_errors
 from runner.report.conditions import conditions, known_names, known_quantities, known_settings, resolve
-from runner.report.contents import with_places
-from runner.report.differences import SEED, differing_columns, label, value_of
+from runner.report.differences import SEED, differing_columns, label, value_of, with_places
 from runner.report.final import with_final
 from runner.report.quantities import is_cost, quantities, worth_showing
 from runner.report.ranking.outcome import quantity

@@ -14,7 +14,7 @@ DESCRIPTION = (
     "what was changed is written to resumed.yaml, and a result until then is kept in earlier/."
 )
 EXAMPLE = (
-    "examples:\n  python -m runner resume outputs/runs/2026-01-31/12-00-00-cnn-digits\n"
+    "example:\n  python -m runner resume outputs/runs/2026-01-31/12-00-00-cnn-digits\n"
     "  python -m runner resume outputs/runs/2026-01-31/12-00-00-cnn-digits trainer.max_epochs=40 optimizer.lr=1e-4"
 )
 

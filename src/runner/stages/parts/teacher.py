@@ -8,21 +8,23 @@ from torch import nn
 from runner.compression.distillation.settings import SWEEP
 from runner.data.module import DataModule
 from runner.errors import RunnerError
-from runner.job.assemble import restore
+from runner.job.assemble import build_task, load_trained, read_weights, restore
 from runner.job.build import allowing
 from runner.job.context import Context
 from runner.tasks.base import Task
-from runner.tracking import checkpoints
+from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import RunDirectory, owner
+from runner.tracking.weights import files
 
-PROGRAM, CHECKPOINT, ONE_BY_ONE = ".pt2", ".ckpt", ".aot.pt2"
+PROGRAM, ONE_BY_ONE = ".pt2", ".aot.pt2"
 
 
 def open_teacher(context: Context, task: Task) -> nn.Module:
     """Return the network that `distillation.teacher` names, in evaluation mode.
 
     Of a run directory it is the float network that the run ended with; the run's own config.yaml says how it is built,
-    so that it may be any network. A `.pt2` program, quantized or not, says so itself.
+    so that it may be any network. A `.pt2` program, quantized or not, says so itself. Weights that lie in no run
+    directory are of the network that this run has itself.
 
     Raises:
         RunnerError: nothing of that kind is there, or it was trained for other classes or on other scales.
@@ -34,11 +36,13 @@ def open_teacher(context: Context, task: Task) -> nn.Module:
         return load_program(place).program
     if str(place) == SWEEP:
         raise RunnerError("distillation.teacher=sweep: this is for the runs of a sweep: -m sweep=distillation.")
-    if not place.is_dir() and place.suffix != CHECKPOINT:
+    if not place.is_dir() and not (place.is_file() and place.suffix in files.SUFFIXES):
         raise RunnerError(
             f"distillation.teacher={place}: there is no such run directory. A teacher is a run directory, a .ckpt file "
-            "in one, or a .pt2 program (export.formats=[program])."
+            "in one, weights of this run's own network, or a .pt2 program (export.formats=[program])."
         )
+    if not in_run(place) and (place.is_file() or files.in_folder(place)):
+        return of_this_network(context, place)
     record = RunDirectory(place) if place.is_dir() else owner(place, "which say what network it is")
     config = record.config()
     if not place.is_dir():
@@ -49,6 +53,33 @@ def open_teacher(context: Context, task: Task) -> nn.Module:
         datamodule, teacher = restore(config, place)
     refuse_another_problem(context, task, datamodule, teacher)
     return teacher.network
+
+
+def in_run(place: Path) -> bool:
+    """Return whether a run directory says what network is meant: the place itself, or one that it lies in."""
+    folders = [place] if place.is_dir() else place.resolve().parents
+    return any((folder / layout.CONFIG).is_file() and (folder / layout.STATUS).is_file() for folder in folders)
+
+
+def of_this_network(context: Context, place: Path) -> nn.Module:
+    """Return a network like this run's own with the weights of a file, or of a folder of another tool's.
+
+    Raises:
+        RunnerError: the weights are of another network.
+    """
+    path = checkpoints.find_checkpoint(place)
+    content = read_weights(path)
+    if checkpoints.is_own(content):
+        owner(path, "which say what network it is")  # not there, which it says
+    teacher = build_task(context.config, context.datamodule)
+    try:
+        load_trained(teacher, content, path)
+    except RunnerError as error:
+        raise RunnerError(
+            f"distillation.teacher={place}: {error} A file doesn't say what network it is of, so this run's is meant. "
+            "For another one make a run of it, model=… checkpoint=FILE stages=[test], and name that run directory."
+        ) from None
+    return teacher.eval().network
 
 
 def refuse_another_problem(context: Context, task: Task, datamodule: DataModule, teacher: Task) -> None:

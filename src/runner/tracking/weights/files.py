@@ -13,6 +13,7 @@ import torch
 from runner.errors import RunnerError
 
 SAFETENSORS, INDEX = ".safetensors", ".index.json"
+SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".tar", ".th", ".json", SAFETENSORS)
 # What a folder of weights is looked for, in this order, as libraries name them.
 IN_FOLDERS = (
     "model.safetensors",

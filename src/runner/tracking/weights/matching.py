@@ -30,6 +30,11 @@ class Given:
     key: str
     value: Tensor
 
+    @property
+    def whole(self) -> str:
+        """Its name with the entries before it, dotted, as it stands in the file."""
+        return ".".join((*self.entry, self.key))
+
 
 @dataclass(frozen=True)
 class Match:
@@ -125,7 +130,12 @@ class WeightNames:
         tensors = {name: self.given[behind[name]].value for name in self.wanted if name in behind}
         entries = {self.given[behind[name]].entry for name in tensors}
         strange = [name for name in behind if name not in tensors]
-        unexpected = [name for name in strange if self.given[behind[name]].entry in entries]
+        front = self.shown(prefix, tensors, behind)
+        unexpected = [
+            name
+            for name in strange
+            if self.given[behind[name]].entry in entries and self.given[behind[name]].whole.startswith(front)
+        ]
         used = {behind[name] for name in (*tensors, *unexpected)}
         said = {
             f"{path}.".removeprefix(prefix).removesuffix("."): each
@@ -133,7 +143,7 @@ class WeightNames:
             if f"{path}.".startswith(prefix)
         }
         return Match(
-            self.shown(prefix, tensors, behind),
+            front,
             tensors,
             unexpected,
             [name for name in self.given if name not in used],
@@ -148,13 +158,12 @@ class WeightNames:
         return any(a is None or b is None or not torch.equal(a.value, b.value) for a, b in pairs if a or b)
 
     def shown(self, prefix: str, tensors: Mapping[str, Tensor], behind: Mapping[str, str]) -> str:
-        """Return a prefix as it stands in the file, wrappers included."""
+        """Return a prefix as it stands in the file, wrappers included; empty where wrappers stand within names."""
         name = next(iter(tensors), None)
         if name is None:
-            return prefix
+            return ""
         given = self.given[behind[name]]
-        whole = ".".join((*given.entry, given.key))
-        return whole.removesuffix(name) if whole.endswith(name) else prefix
+        return given.whole.removesuffix(name) if given.whole.endswith(name) else ""
 
 
 def is_average(prefix: str) -> bool:
