@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.data.content import content_of
@@ -53,7 +53,9 @@ def now(data: DictConfig, ask: Callable[..., str | None] = content_of) -> str | 
                 value: Any = data[key]
             except OmegaConfBaseException:
                 continue  # it has a message of its own
-            places += [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+            places += [
+                each for each in (value if isinstance(value, (list, ListConfig)) else [value]) if isinstance(each, str)
+            ]
     return ask(*places) if places else None
 
 

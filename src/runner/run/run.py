@@ -188,6 +188,7 @@ def finish(context: Context, networks: Networks) -> RunResult:
         checkpoint=relative(networks.checkpoint, record.path),
         settings=flatten(plain),
         choices=record.status.get("choices", {}),
+        weights=record.status.get("weights", {}),
     )
     for logger in context.loggers:
         if isinstance(logger, TensorBoard):
