@@ -5,6 +5,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -145,6 +146,11 @@ def test_every_command_runs(
     arguments = [each.replace("ANOTHER_RUN_DIRECTORY", str(quantized_directory)) for each in arguments]
     arguments = [each.replace("RUN_DIRECTORY", str(run_directory)) for each in arguments]
     arguments = [each.replace("SWEEP_DIRECTORY", str(sweep_directory)) for each in arguments]
+    if arguments[:1] == ["resume"] and len(arguments) > 2:
+        copy = shutil.copytree(run_directory, place / "resumed")
+        epochs = [each.replace("max_epochs=40", "max_epochs=2") for each in arguments[2:]]
+        assert main(["resume", str(copy), *epochs]) == 0
+        return
     if arguments[:1] == ["resume"]:
         with pytest.raises(RunnerError, match="finished"):
             from runner.cli.commands.resume import main as resume
