@@ -139,6 +139,24 @@ def test_what_cannot_change_is_refused_by_name_and_nothing_is_written(change, fi
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file()} == before
 
 
+def test_a_run_that_early_stopping_ended_goes_on_with_more_patience(train, capsys):
+    early = ("model=mlp", "scheduler=none", "optimizer.lr=0.1", "callbacks=[checkpoint,early_stopping]")
+    run = train(*early, "callbacks.early_stopping.patience=1", "trainer.max_epochs=4")
+    ended = run.checkpoint()["epoch"] + 1
+    assert ended < 4
+    assert resume(run, "callbacks.early_stopping.patience=9") == 0
+    assert f"epoch {ended}: callbacks.early_stopping.patience 1 to 9" in capsys.readouterr().out
+    assert run.checkpoint()["epoch"] + 1 == 4
+
+
+def test_a_run_that_trained_nothing_has_nothing_to_go_on_with(finished, train, capsys):
+    run = train("model=mlp", f"checkpoint={finished[0].path}", "stages=[test]")
+    assert resume(run, "trainer.max_epochs=9") == 2
+    assert "its stages ['test'] do not use trainer.max_epochs" in capsys.readouterr().err
+    assert resume(run, "data.num_workers=1") == 2
+    assert "trained nothing that could go on" in capsys.readouterr().err
+
+
 def test_a_plateau_schedule_keeps_what_it_has_seen(train):
     settings = ("model=mlp", "scheduler=plateau", "scheduler.patience=0", "+scheduler.threshold=0.5")
     run = train(*settings)

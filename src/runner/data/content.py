@@ -32,7 +32,7 @@ def content_of(*places: str | Path) -> str | None:
     whose names begin with a dot. Files that did not change since this process last looked are not read again.
     """
     whole = hashlib.blake2b(digest_size=8)
-    for place in map(os.fspath, places):
+    for place in [os.fspath(each) for each in places]:
         if not os.path.exists(place):  # noqa: PTH110 - a Path for each of 100,000 files takes longer than reading them
             return None
         files = sorted(files_below(place)) if Path(place).is_dir() else [("", place, os.stat(place))]  # noqa: PTH116

@@ -117,8 +117,8 @@ def composed(composer: Composer, parsed: Sequence[Override], place: str) -> dict
     if mistakes and place:
         told = " ".join(mistakes)
         raise RunnerError(
-            f"{place}: the command that began it does not work any more, so it can only be resumed as it was ({told}). "
-            "Choices in a directory of your own need --config-dir."
+            f"{place}: the command that began it does not work any more ({told}), so its settings can't change. Where "
+            "data lies elsewhere now add data.root=…; choices in a directory of your own need --config-dir."
         )
     raise_all(mistakes)
     assert made is not None  # there would be a mistake

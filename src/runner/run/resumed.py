@@ -10,14 +10,14 @@ from runner.compression.methods import METHODS, PHASES
 from runner.errors import RunnerError
 from runner.files import write_text
 from runner.run.changes import Changes, changes_of, of_the_training
-from runner.tracking import checkpoints, layout
+from runner.tracking import checkpoints, layout, stop_request
 from runner.tracking.resumptions import Resumption, append
 from runner.tracking.run_directory import RunDirectory
 
 # The key that tells a run which was resumed with other settings from one that had them from the start.
 HISTORY = "resumed"
 EPOCHS = "trainer.max_epochs"
-LONGER = (EPOCHS, "trainer.max_steps")
+LONGER = (EPOCHS, "trainer.max_steps", "callbacks.early_stopping.")
 # Files that a kept result is made of, beside its checkpoints and artifacts.
 KEPT = (
     layout.CONFIG,
@@ -40,23 +40,24 @@ def change(record: RunDirectory, config: DictConfig, texts: list[str], config_di
     """
     begun, done = overrides_of(record), list(record.status.get("done", []))
     finished = record.status.get("state") == "done"
-    longer = any(text.lstrip("+").startswith(tuple(f"{key}=" for key in LONGER)) for text in texts)
+    longer = any(text.lstrip("+").startswith(LONGER) for text in texts)
     left = done[: done.index("fit")] if longer and "fit" in done else done
     changes = changes_of(config, begun, texts, left, config_dir, str(record.path))
     if not changes:
         raise RunnerError(f"{' '.join(texts)}: this run has these settings already, so nothing would change.")
     trained, step = progress(record, config, changes, finished=finished, done=done)
-    training = bool(of_the_training(changes))
-    said = f"epoch {trained}: " + ", ".join(f"{key} {each.before} to {each.after}" for key, each in changes.items())
+    training = of_the_training(changes)
+    said = in_words(trained, {key: each for key, each in changes.items() if key in typed(texts)})
+    history = in_words(trained, {key: each for key, each in training.items() if key in typed(texts)})
     earlier = keep_result(record) if (record.path / layout.RESULT).is_file() else ""
     before, after = ({key: getattr(each, side) for key, each in changes.items()} for side in ("before", "after"))
-    found = Resumption(texts, trained, step, before, after, training, earlier, time.time(), said)
+    found = Resumption(texts, trained, step, before, after, bool(training), earlier, time.time(), said)
     append(record.path, found)
     (record.path / layout.RESULT).unlink(missing_ok=True)
     if left != done:
         forget_results(record, left)
     forget_begun(record, changes)
-    write(record, config, changes, begun, texts, said if step and training else "")
+    write(record, config, changes, begun, texts, history if step and training else "")
     return found
 
 
@@ -72,6 +73,8 @@ def progress(
     weights_way = f"start from its weights: checkpoint={place}"
     if "fit" not in config.stages and training:
         raise RunnerError(f"{place}: its stages {list(config.stages)} do not use {', '.join(training)}.")
+    if finished and "fit" not in done:
+        raise RunnerError(f"{place}: this run is finished, and trained nothing that could go on; {weights_way}.")
     last = record.path / layout.CHECKPOINTS / f"{checkpoints.LAST}.ckpt"
     content = checkpoints.read_checkpoint(last) if last.is_file() else {}
     if training and "fit" in done and "training" not in content:
@@ -84,7 +87,7 @@ def progress(
     if "fit" in done and (training or finished):
         if config.cross_validation.folds:
             raise RunnerError(f"{place}: each of its folds was trained as it was, so {weights_way}.")
-        if not any(key in changes for key in LONGER) or wanted == ended:
+        if not any(key.startswith(LONGER) for key in changes) or wanted == ended:
             raise RunnerError(
                 f"{place}: this run's training is finished, after {ended} epochs. To train on with its optimizer's "
                 f"state add {EPOCHS}={ended + 1} or more; for anything else {weights_way}."
@@ -115,12 +118,25 @@ def forget_results(record: RunDirectory, done: list[str]) -> None:
     status = record.status
     seconds = {stage: each for stage, each in status.get("seconds", {}).items() if stage in (*done, "fit")}
     record.update_status(state="interrupted", done=done, metrics={}, artifacts={}, seconds=seconds, stage=None)
+    if record.status.get("stopped"):  # a search wanted no more of it; whoever resumes it does
+        record.update_status(stopped=None)
+        (record.path / stop_request.FILE).unlink(missing_ok=True)
     (record.path / layout.ARTIFACTS).mkdir(exist_ok=True)
     metrics = record.path / layout.METRICS
     if metrics.is_file():  # what was tested will be tested again; the loggers forget what training does again
         lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
         tested = tuple(f"{phase}/" for phase in ("test", *PHASES))
         write_text(metrics, "".join(line for line in lines if not metric_of(line).startswith(tested)))
+
+
+def typed(texts: list[str]) -> set[str]:
+    """Return the keys that overrides name."""
+    return {text.lstrip("+").partition("=")[0] for text in texts}
+
+
+def in_words(epochs: int, changes: Changes) -> str:
+    """Return `epoch 20: optimizer.lr 0.003 to 0.001`."""
+    return f"epoch {epochs}: " + ", ".join(f"{key} {each.before} to {each.after}" for key, each in changes.items())
 
 
 def metric_of(line: str) -> str:
@@ -146,7 +162,7 @@ def write(
     if said:
         before = config.get(HISTORY)
         OmegaConf.update(config, HISTORY, f"{before}; {said}" if before else said, force_add=True)
-    keys = {text.lstrip("+").partition("=")[0] for text in texts}
+    keys = typed(texts)
     kept = [text for text in begun if text.lstrip("+").partition("=")[0] not in keys]
     write_text(record.path / layout.CONFIG, OmegaConf.to_yaml(config, resolve=True))
     write_text(record.path / layout.OVERRIDES, OmegaConf.to_yaml(OmegaConf.create([*kept, *texts])))
@@ -175,6 +191,10 @@ def told(found: Resumption, config: DictConfig) -> list[str]:
             lines.append("the schedule (plateau) keeps what it has seen; its rate is scaled where optimizer.lr changed")
         else:
             lines.append(f"the schedule ({name}) is that of a run with the new settings, taken up at this step")
+    if found.training and found.epochs and "early_stopping" in (config.get("callbacks") or {}):
+        lines.append(
+            "early stopping has waited as long as it had; callbacks.early_stopping.patience=… lets it wait longer"
+        )
     if found.earlier:
         lines.append(f"the result until now is kept in {found.earlier}")
     return lines

@@ -144,6 +144,7 @@ def load_weights(task: nn.Module, content: dict[str, Any], path: Path, *, strict
     network = task.network
     assert isinstance(network, nn.Module)
     if not is_own(content):
+        content = content["state_dict"] if files.STRUCTURE in content else content
         return loading.load(network, content, path, strict=strict)
     state = without_distillation_loss(content["state_dict"])
     beside = {name: value for name, value in task.state_dict().items() if not name.startswith((NETWORK, *DISTILLATION))}
