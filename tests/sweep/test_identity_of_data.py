@@ -1,5 +1,6 @@
 """Runs on other files of the user's are other experiments; the same files elsewhere are the same one."""
 
+import json
 import shutil
 
 import pytest
@@ -113,6 +114,16 @@ def test_the_report_has_a_row_for_each_content_named_by_its_place(tmp_path):
     assert report.columns == ["data.content"]
     shown = sorted(row.settings["data.content"] for row in report.rows)
     assert shown == ["A (111111)", "A (333333)", "elsewhere/B"]
+    assert len(report.repeats) == 1
+
+
+def test_runs_on_other_files_of_a_published_sets_format_are_told_apart_by_what_they_read(tmp_path):
+    write = writer(tmp_path)
+    for place, seen, seed in (("A", "1", 1), ("B", "2", 1), ("A", "1", 2), ("B", "2", 2), ("moved/B", "2", 2)):
+        path = write(seed=seed, settings={"data.root": place})
+        (path / "environment.json").write_text(json.dumps({"data": seen}))
+    report = build_report(find_runs([tmp_path]))
+    assert sorted((row.settings["data.content"], len(row.runs)) for row in report.rows) == [("A", 2), ("moved/B", 2)]
     assert len(report.repeats) == 1
 
 

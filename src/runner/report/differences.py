@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from runner.report.record_files import read_json
 from runner.report.runs import RunRecord
+from runner.tracking import layout
 from runner.tracking.console import SHOWN
 from runner.tracking.identity import AROUND_RUNS, CONTENT, MACHINE_SETTINGS
 
@@ -161,6 +164,7 @@ def with_places(runs: Sequence[RunRecord]) -> list[RunRecord]:
     Runs with the same files share it, wherever each of them had these files. Where one place held several contents,
     the content stands behind it.
     """
+    runs = with_fingerprints(runs)
     places: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: run.started or 0.0):
         if content := run.settings.get(CONTENT):
@@ -176,6 +180,26 @@ def with_places(runs: Sequence[RunRecord]) -> list[RunRecord]:
         if (content := run.settings.get(CONTENT))
         else run
         for run in runs
+    ]
+
+
+def with_fingerprints(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs; those that differ in nothing but where their data lay get the samples that they saw as content.
+
+    Published sets, and runs of older versions, have no content in their configuration; what they read, they recorded.
+    """
+    alike: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        if run.settings.get(CONTENT) is None and ROOT in run.settings:
+            own = {key: value for key, value in run.settings.items() if not of_the_machine(key)}
+            alike.setdefault(json.dumps(own, sort_keys=True, default=str), []).append(run)
+    found: dict[Path, str] = {}
+    for group in alike.values():
+        if len({run.settings[ROOT] for run in group}) > 1:
+            seen = {run.path: str(read_json(run.path / layout.ENVIRONMENT)[0].get("data") or "") for run in group}
+            found |= seen if len(set(seen.values())) > 1 and all(seen.values()) else {}
+    return [
+        replace(run, settings={**run.settings, CONTENT: found[run.path]}) if run.path in found else run for run in runs
     ]
 
 
