@@ -31,6 +31,8 @@ def start(*arguments):
         (["list", "model"], 0),
         (["show", "model/resnet"], 0),
         (["check", "--help"], 0),
+        (["export-weights", "--help"], 0),
+        (["resume", "--help"], 0),
         (["--cfg", "job"], 0),
         (["optimzer.lr=1"], 2),
         (["model=resnet50x"], 2),

@@ -10,7 +10,6 @@ from runner.config import content, plugins, resolvers, rules, schema
 from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
-from runner.run import resumed
 from runner.tracking import layout, run_directory
 from runner.tracking.liveness import is_alive
 from runner.tracking.result import RunResult
@@ -55,6 +54,7 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
         plugins.allowed(config.runner.plugins or [], str(record.path))
         refuse_unless_stopped(record, finished=bool(texts))
         if texts:
+            from runner.run import resumed
             from runner.tracking.console import console
 
             found = resumed.change(record, config, list(texts), config_dir)

@@ -11,11 +11,10 @@ from runner.errors import RunnerError
 from runner.files import write_text
 from runner.run.changes import Changes, changes_of, of_the_training
 from runner.tracking import checkpoints, layout, stop_request
+from runner.tracking.identity import HISTORY
 from runner.tracking.resumptions import Resumption, append
 from runner.tracking.run_directory import RunDirectory
 
-# The key that tells a run which was resumed with other settings from one that had them from the start.
-HISTORY = "resumed"
 EPOCHS = "trainer.max_epochs"
 LONGER = (EPOCHS, "trainer.max_steps", "callbacks.early_stopping.")
 # Files that a kept result is made of, beside its checkpoints and artifacts.

@@ -44,6 +44,8 @@ ADDED_SETTINGS: dict[str, Any] = {
 # What the files of the data hold, where they are the user's own; then it counts in place of where they lie.
 CONTENT = "data.content"
 PLACE = r"(^|_)(root|paths?|files?|folders?|director(y|ies)|dirs?)$"
+# The key that tells a run which was resumed with other settings from one that had them from the start.
+HISTORY = "resumed"
 # Sections that say how many runs there are, where they run and which of them is looked for; no run has them in its own
 # configuration.
 AROUND_RUNS = ("sweep", "launcher", "compression")

@@ -12,9 +12,8 @@ from omegaconf import OmegaConf
 
 from runner.config import content, plugins, resolvers
 from runner.errors import RunnerError
-from runner.run.resumed import HISTORY
 from runner.tracking import layout, run_directory
-from runner.tracking.identity import CONTENT
+from runner.tracking.identity import CONTENT, HISTORY
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
 
