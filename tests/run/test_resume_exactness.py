@@ -7,6 +7,7 @@ import pytest
 
 from runner.cli.main import main
 from runner.tasks.base import Task
+from runner.tracking.weights.state import versions
 from tests.support.runs import Run, assert_same_run
 
 # Six steps in each of three epochs; the early one stops after the second.
@@ -50,6 +51,9 @@ def test_the_recipes_are_what_they_are_here_for(whole):
     rates = {row[3] for row in whole("plateau").rows if row[2].startswith("lr-AdamW")}
     assert len(rates) > 1
     assert whole("accumulated").checkpoint()["global_step"] == 6
+    averaged, plain = (versions(whole(recipe).checkpoint()["state_dict"]) for recipe in ("ema", "best_only_once"))
+    assert averaged == plain
+    assert plain is not None
 
 
 @pytest.mark.parametrize(

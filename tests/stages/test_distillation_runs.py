@@ -103,6 +103,15 @@ def test_what_is_no_teacher_is_refused(train, tmp_path, capsys):
     assert "no run directory (it holds no config.yaml)" in flat(capsys)
 
 
+def test_weights_of_any_tool_teach_where_they_are_of_this_network(train, teacher, tmp_path, capsys):
+    state = torch.load(teacher / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    torch.save({"model": {name.replace("network.", "module."): each for name, each in state.items()}}, "t.pth")
+    learned = train("model=cnn", *taught("logits", "t.pth"))
+    assert differences(learned.metrics, train("model=cnn", *taught("logits", teacher)).metrics) == []
+    train(*STUDENT, *taught("logits", "t.pth"), status=2)
+    assert "A file doesn't say what network it is of, so this run's is meant." in flat(capsys)
+
+
 def flat(capsys) -> str:
     return " ".join(capsys.readouterr().err.split())
 

@@ -46,6 +46,8 @@ def export_weights(place: Path, output: Path | None) -> list[str]:
     if structure:
         what = ", ".join(dict.fromkeys(SHAPES[str(each["change"])] for each in structure))
         lines.append(f"It has {what}: other tools need a network of that shape; checkpoint={files[0]} makes it here.")
+    if place.is_dir() and (state_now := RunDirectory(place).status.get("state")) != "done":
+        lines.append(f"The run is {state_now}: these are its weights until now.")
     if place.is_dir() and (folders := quantized(place)):
         lines.append(f"These are the float weights; what was quantized lies in {folders}.")
     return lines

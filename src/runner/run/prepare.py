@@ -1,6 +1,6 @@
 """Prepare a run: read the data, build the task, load the weights to start from, and restore what was done before."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -107,7 +107,7 @@ def note(context: Context, loaded: LoadedWeights, *, trained: bool) -> None:
             f"checkpoint={loaded.file}: gives no weights for {names} ({len(loaded.fresh)} of {loaded.total} tensors), "
             "and no stage of this run trains them. Add fit to the stages."
         )
-    context.record.update_status(weights=asdict(loaded))
+    context.record.update_status(weights=loaded.recorded())
     for line in loaded.lines():
         console.print(f"weights  {line}", markup=False, soft_wrap=True)
 

@@ -1,7 +1,7 @@
 """Loading weights from anywhere into a network: all of them, or what fits, and never fewer than is said."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ class LoadedWeights:
     def partial(self) -> bool:
         """Whether the network has tensors that the file did not give."""
         return bool(self.fresh)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return it as plain values, of long lists the first names."""
+        more = [f"and {len(self.ignored) - LISTED} more"] if len(self.ignored) > LISTED else []
+        return {**asdict(self), "ignored": [*self.ignored[:LISTED], *more]}
 
     def lines(self) -> list[str]:
         """Return what a person should know of it, a line each; none where everything went as it was saved."""
