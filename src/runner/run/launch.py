@@ -90,8 +90,8 @@ def refuse_unless_stopped(record: RunDirectory, *, finished: bool) -> None:
     status = record.status
     if status.get("state") == "done" and not finished and not status.get("held"):
         raise RunnerError(
-            f"{record.path}: this run is finished. Train on with trainer.max_epochs=MORE behind it, start from its "
-            f"weights with checkpoint={record.path}, or read its result.json."
+            f"{record.path}: this run is finished. Start from its weights with checkpoint={record.path}, train it for "
+            "more epochs with trainer.max_epochs=… behind this command, or read its result.json."
         )
     if status.get("state") == "running" and is_alive(status):
         raise RunnerError(f"{record.path}: this run is still going on (process {status['pid']}).")
