@@ -203,6 +203,16 @@ def test_what_is_damaged_is_refused_with_its_name(name, state, tmp_path):
         files.read(tmp_path / "nowhere.pt")
 
 
+def test_a_flipped_bit_is_refused(state, tmp_path):
+    torch.save(state, tmp_path / "w.pth")
+    content = bytearray((tmp_path / "w.pth").read_bytes())
+    where = content.index(state["stem.0.weight"].numpy().tobytes())
+    content[where] ^= 1
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(RunnerError, match="the checkpoint is damaged"):
+        files.read(tmp_path / "w.pth")
+
+
 def test_state_dicts_keep_the_versions_of_modules_under_other_names(state, tmp_path):
     moved = below(state, "network.")
     checkpoints.save_weights(tmp_path / "a.ckpt", {"state_dict": moved})

@@ -88,7 +88,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         RunnerError: the file is missing, damaged, or not a checkpoint.
     """
     try:
-        verify(path)
+        files.verify(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RunnerError(f"{path}: there is no such checkpoint.") from None
@@ -101,18 +101,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise RunnerError(f"{path}: not a checkpoint of this runner (it has no state_dict).")
     return content
-
-
-def verify(path: Path) -> None:
-    """Compare a checkpoint with the checksums that it carries; torch loads one with a flipped bit without a word.
-
-    Raises:
-        zipfile.BadZipFile, zlib.error: a part of it is not what was written.
-    """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if broken := archive.testzip():
-                raise zipfile.BadZipFile(f"the checksum of {broken} is wrong")
 
 
 def read_any(path: Path) -> dict[str, Any]:

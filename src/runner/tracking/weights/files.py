@@ -4,6 +4,8 @@ import argparse
 import json
 import pickle
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -97,18 +99,31 @@ def saved(path: Path) -> dict[str, Any]:
         # The command line that scripts save beside their weights is plain values with names.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            verify(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RunnerError(f"{path}: {needs_code(path, error)}") from None
     except (KeyError, IndexError, AttributeError, TypeError, AssertionError):  # torch's reader, in what is no pickle
         raise RunnerError(f"{path}: the checkpoint is damaged, or torch.save did not write it.") from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if "TorchScript" in str(error):
             raise RunnerError(f"{path}: a TorchScript program, not weights; {PLAIN_ONLY}.") from None
         raise RunnerError(f"{path}: the checkpoint is damaged, or holds no weights ({first_line(error)}).") from None
     if not isinstance(content, Mapping):
         raise RunnerError(f"{path}: holds a {type(content).__name__}, not weights by their names; {PLAIN_ONLY}.")
     return dict(content) if not isinstance(content, dict) else content
+
+
+def verify(path: Path) -> None:
+    """Compare a file with the checksums that it carries, if any; torch loads one with a flipped bit without a word.
+
+    Raises:
+        zipfile.BadZipFile, zlib.error: a part of it is not what was written.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if broken := archive.testzip():
+                raise zipfile.BadZipFile(f"the checksum of {broken} is wrong")
 
 
 def needs_code(path: Path, error: Exception) -> str:
