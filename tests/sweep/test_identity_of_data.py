@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from runner.config import content
+from runner.config import content, plugins
 from runner.config.compose import compose
 from runner.data import content as files
 from runner.errors import RunnerError
@@ -66,6 +66,7 @@ def test_data_of_the_users_own_classes_counts_too(tables):
     text = f"# a\n# b\n# c\ndefaults: [csv, _self_]\n_target_: my.Table\ntarget: y\n{keys}"
     (tables / "conf" / "data" / "own.yaml").write_text(text)
     own = ["data=own", "runner.plugins=[my]"]
+    plugins.enable(own)
     first = compose(own)
     assert first.config.data.content == files.content_of("a.csv", "b.csv")
     (tables / "b.csv").write_text("x,y\n1,1\n")
