@@ -61,9 +61,9 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
             refuse_unless_complete(config, record)
             for line in resumed.told(found, config):
                 console.print(line, markup=False, soft_wrap=True)
+        content.refuse_other_content(config, str(directory))
         if record.status.get("state") == "done":  # what it put off is to be done now, also after an interruption
             record.update_status(released=True)
-        content.refuse_other_content(config, str(directory))
     os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
     # Left unresolved so that ${run_directory:} means where the directory lies now.
     OmegaConf.set_struct(config, True)
@@ -86,7 +86,10 @@ def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
 
 
 def refuse_unless_stopped(record: RunDirectory, *, finished: bool) -> None:
-    """Raise RunnerError when the run is still going on, or finished with no stage put off, unless `finished` is no hindrance."""
+    """Raise RunnerError when the run is still going on, or is finished with no stage put off.
+
+    `finished`: a finished run is no hindrance.
+    """
     status = record.status
     if status.get("state") == "done" and not finished and not status.get("held"):
         raise RunnerError(
