@@ -33,7 +33,7 @@ class Selection:
                 wrong.append(unknown(pattern, network))
         if wrong:
             raise join_errors(wrong)
-        for name, _ in network.named_modules():
+        for name, _ in network.named_modules(remove_duplicate=False):
             own = [rules[pattern] for pattern, names in matched.items() if name in names]
             chosen[name] = own[-1] if own else chosen[name.rpartition(".")[0]] if name else recipe
         return chosen
