@@ -39,7 +39,7 @@ def test_what_was_walked_is_reckoned_up():
 @pytest.mark.parametrize(
     ("member", "recipe", "outcome"),
     [
-        (Member("timm", "MLP-Mixer", "mixer_s32_224", 64, {"num_blocks": 1}), "ptq_static", "works"),
+        (Member("timm", "VisionTransformer", "vit_tiny_patch16_224", 32, {"depth": 1}), "ptq_static", "works"),
         (Member("torchvision", "SqueezeNet", "squeezenet1_1", 32), "ptq_dynamic", "refused"),
     ],
 )

@@ -63,9 +63,11 @@ def test_layers_that_the_failure_names_are_tried_first():
         try_out(attempt, ["a", "b"], "x86_inductor")
 
 
-def test_a_name_that_is_a_number_is_quoted():
-    with pytest.raises(RunnerError, match=r"quantization\.skip=\['0'\]"):
+def test_a_name_that_is_a_number_is_one_on_the_command_line_too():
+    with pytest.raises(RunnerError, match=r"quantization\.skip=\[0\]"):
         try_out(Machine("0"), ["0", "2"], "x86_inductor")
+    network = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    assert Selection(skip=(0,)).resolve(network, "static")["0"] == "float"  # type: ignore[arg-type]
 
 
 def test_values_that_are_not_finite_yet_refuse_nothing():

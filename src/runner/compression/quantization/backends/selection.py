@@ -25,7 +25,7 @@ class Selection:
     def resolve(self, network: nn.Module, recipe: str) -> dict[str, str]:
         """Module name -> recipe for each module of `network`; RunnerError for patterns that match nothing."""
         check_mixture(recipe, self.per_layer)
-        rules = {**self.per_layer, **dict.fromkeys(self.skip, FLOAT)}
+        rules = {**self.per_layer, **dict.fromkeys(map(str, self.skip), FLOAT)}  # 0, of nn.Sequential, is a name
         chosen, wrong = {"": recipe}, []
         matched = {pattern: matches(pattern, network) for pattern in rules}
         for pattern, names in matched.items():

@@ -128,9 +128,8 @@ def way_out(layers: Iterable[str]) -> str:
 
 
 def listed(layers: Iterable[str]) -> str:
-    """Return names as a list on the command line takes them: a number alone wouldn't be a name."""
-    names = [f"'{name}'" if name.isdigit() else name for name in sorted(layers)]
-    return f"[{','.join(names) or 'LAYER'}]"
+    """Return names as a list on the command line takes them."""
+    return f"[{','.join(sorted(layers)) or 'LAYER'}]"
 
 
 def refuse_recurrent(network: nn.Module) -> None:
