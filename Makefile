@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGUMENTS ?=
 
-.PHONY: help run test smoke lint format docs benchmark lock clean
+.PHONY: help run test smoke lint format docs benchmark zoo lock clean
 
 help:
 	@echo "make run [ARGUMENTS='model=resnet ...']   install, then train, test and record"
 	@echo "make test                                 install, then run every test"
 	@echo "make smoke                                install, then try every legal combination, offline"
 	@echo "make lint | format | docs | benchmark     check the style; mend it; draw the rooms; measure the speed"
+	@echo "make zoo [ARGUMENTS=timm/resnet10t]       try int8 on every family of torchvision and timm: docs/zoo.md"
 
 run: $(VENV)/installed
 	$(BIN)/python -m runner $(ARGUMENTS)
@@ -38,6 +39,10 @@ docs: $(VENV)/installed
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m tests.benchmarks
+
+# Hours, which may be interrupted: what was walked is kept, and it goes on there.
+zoo: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.zoo $(ARGUMENTS)
 
 # Exact versions of everything installed; run it in a fresh environment after changing pyproject.toml.
 lock: $(VENV)/installed

@@ -12,13 +12,17 @@ from runner.errors import RunnerError, did_you_mean, join_errors
 
 
 def matches(pattern: str, network: nn.Module) -> set[str]:
-    """Return the names of the modules in `network` that `pattern` (a glob over names, or a type's name) means."""
-    named = dict(network.named_modules())
-    return {
-        name
+    """Return the names of the modules in `network` that `pattern` (a glob over names, or a type's name) means.
+
+    A module that stands in several places goes by each of its names, and by all of them where one is meant.
+    """
+    named = dict(network.named_modules(remove_duplicate=False))
+    meant = {
+        id(module)
         for name, module in named.items()
         if (name and fnmatchcase(name, pattern)) or type(module).__name__ == pattern
     }
+    return {name for name, module in named.items() if id(module) in meant}
 
 
 def unknown(pattern: str, network: nn.Module) -> str:

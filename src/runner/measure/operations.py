@@ -1,7 +1,7 @@
 """Multiply-accumulates of a network: all of them, and those of each layer."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.backends import mha, mkldnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from runner.measure import nested
+from runner.measure.formulas import FORMULAS, Formula
 
 EVERYTHING = ""
 
@@ -32,7 +33,7 @@ def multiply_accumulates_by_layer(network: nn.Module, inputs: Any) -> dict[str, 
     evaluation mode, and is left in the mode it was in.
     """
     training = [module for module in network.modules() if module.training]
-    counter = FlopCounterMode(display=False)
+    counter = operation_counter()
     try:
         with torch.no_grad(), _plain_operators(), counter:
             network.eval()(inputs)
@@ -45,6 +46,20 @@ def multiply_accumulates_by_layer(network: nn.Module, inputs: Any) -> dict[str, 
         if name.startswith(f"{root}."):
             found[name.removeprefix(f"{root}.")] = sum(operators.values())
     return {name: count // 2 // nested.samples(inputs) for name, count in found.items()}
+
+
+def operation_counter() -> FlopCounterMode:
+    """Return torch's counter of operations, two for each multiply-accumulate, which knows our formulas as well."""
+    ours = {target: _counted(formula) for target, formula in FORMULAS.items() if target not in flop_registry}
+    return FlopCounterMode(display=False, custom_mapping=ours)
+
+
+def _counted(formula: Formula) -> Callable[..., int]:
+    def operations(*arguments: Any, out_val: Any = None, **named: Any) -> int:
+        return 2 * formula(arguments, out_val)
+
+    operations._get_raw = True  # type: ignore[attr-defined]
+    return operations
 
 
 @contextmanager

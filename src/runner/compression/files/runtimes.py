@@ -15,7 +15,7 @@ from torch._inductor import config as inductor
 from torch.fx import Graph, Node
 
 from runner.compression.files.program import export_program, interface
-from runner.compression.quantization.program.lower import kernel_names, products_of
+from runner.compression.quantization.program.lower import fitting, kernel_names, products_of
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -36,7 +36,7 @@ def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
     counting: dict[str, Any] = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), products_of(program), inductor.patch(**counting, force_disable_caches=True):
-        exported = torch.export.export(program, (example,), strict=True)
+        exported = torch.export.export(fitting(program), (example,), strict=True)
         torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs={"freezing": True})
     return seen
 

@@ -19,16 +19,22 @@ from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
 from runner.compression.quantization.backends.support import BackEnd, back_end, check_corrections
 from runner.compression.quantization.corrections.corrections import Corrections, correct
-from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.graph.capture import capture, describe
+from runner.compression.quantization.graph.modes import awakened
 from runner.compression.quantization.program.calibrate import calibrate, check_batch
 from runner.compression.quantization.program.convert import convert
+from runner.compression.quantization.program.lower import CompiledProgram, obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork, prepare_qat
-from runner.compression.quantization.program.verify import expect, reached, refuse_recurrent
+from runner.compression.quantization.program.trial import explained, try_out
+from runner.compression.quantization.program.verify import expect, prove, reached, refuse_recurrent
 from runner.errors import RunnerError
+from runner.measure import nested
 from runner.measure.nested import Nested
 
 FineTune = Callable[[FakeQuantizedNetwork], object]
+# Recipes and graphs that were found to work in this process: the runs of a sweep have the same network.
+_TRIED: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -79,16 +85,37 @@ class Recipe(ABC):
         self.selection.resolve(network, self.kind)
 
     def preflight(self, network: nn.Module, example: Nested) -> None:
-        """Raise what `apply` would for the network alone: it cannot be captured, or holds nothing to quantize.
+        """Raise what `apply` would for the network alone.
 
-        `example` is one input batch (N, ...). Takes one capture, on a copy, and draws no random numbers.
+        It cannot be captured, holds nothing to quantize, or isn't lowered to integers. `example` is one input batch
+        (N, ...). Quantizes a copy with the weights as they are, and traces what compiling would make of it; draws no
+        random numbers. A network of the same graph is not tried again.
         """
         chosen = self.selection.resolve(network, self.kind)
         build(self.back_end, self.kind, self.numerics, chosen)
         with torch.random.fork_rng(devices=[]):
             captured = capture(network, example)
-            expect(captured, self.back_end, chosen)
+            expected = expect(captured, self.back_end, chosen)
             self.corrections.check(captured)
+            key = f"{self!r} {describe(captured)}"
+            if key not in _TRIED:
+                attempt = partial(self._attempt, network, captured, nested.two_of(example))
+                try_out(attempt, (operator.layer for operator in expected), self.back_end)
+                _TRIED.add(key)
+
+    def _attempt(self, network: nn.Module, captured: GraphModule, example: Nested, skipped: frozenset[str]) -> None:
+        """Quantize a copy of `captured` with `skipped` layers in float, down to the kernels; raises what is wrong."""
+        recipe = self.skipping(skipped) if skipped else self
+        chosen = recipe.selection.resolve(network, self.kind)
+        expected = expect(captured, self.back_end, chosen)
+        program = recipe.sketch(awakened(captured), chosen, example)
+        reached(program, expected)
+        if obstacle(self.back_end) is None:
+            prove(CompiledProgram(program).trace_for(example), program)
+
+    def sketch(self, graph: GraphModule, chosen: dict[str, str], example: Nested) -> GraphModule:
+        """Return the int8 program of `graph`, used up, with ranges of one batch and without corrections."""
+        return convert(_calibrated(self, chosen, [example], graph), example)
 
     def skipping(self, layers: Iterable[str]) -> "Recipe":
         """Return the same recipe with `layers` left in float as well."""
@@ -151,10 +178,16 @@ class QATRecipe(Recipe):
         graph = capture(network, batches[0])
         names = self.corrections.names
         steps = self._correct(graph, chosen, batches, evaluate) if names else ()
-        prepared = prepare_qat(graph, quantizer, batches[0], batches, self.numerics, names)
+        with explained(self.back_end):
+            prepared = prepare_qat(graph, quantizer, batches[0], batches, self.numerics, names)
         prepared.expected = expect(graph, self.back_end, chosen)
         prepared.corrections = steps
         return prepared
+
+    def sketch(self, graph: GraphModule, chosen: dict[str, str], example: Nested) -> GraphModule:
+        """See Recipe.sketch."""
+        quantizer = build(self.back_end, self.kind, self.numerics, chosen)
+        return prepare_qat(graph, quantizer, example, (), self.numerics).convert()
 
     def _correct(
         self, graph: GraphModule, chosen: dict[str, str], batches: list[Nested], evaluate: Evaluate | None
@@ -171,7 +204,8 @@ class QATRecipe(Recipe):
 
     def finish(self, fine_tuned: FakeQuantizedNetwork) -> QuantizedNetwork:
         """Return the int8 network of a fine-tuned one, which may go on training."""
-        program = fine_tuned.convert()
+        with explained(self.back_end):
+            program = fine_tuned.convert()
         reach = reached(program, fine_tuned.expected)
         frozen, steps = fine_tuned.frozen(), fine_tuned.corrections
         return QuantizedNetwork(program, frozen, fine_tuned.example, reach, self.kind, self.back_end, None, steps)
@@ -207,7 +241,8 @@ def quantize_captured(
     graph = capture(network, batches[0]) if captured is None else captured
     expected = expect(graph, recipe.back_end, chosen)
     corrected = correct(recipe.corrections, graph, partial(_calibrated, recipe, chosen, batches), batches, evaluate)
-    program = convert(corrected.prepared, batches[0], corrected.learned)
+    with explained(recipe.back_end):
+        program = convert(corrected.prepared, batches[0], corrected.learned)
     reach = reached(program, expected)
     example, kind, name = batches[0], recipe.kind, recipe.back_end
     return QuantizedNetwork(program, corrected.prepared, example, reach, kind, name, corrected.learned, corrected.steps)
@@ -215,7 +250,9 @@ def quantize_captured(
 
 def _calibrated(recipe: Recipe, chosen: dict[str, str], batches: list[Nested], graph: GraphModule) -> GraphModule:
     """`graph`, used up, with observers that have seen the batches."""
-    prepared = prepare_pt2e(graph, build(recipe.back_end, recipe.kind, recipe.numerics, chosen))
+    quantizer = build(recipe.back_end, recipe.kind, recipe.numerics, chosen)
+    with explained(recipe.back_end):
+        prepared = prepare_pt2e(graph, quantizer)
     calibrate(prepared, batches, batches[0])
     return prepared
 

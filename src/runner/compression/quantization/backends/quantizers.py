@@ -19,7 +19,13 @@ from runner.compression.quantization.backends.openvino import ConsiderateOpenVIN
 from runner.compression.quantization.backends.selection import recipe_of
 from runner.compression.quantization.backends.support import BackEnd, back_end, check
 from runner.compression.quantization.backends.xnnpack import ClampingXNNPACK
-from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS, layer, modules
+from runner.compression.quantization.graph.operators import (
+    ANNOTATION,
+    TARGETS,
+    has_constant_weight,
+    layer,
+    modules,
+)
 from runner.errors import RunnerError
 
 DYNAMIC = ("linear",)  # x86 annotates dynamic convolutions too, but lowers them to float ones: slower and less exact
@@ -80,7 +86,7 @@ class SelectiveQuantizer(Quantizer):
         """Return whether `part` may annotate `node`."""
         kind = TARGETS.get(node.target)
         path = layer(node) if kind else modules(node)[-1]
-        if recipe_of(path, self.chosen) != part.recipe:
+        if recipe_of(path, self.chosen) != part.recipe or (kind and not has_constant_weight(node)):
             return False
         if part.recipe == "dynamic":
             return kind in DYNAMIC and kind in self.reach

@@ -25,7 +25,7 @@ class Selection:
     def resolve(self, network: nn.Module, recipe: str) -> dict[str, str]:
         """Module name -> recipe for each module of `network`; RunnerError for patterns that match nothing."""
         check_mixture(recipe, self.per_layer)
-        rules = {**self.per_layer, **dict.fromkeys(self.skip, FLOAT)}
+        rules = {**self.per_layer, **dict.fromkeys(map(str, self.skip), FLOAT)}  # 0, of nn.Sequential, is a name
         chosen, wrong = {"": recipe}, []
         matched = {pattern: matches(pattern, network) for pattern in rules}
         for pattern, names in matched.items():
@@ -33,7 +33,7 @@ class Selection:
                 wrong.append(unknown(pattern, network))
         if wrong:
             raise join_errors(wrong)
-        for name, _ in network.named_modules():
+        for name, _ in network.named_modules(remove_duplicate=False):
             own = [rules[pattern] for pattern, names in matched.items() if name in names]
             chosen[name] = own[-1] if own else chosen[name.rpartition(".")[0]] if name else recipe
         return chosen

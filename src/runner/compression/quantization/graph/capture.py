@@ -3,14 +3,18 @@
 import copy
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.backends import mha
 from torch.export import export
 from torch.fx import GraphModule
 
 from runner.compression.network import refuse_quantized
+from runner.compression.quantization.graph.normalize import normalize, pad_beforehand
 from runner.compression.quantization.graph.operators import label
 from runner.errors import RunnerError
 from runner.measure import nested
@@ -47,18 +51,44 @@ def capture(network: nn.Module, example: Nested) -> GraphModule:
     """
     refuse_quantized(network)
     network = copy.deepcopy(network).eval()  # the graph must not share weights: fine-tuning would change both
+    pad_beforehand(network)
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # a failure is told once, below
     try:
-        program = export(network, (nested.two_of(example),), dynamic_shapes=nested.dynamic_batch(example), strict=True)
+        with plain_attention():
+            inputs, shapes = nested.two_of(example), nested.dynamic_batch(example)
+            program = export(network, (inputs,), dynamic_shapes=shapes, strict=True)
     except Exception as error:
         raise RunnerError(_explain(error, network)) from error
     finally:
         logger.setLevel(level)
     graph = program.module(check_guards=False)
+    normalize(graph)
     label(graph)
     return graph
+
+
+def describe(graph: GraphModule) -> str:
+    """Return what decides how a graph is quantized: its operators, and the shapes and dtypes of its values."""
+    values = {**dict(graph.named_parameters()), **dict(graph.named_buffers())}
+    sizes = [f"{name} {tuple(value.shape)} {value.dtype}" for name, value in values.items()]
+    inputs = [str(node.meta.get("val")) for node in graph.graph.nodes if node.op == "placeholder"]
+    return "\n".join([graph.code, *sizes, *inputs])
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Run transformers of torch by their layers, as in training, not by one fused operator that no back end rounds.
+
+    Without gradients (frozen weights) torch takes the fused one.
+    """
+    fast = mha.get_fastpath_enabled()
+    mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        mha.set_fastpath_enabled(fast)
 
 
 def _explain(error: Exception, network: nn.Module) -> str:

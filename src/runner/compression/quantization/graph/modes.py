@@ -1,14 +1,17 @@
 """Training and inference mode of a captured graph, switched so that every literal keeps its value."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch.fx import GraphModule, Node
 
+from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten
 _BATCH_NORM = _ATEN.batch_norm.default
+_LEAST_GAIN = 1e-6
 _SWITCHES = {  # operator -> position of its `training` argument
     _ATEN.dropout.default: 2,
     _ATEN.dropout_.default: 2,
@@ -71,6 +74,20 @@ def restore_batch_norm(graph: GraphModule, constants: dict[str, BatchNormConstan
         if name in constants:
             node.args = (node.args[0], constants[name].eps)
     graph.recompile()
+
+
+def awakened(graph: GraphModule) -> GraphModule:
+    """Return a copy of `graph` in which no batch norm multiplies by zero, as many begin in residual branches.
+
+    Fine-tuning divides by what a batch norm multiplies by: an untrained network would seem unfit.
+    """
+    graph = copy.deepcopy(graph)
+    for node in graph.graph.nodes:
+        gain = node.args[1] if node.target is _BATCH_NORM else None
+        if isinstance(gain, Node) and gain.op == "get_attr":
+            value = value_of(graph, gain)
+            value.copy_(torch.where(value.abs() < _LEAST_GAIN, torch.ones_like(value), value))
+    return graph
 
 
 def fused_sums(graph: GraphModule) -> dict[str, Node]:

@@ -1,29 +1,44 @@
-"""The operators of a captured graph that integer kernels exist for: where they stand and what they cost."""
+"""The operators of a captured graph that multiply and accumulate: where they stand and what they cost."""
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
+from torch._ops import HigherOrderOperator, OpOverload
 from torch.fx import GraphModule, Node
+
+from runner.compression.quantization.graph.counting import macs
+from runner.measure.formulas import length
 
 _ATEN = torch.ops.aten
 _LABEL = "runner_operator"
 # The key of torchao's annotations in a node's meta.
 ANNOTATION = "quantization_annotation"
+# Those that integer kernels exist for somewhere: argument 0 is the activation, argument 1 the weight.
 TARGETS: dict[Any, str] = {
     _ATEN.conv1d.default: "conv1d",
     _ATEN.conv2d.default: "conv2d",
     _ATEN.conv3d.default: "conv3d",
     _ATEN.conv_transpose1d.default: "conv_transpose1d",
     _ATEN.conv_transpose2d.input: "conv_transpose2d",
+    _ATEN.conv_transpose3d.input: "conv_transpose3d",
     _ATEN.linear.default: "linear",
     _ATEN.matmul.default: "matmul",
     _ATEN.bmm.default: "matmul",
     _ATEN.scaled_dot_product_attention.default: "attention",
-    _ATEN.gru.input: "recurrent",
-    _ATEN.lstm.input: "recurrent",
-    _ATEN.rnn_tanh.input: "recurrent",
+}
+# What others are called; the rest have their own name.
+_KINDS: dict[Any, str] = {
+    _ATEN.gru: "recurrent",
+    _ATEN.lstm: "recurrent",
+    _ATEN.rnn_tanh: "recurrent",
+    _ATEN.rnn_relu: "recurrent",
+    _ATEN.gru_cell: "recurrent",
+    _ATEN.lstm_cell: "recurrent",
+    _ATEN.rnn_tanh_cell: "recurrent",
+    _ATEN.rnn_relu_cell: "recurrent",
+    _ATEN._native_multi_head_attention: "attention",
+    _ATEN._transformer_encoder_layer_fwd: "attention",
 }
 # These pass values on as they are: what was rounded before them is rounded behind them.
 _PASSING = (
@@ -47,17 +62,22 @@ _PASSING = (
 
 @dataclass(frozen=True)
 class Operator:
-    """One heavy operator: the module it belongs to, its kind (conv2d, linear, …) and MACs for one sample."""
+    """One heavy operator: the module it belongs to, its kind (conv2d, linear, …) and MACs for one sample.
+
+    `macs` is None where nobody can tell: a kernel of the user's own, for instance.
+    """
 
     layer: str
     kind: str
-    macs: int
+    macs: int | None
     node: str
+    constant_weight: bool = True
 
 
 def operators(graph: GraphModule) -> list[Operator]:
-    """Return the convolutions and matrix products of `graph` in the order they run."""
-    return [_operator(node) for node in heavy_nodes(graph)]
+    """Return everything in `graph` that multiplies and accumulates, in the order it runs."""
+    nodes = (node for node in graph.graph.nodes if node.target in TARGETS or _LABEL in node.meta)
+    return [_operator(node) for node in nodes if node.op == "call_function"]
 
 
 def quantized_operators(converted: GraphModule) -> list[Operator]:
@@ -69,20 +89,53 @@ def quantized_operators(converted: GraphModule) -> list[Operator]:
 
 
 def heavy_nodes(graph: GraphModule) -> list[Node]:
-    """Return the nodes behind `operators`."""
+    """Return the nodes of `TARGETS`: convolutions, products of two tensors and attention."""
     return [node for node in graph.graph.nodes if node.op == "call_function" and node.target in TARGETS]
 
 
 def label(graph: GraphModule) -> None:
-    """Write layer and MACs on the nodes of a fresh capture: later steps replace weights and forget sizes."""
+    """Write layer, kind and MACs on the nodes of a fresh capture: later steps replace weights and forget sizes."""
     batch = _batch(graph)
-    for node in heavy_nodes(graph):
-        node.meta[_LABEL] = (layer(node), _macs(node) // batch)
+    for node in graph.graph.nodes:
+        count = macs(node) if node.op == "call_function" else 0
+        if count != 0 or node.target in TARGETS:
+            node.meta[_LABEL] = (layer(node), _kind(node), None if count is None else count // batch)
+
+
+def has_constant_weight(node: Node) -> bool:
+    """Return whether a convolution or linear layer has the same weight for every input; some compute one.
+
+    Integer kernels want theirs beforehand. Products of two activations have no weight, and answer True.
+    """
+    if not TARGETS[node.target].startswith(("conv", "linear")):
+        return True
+    waiting, seen = [node.args[1]], set[Node]()
+    while waiting:
+        source = waiting.pop()
+        if not isinstance(source, Node) or source in seen:
+            continue
+        if source.op == "placeholder":
+            return False
+        seen.add(source)
+        waiting += source.all_input_nodes
+    return True
 
 
 def _operator(node: Node) -> Operator:
-    name, macs = node.meta.get(_LABEL) or (layer(node), 0)
-    return Operator(name, TARGETS[node.target], macs, node.name)
+    name, kind, count = node.meta.get(_LABEL) or (layer(node), _kind(node), 0)
+    return Operator(name, kind, count, node.name, node.target not in TARGETS or has_constant_weight(node))
+
+
+def _kind(node: Node) -> str:
+    target: Any = node.target
+    if target in TARGETS:
+        return TARGETS[target]
+    if isinstance(target, HigherOrderOperator):
+        return str(target)
+    if isinstance(target, OpOverload):
+        name = target.overloadpacket.__name__
+        return _KINDS.get(target.overloadpacket, name if target.namespace == "aten" else f"{target.namespace}.{name}")
+    return str(target)
 
 
 def _dequantized(source: object) -> bool:
@@ -102,16 +155,18 @@ def origin(source: Any) -> Any:
 def layer(node: Node) -> str:
     """Return the dotted name of the module `node` came from.
 
-    The owner of its weight, else the innermost module traced.
+    The owner of its weight where that is the innermost module traced or inside it, else that module: tied weights
+    have one owner and several users.
     """
     if _LABEL in node.meta:
         return str(node.meta[_LABEL][0])
+    inner = modules(node)[-1]
     weight = node.args[1] if node.target in TARGETS and len(node.args) > 1 else None
     if isinstance(weight, Node) and weight.op == "get_attr" and str(weight.target).endswith(("weight", "_proj")):
-        name = str(weight.target).rpartition(".")[0]
-        if name:
-            return name
-    return modules(node)[-1]
+        owner = str(weight.target).rpartition(".")[0]
+        if owner and (not inner or f"{owner}.".startswith(f"{inner}.")):
+            return owner
+    return inner
 
 
 def modules(node: Node) -> list[str]:
@@ -120,31 +175,6 @@ def modules(node: Node) -> list[str]:
     return [path.removeprefix("L['self']").replace("[", ".").replace("]", "").removeprefix(".") for path in paths]
 
 
-def size(value: object) -> int:
-    """Return the number of elements of a fake tensor, symbolic sizes at their example value."""
-    lengths: list[int] = [_hint(length) for length in value.shape]  # type: ignore[attr-defined]
-    return prod(lengths)
-
-
-def _hint(length: Any) -> int:
-    return length if isinstance(length, int) else int(length.node.hint)
-
-
 def _batch(graph: GraphModule) -> int:
     inputs = [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder" and "val" in node.meta]
-    return _hint(inputs[0].shape[0]) if inputs and inputs[0].dim() else 1
-
-
-def _macs(node: Node) -> int:
-    """Return the multiply-accumulates of the whole example batch."""
-    value, kind = node.meta.get("val"), TARGETS[node.target]
-    operands: list[Any] = [argument.meta.get("val") for argument in node.args[:2] if isinstance(argument, Node)]
-    if not isinstance(value, torch.Tensor) or len(operands) < 2 or any(it is None for it in operands):
-        return 0  # recurrent operators carry their weights in lists; they have no integer kernels here
-    if kind.startswith("conv_transpose"):
-        return size(operands[0]) * size(operands[1]) // operands[1].shape[0]
-    if kind.startswith("conv"):
-        return size(value) * size(operands[1]) // operands[1].shape[0]
-    if kind == "attention":
-        return 2 * size(operands[0]) * _hint(operands[1].shape[-2])
-    return size(value) * _hint(operands[0].shape[-1])
+    return length(inputs[0].shape[0]) if inputs and inputs[0].dim() else 1

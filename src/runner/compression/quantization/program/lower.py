@@ -7,18 +7,25 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._inductor import config as inductor
 from torch._inductor import decomposition
-from torch.fx import Graph, GraphModule
+from torch._inductor.graph import GraphLowering
+from torch.fx import Graph, GraphModule, Node
 
 from runner.compression.quantization.backends.support import BackEnd, back_end
+from runner.compression.quantization.graph.operators import modules
+from runner.compression.quantization.program.adapt import adapted
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
+
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+_PRODUCTS = ("mkl._mkl_linear", "mkldnn._linear", "aten.addmm", "aten.mm.", "aten.bmm", "aten.mkldnn_rnn_layer")
 
 
 class CompiledProgram(nn.Module):
@@ -28,7 +35,8 @@ class CompiledProgram(nn.Module):
     its last sample (which moves no dynamic range), and the padding is cut off: the last batch of an epoch
     costs no compilation. A larger one is compiled for. `compile_for(n)` compiles ahead, for instance for
     batch 1. With a dynamic batch instead, Inductor's integer convolutions assert a wrong memory layout (torch
-    2.14). `kernels`: batch size -> how often each operator type was lowered to which kernel, see `verify`.
+    2.14). `kernels`: batch size -> how often each operator type was lowered to which kernel, see `verify`;
+    `layers`: the layers that each kernel serves, where that is known.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
@@ -42,6 +50,7 @@ class CompiledProgram(nn.Module):
         self.dtype = dtype
         self._compiled: dict[int, Any] = {}
         self.kernels: dict[int, Counter[str]] = {}
+        self.layers: dict[str, set[str]] = {}
         self._single = True
         self.training = False
 
@@ -58,6 +67,19 @@ class CompiledProgram(nn.Module):
         """Compile for exactly the batch size of `inputs` (N, …)."""
         with torch.inference_mode(False), torch.no_grad():
             self._run(nested.map_tensors(Tensor.clone, inputs), nested.samples(inputs))
+        return self
+
+    def trace_for(self, inputs: Nested) -> "CompiledProgram":
+        """Find the kernels for the batch size of `inputs` as `compile_for` does, without writing or compiling any.
+
+        That costs a fraction of compiling. The program can't be run by it.
+        """
+        with torch.inference_mode(False), torch.no_grad(), no_code():
+            try:
+                self._run(nested.map_tensors(Tensor.clone, inputs), nested.samples(inputs))
+            except Exception as error:
+                if not isinstance(getattr(error, "inner_exception", error), _EnoughSeenError):
+                    raise
         return self
 
     def bare(self, size: int) -> Callable[[Nested], Any]:
@@ -88,22 +110,53 @@ class CompiledProgram(nn.Module):
         return nested.map_floats(Tensor.float, outputs)
 
     def _compile(self, inputs: Nested, size: int) -> Any:
-        seen: Counter[str] = Counter()
-        options: dict[str, Any] = {
-            "freezing": True,
-            "post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph)),
-        }
+        seen = self.kernels[size] = Counter[str]()
+
+        def look(graph: Graph) -> None:
+            seen.update(kernel_names(graph))
+            for name, layer in kernel_layers(graph):
+                self.layers.setdefault(name, set()).add(layer)
+
+        options: dict[str, Any] = {"freezing": True, "post_grad_custom_post_pass": look}
         # its own count: torch.compile counts recompilations per code object, which networks of one class share, and
         # runs the rest eagerly after eight, with no more than a warning
-        compiled = torch.compile(_fresh(self.network), dynamic=False, isolate_recompiles=True)  # type: ignore[call-overload]
+        compiled = torch.compile(fitting(self.network), dynamic=False, isolate_recompiles=True)  # type: ignore[call-overload]
         # a cached kernel would skip the pass that counts
-        with products_of(self.network), inductor.patch(**options, force_disable_caches=True):
+        with products_of(self.network), inductor.patch(**options, **uncached()):
             outputs = compiled(inputs)
-        self._compiled[size], self.kernels[size] = compiled, seen
+        self._compiled[size] = compiled
         return outputs
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "CompiledProgram":
         return CompiledProgram(copy.deepcopy(self.network, memo), self.dtype)
+
+
+class _EnoughSeenError(Exception):
+    """Says that the kernels are known and that no code is wanted."""
+
+
+_tracing: ContextVar[bool] = ContextVar("tracing", default=False)
+
+
+@contextmanager
+def no_code() -> Iterator[None]:
+    """Stop Inductor within this context where it would begin to write code, by `_EnoughSeenError`."""
+
+    def stop(*arguments: Any) -> None:
+        raise _EnoughSeenError
+
+    written, GraphLowering.compile_to_module = GraphLowering.compile_to_module, stop  # type: ignore[method-assign,assignment]
+    token = _tracing.set(True)
+    try:
+        yield
+    finally:
+        GraphLowering.compile_to_module = written  # type: ignore[method-assign]
+        _tracing.reset(token)
+
+
+def uncached() -> dict[str, Any]:
+    """Return Inductor's options for passing every pass; one that stops early would leave a folder with each switch."""
+    return {"fx_graph_cache": False} if _tracing.get() else {"force_disable_caches": True}
 
 
 @contextmanager
@@ -153,26 +206,34 @@ def obstacle(name: str | BackEnd) -> str | None:
 
 def kernel_names(graph: Graph) -> list[str]:
     """Return the name of each call of a lowered graph: an operator's, or that of its integer kernel."""
-    calls = [node.target for node in graph.nodes if node.op == "call_function"]
-    return [_name(target) for target in calls]
+    return [_name(node) for node in graph.nodes if node.op == "call_function"]
 
 
-def _name(target: Any) -> str:
-    """Return a call's name: Inductor's bound functions have in their closure which kernel they call."""
+def kernel_layers(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Yield the kernels of a lowered graph with the layer that each serves, where the capture still tells."""
+    for node in graph.nodes:
+        if node.op == "call_function" and node.meta.get("nn_module_stack"):
+            yield _name(node), modules(node)[-1]
+
+
+def _name(node: Node) -> str:
+    """Return a call's name: Inductor's bound functions have in their closure which kernel they call.
+
+    What a recurrent layer was taken apart to begins with `recurrent`.
+    """
+    target: Any = node.target
     if not isinstance(target, functools.partial):
-        return str(target)
+        source = str(node.meta.get("torch_fn", ("", ""))[1]).rpartition(".")[2]
+        return f"recurrent.{target}" if source in _RECURRENT and str(target).startswith(_PRODUCTS) else str(target)
     function = target.func
     bound = inspect.getclosurevars(function).nonlocals
     kernels = [str(value) for value in bound.values() if str(value).startswith("mkldnn.")]
     return kernels[0] if kernels else function.__name__
 
 
-def _fresh(network: nn.Module) -> nn.Module:
-    if isinstance(network, GraphModule):
-        copied = GraphModule(network, copy.deepcopy(network.graph))
-        copied.meta.update(network.meta)
-        return copied
-    return network
+def fitting(network: nn.Module) -> nn.Module:
+    """Return `network` as Inductor's patterns want it."""
+    return adapted(network) if isinstance(network, GraphModule) else network
 
 
 def _register_integer_passes() -> None:

@@ -10,6 +10,7 @@ from torch.fx import GraphModule
 from runner.compression.network import CompressedNetwork, Step
 from runner.compression.quantization.backends.support import BackEnd
 from runner.compression.quantization.program.lower import lower, obstacle
+from runner.compression.quantization.program.trial import explained
 from runner.compression.quantization.program.verify import Kernels, Reach, described, prove
 from runner.measure.nested import Nested
 
@@ -53,7 +54,8 @@ class QuantizedNetwork(CompressedNetwork):
     def lower(self, inputs: Nested | None = None) -> "QuantizedNetwork":
         """Compile for this machine and the batch size of `inputs`, and prove that integers run (RunnerError if not)."""
         compiled = lower(self.program, self.back_end)
-        compiled.compile_for(self.example if inputs is None else inputs)
+        with explained(self.back_end):
+            compiled.compile_for(self.example if inputs is None else inputs)
         self.kernels = prove(compiled, self.program)
         self.compiled = compiled
         return self
@@ -82,9 +84,11 @@ class QuantizedNetwork(CompressedNetwork):
         """Return the operators and kernels that are integer now."""
         reach, kernels = self.reach, self.kernels
         metrics = {"int8_operators": float(reach.reached), "int8_share_of_macs": reach.macs_share}
-        line = (
-            f"int8: {reach.reached} of {reach.expected} operators, {reach.macs_share:.1%} of the multiply-accumulates"
-        )
+        bound = "at most " if reach.unknown else ""
+        line = f"int8: {reach.reached} of {reach.expected} operators, {bound}{reach.macs_share:.1%} of the "
+        line += "multiply-accumulates"
+        if reach.unknown:
+            line += f" ({', '.join(reach.unknown)}: unknown, in float)"
         if kernels is not None:
             for name, counts in (("int8", kernels.integer), ("float", kernels.floating)):
                 metrics |= {f"kernels/{name}/{kind}": float(count) for kind, count in counts.items()}

@@ -1,6 +1,7 @@
 """Proof that a program runs in integers: operators expected, reached, and kernels that came out."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
@@ -32,13 +33,36 @@ FLOATING = {
     "mkl._mkl_linear": "linear",
     "aten.addmm": "linear",
     "aten.mm.": "linear",
-    "aten.bmm": "matmul",
-    "aten.baddbmm": "matmul",
-    "aten._scaled_dot_product": "attention",
-    "mkldnn.mkldnn_rnn": "recurrent",
-    "aten.gru": "recurrent",
-    "aten.lstm": "recurrent",
+    **dict.fromkeys(
+        ("aten.bmm", "aten.baddbmm", "aten.addbmm", "aten.mv", "aten.addmv", "aten.dot", "aten.vdot"), "matmul"
+    ),
+    **dict.fromkeys(("aten._scaled_dot_product", "aten.scaled_dot_product", "flex_attention"), "attention"),
+    **dict.fromkeys(("aten._native_multi_head_attention", "aten._transformer_encoder_layer_fwd"), "attention"),
+    **dict.fromkeys(("recurrent.", "aten.mkldnn_rnn_layer", "aten.gru", "aten.lstm", "aten.rnn_"), "recurrent"),
+    **dict.fromkeys(("cond", "while_loop", "scan", "associative_scan", "map_impl"), "control flow"),
 }
+# Operators of these compute element by element, move values about, or prepare weights; all others may multiply.
+KNOWN = (
+    *("aten.", "prims.", "prim.", "quantized_decomposed.", "torchao.", "inductor_prims.", "mkldnn.", "onednn.", "mkl."),
+    *(
+        "_c10d_functional.",
+        "inductor.",
+        "_inductor_test.",
+        "higher_order.",
+        "rng_prims.",
+        "debugprims.",
+        "float.",
+        "int8.",
+    ),
+)
+
+
+class FloatOperatorsError(RunnerError):
+    """Operators stayed in float although they were to be int8; `layers`: whose they are, as far as is known."""
+
+    def __init__(self, message: str, layers: Iterable[str]) -> None:
+        super().__init__(message)
+        self.layers = frozenset(layers)
 
 
 @dataclass(frozen=True)
@@ -51,12 +75,16 @@ class Kernels:
 
 @dataclass(frozen=True)
 class Reach:
-    """The operators a recipe should turn to integers, and the share of all MACs that it did turn (0 to 1)."""
+    """The operators a recipe should turn to integers, and the share of all MACs that it did turn (0 to 1).
+
+    `unknown`: kinds of the operators whose MACs nobody can tell; with any, the share is an upper bound.
+    """
 
     expected: int
     reached: int
     macs_share: float
     layers: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def expect(captured: GraphModule, name: str | BackEnd, chosen: dict[str, str]) -> list[Operator]:
@@ -68,7 +96,8 @@ def expect(captured: GraphModule, name: str | BackEnd, chosen: dict[str, str]) -
     wanted = []
     for operator in found:
         recipe = recipe_of(operator.layer, chosen)
-        if recipe != FLOAT and operator.kind in (DYNAMIC if recipe == "dynamic" else reach) and operator.kind in reach:
+        within = operator.kind in reach and operator.constant_weight
+        if recipe != FLOAT and within and (operator.kind in DYNAMIC or recipe != "dynamic"):
             wanted.append(operator)
     if not wanted:
         raise RunnerError(_nothing(found, name, chosen))
@@ -81,13 +110,26 @@ def reached(converted: GraphModule, expected: list[Operator]) -> Reach:
     missed = Counter((it.layer, it.kind) for it in expected) - Counter((it.layer, it.kind) for it in done)
     if missed:
         names = ", ".join(f"{layer} ({kind})" for layer, kind in missed)
-        raise RunnerError(
+        raise FloatOperatorsError(
             f"{sum(missed.values())} of {len(expected)} operators that should be int8 stayed float: {names}. "
-            "Skip them on purpose (quantization.skip), or choose another back end."
+            f"{way_out({layer for layer, _ in missed})}",
+            {layer for layer, _ in missed},
         )
-    total = sum(operator.macs for operator in operators(converted))
-    share = sum(operator.macs for operator in done) / total if total else 0.0
-    return Reach(len(expected), len(done), share, tuple(operator.layer for operator in done))
+    everything = operators(converted)
+    total = sum(operator.macs or 0 for operator in everything)
+    share = sum(operator.macs or 0 for operator in done) / total if total else 0.0
+    unknown = tuple(sorted({operator.kind for operator in everything if operator.macs is None}))
+    return Reach(len(expected), len(done), share, tuple(operator.layer for operator in done), unknown)
+
+
+def way_out(layers: Iterable[str]) -> str:
+    """Return the sentence that says how to go on without integers in `layers`."""
+    return f"Leave them in float on purpose with quantization.skip={listed(layers)}, or choose another back end."
+
+
+def listed(layers: Iterable[str]) -> str:
+    """Return names as a list on the command line takes them."""
+    return f"[{','.join(sorted(layers)) or 'LAYER'}]"
 
 
 def refuse_recurrent(network: nn.Module) -> None:
@@ -103,25 +145,36 @@ def refuse_recurrent(network: nn.Module) -> None:
 
 def prove(program: CompiledProgram, converted: GraphModule) -> Kernels:
     """Return `prove_integers` for a lowered `converted`, as compiled for its first batch size (compile first)."""
-    return prove_integers(next(iter(program.kernels.values())), converted, "After lowering")
+    return prove_integers(next(iter(program.kernels.values())), converted, "After lowering", program.layers)
 
 
-def prove_integers(names: Counter[str], converted: GraphModule, where: str) -> Kernels:
+def prove_integers(
+    names: Counter[str], converted: GraphModule, where: str, layers: Mapping[str, set[str]] | None = None
+) -> Kernels:
     """Return the kernels that came out of lowering; RunnerError when fewer are integer than operators were quantized.
 
     Lowering matches patterns; what doesn't match runs in float after dequantizing, slower than before and silently.
-    `names` counts operator types (see `lower.kernel_names`); `where` begins the message.
+    `names` counts operator types (see `lower.kernel_names`); `where` begins the message; `layers`: whom each serves.
     """
-    kernels = Kernels(_by_type(names, INTEGER), _by_type(names, FLOATING))
-    wanted = Counter("conv" if it.kind.startswith("conv") else it.kind for it in quantized_operators(converted))
+    kernels = Kernels(_by_type(names, INTEGER), _by_type(names, FLOATING) | _unknown(names))
+    quantized = quantized_operators(converted)
+    wanted = Counter(_of_kernel(it.kind) for it in quantized)
     short = {kind: count - kernels.integer.get(kind, 0) for kind, count in wanted.items()}
-    lacking = [f"{missing} of {wanted[kind]} {kind}" for kind, missing in short.items() if missing > 0]
+    lacking = {kind: missing for kind, missing in short.items() if missing > 0}
     if lacking:
-        raise RunnerError(
-            f"{where}: {' and '.join(lacking)} operators still run in float although they were quantized "
-            f"(kernels: {dict(names)})."
+        counts = " and ".join(f"{missing} of {wanted[kind]} {kind}" for kind, missing in lacking.items())
+        floating = {layer for name, held in (layers or {}).items() if _kinds(name, FLOATING) for layer in held}
+        blamed = {it.layer for it in quantized if it.layer in floating and _of_kernel(it.kind) in lacking}
+        whose = f": {', '.join(sorted(blamed))}" if blamed else ""
+        raise FloatOperatorsError(
+            f"{where}: {counts} operators still run in float although they were quantized{whose}. {way_out(blamed)}",
+            blamed,
         )
     return kernels
+
+
+def _of_kernel(kind: str) -> str:
+    return "conv" if kind.startswith("conv") else kind
 
 
 def described(counts: dict[str, int]) -> str:
@@ -132,9 +185,20 @@ def described(counts: dict[str, int]) -> str:
 def _by_type(names: Counter[str], table: dict[str, str]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for name, count in names.items():
-        kinds = [kind for start, kind in table.items() if name.startswith(start)]
+        kinds = _kinds(name, table)
         found.update({kinds[0]: count} if kinds else {})
     return dict(found)
+
+
+def _kinds(name: str, table: dict[str, str]) -> list[str]:
+    return [kind for start, kind in table.items() if name.startswith(start)]
+
+
+def _unknown(names: Counter[str]) -> dict[str, int]:
+    """Return the kernels of somebody else's, which nothing is known of but that they don't run in our integers."""
+    others = {name: count for name, count in names.items() if "." in name and not name.startswith(("<", *KNOWN))}
+    floating = {name: count for name, count in others.items() if not _kinds(name, FLOATING | INTEGER)}
+    return {f"{name.removesuffix('.default')} (unknown)": count for name, count in floating.items()}
 
 
 def _nothing(found: list[Operator], name: str | BackEnd, chosen: dict[str, str]) -> str:
