@@ -67,7 +67,7 @@ WORDS: dict[Any, str] = {
     dict: "settings in braces",
     type(None): "null",
 }
-NOUNS: dict[Any, str] = {int: "whole number", str: "name"}
+NOUNS: dict[Any, str] = {int: "whole number", float: "number", str: "name"}
 
 
 def is_instance(value: Any, kind: type) -> bool:

@@ -228,6 +228,7 @@ def check(composed: Composed, known: Known) -> list[str]:
         *rules.check_pair(config, composed.chosen, known),
         *rules.check_task(config, composed.chosen),
         *rules.check_sampling(config, composed.chosen),
+        *rules.check_balance(config, composed.chosen),
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved

@@ -85,7 +85,7 @@ def check_data(config: Config, chosen: Chosen, group: str) -> Iterator[str]:
     if kind in refused:
         yield f"{group}={chosen.get(group)} data={chosen.get('data')}: {refused[kind]}"
     sampling: Any = config["data"].get("sampling")
-    if config[group].get("trains_program") and sampling and not sees_all(sampling):
+    if config[group].get("trains_program") and isinstance(sampling, dict) and not sees_all(sampling):
         yield (
             f"{group}={chosen.get(group)} fine-tunes a network that is bound to its whole graph: use "
             "data/sampling=full with it."

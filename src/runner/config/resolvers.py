@@ -13,6 +13,11 @@ from omegaconf import OmegaConf
 # Outside a run the interpolation stands for itself, so that a resolved config.yaml still holds it and a run
 # directory that was moved is resumed where it now lies.
 UNSET = "${run_directory:}"
+# What else of the section `data` decides how a table is read.
+TABLE_SETTINGS = (
+    *("delimiter", "decimal", "thousands", "encoding", "header", "missing_values"),
+    *("categorical", "date_format", "date_parts", "max_categories", "target_kind"),
+)
 _directory: ContextVar[str] = ContextVar("run_directory", default=UNSET)
 
 
@@ -77,18 +82,24 @@ def remaining(macs: float | None, ratio: float) -> float:
 
 
 def remembered(count: Callable[..., Any]) -> Callable[..., Any]:
-    """`count(path, …)` that reads a file once: a configuration asks for the same count several times."""
+    """`count(path, …, section)` that reads a file once: a configuration asks for the same count several times."""
     answers: dict[Any, Any] = {}
 
-    def ask(path: str, *arguments: Any) -> Any:
+    def ask(path: str, *arguments: Any, _parent_: Any) -> Any:
         file = Path(path)
         state = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
-        key = (str(file.resolve()), state, str(arguments))
+        settings = {key: plain(_parent_.get(key)) for key in TABLE_SETTINGS}
+        key = (str(file.resolve()), state, str(arguments), str(settings))
         if key not in answers:
-            answers[key] = count(path, *arguments)
+            answers[key] = count(path, *arguments, settings)
         return answers[key]
 
     return ask
+
+
+def plain(value: Any) -> Any:
+    """Return a value of a configuration as plain Python."""
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def folder_classes(root: str) -> int:
@@ -98,15 +109,15 @@ def folder_classes(root: str) -> int:
     return count_classes_in_folder(root)
 
 
-def csv_features(path: str, features: Sequence[str] | None, target: str) -> int:
-    """Return how many feature columns a table has; see `count_features`."""
+def csv_features(path: str, features: Sequence[str] | None, target: str, data: Mapping[str, Any]) -> int:
+    """Return how many inputs a table's feature columns become; see `count_features`."""
     from runner.data.tables.columns import count_features
 
-    return count_features(path, features, target)
+    return count_features(path, features, target, data)
 
 
-def csv_classes(path: str, target: str, target_kind: str = "classification") -> int | None:
+def csv_classes(path: str, target: str, target_kind: str, data: Mapping[str, Any]) -> int | None:
     """Return how many classes a column of a table has; see `count_classes_in_column`."""
     from runner.data.tables.columns import count_classes_in_column
 
-    return count_classes_in_column(path, target, target_kind)
+    return count_classes_in_column(path, target, target_kind, data)

@@ -103,6 +103,23 @@ def check_sampling(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         yield f"data.sampling.sizes={sizes}: needs one number for each of the network's {layers} layers."
 
 
+def check_balance(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
+    """Yield a message where rare classes would count twice, or where rows can't be drawn class by class."""
+    data, weights = config["data"], config["task"].get("class_weights")
+    if data.get("sampling") != "balanced":
+        return
+    if data.get("kind") == "graph":
+        yield (
+            f"data.sampling=balanced data={chosen.get('data')}: batches are parts of one graph, which no drawing of "
+            "nodes balances. Use task.class_weights=balanced."
+        )
+    elif weights == "balanced":
+        yield (
+            "data.sampling=balanced task.class_weights=balanced: rare classes would count twice, once by being drawn "
+            "more often. Choose one of both."
+        )
+
+
 def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
     """Return names of the networks whose YAML declares that they take this kind of data and suit this task."""
     from omegaconf import OmegaConf

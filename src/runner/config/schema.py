@@ -10,6 +10,7 @@ from runner.compression.quantization.settings import Calibration, RoundedFineTun
 
 Config = dict[str, Any]
 
+CYCLES = {"hour", "weekday", "day", "month"}
 PRECISIONS = (
     "16-mixed",
     "16-true",
@@ -69,6 +70,14 @@ class DataSection:
     max_length: Annotated[int, at_least(1)]
     num_tokens: Annotated[int, at_least(1)]
     bucket_batches: Annotated[int, at_least(1)]
+    missing: Annotated[str, one_of("mean", "median", "most_frequent", "drop", "error")]
+    date_parts: Annotated[list[str], Rule("of hour, weekday, day, month", lambda value: set(value) <= CYCLES)] | None
+    date_format: str | None
+    max_categories: Annotated[int, at_least(1)]
+    header: bool
+    encoding: str | None
+    # Balanced drawing of rows, or how nodes of a graph are sampled.
+    sampling: Annotated[str, one_of("balanced")] | dict | None
 
 
 @dataclass
@@ -102,6 +111,7 @@ class TaskSection:
     monitor: str
     monitor_mode: Annotated[str, one_of("min", "max")]
     label_smoothing: Annotated[float, share(one=False)]
+    class_weights: Annotated[str, one_of("balanced")] | list[float] | dict | None
 
 
 @dataclass

@@ -64,9 +64,49 @@ class EpochOrder:
 
     def permutation(self, count: int | None = None) -> Tensor:
         """Return int64 (count,); of all samples unless another count is given."""
-        seed = np.random.SeedSequence((self.seed, self.epoch)).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(seed[0]))
+        generator = generator_of(self.seed, self.epoch)
         return torch.randperm(self.count if count is None else count, generator=generator)
+
+
+class BalancedOrder(EpochOrder):
+    """As many samples an epoch, every class equally often to within one; a function of (seed, epoch) as well.
+
+    Of a class with more samples than its share an epoch sees some; the epochs take turns, so none is left out for
+    long. One with fewer is gone through several times, each time in another order.
+
+    Args:
+        labels: int64 (n,), the class of each sample; classes that no sample has get no share.
+    """
+
+    def __init__(self, labels: Tensor, seed: int) -> None:
+        super().__init__(len(labels), seed)
+        self.members = [(labels == label).nonzero().squeeze(1) for label in labels.unique()]
+
+    def permutation(self, count: int | None = None) -> Tensor:
+        """Return int64 (n,), samples that occur several times or not at all; a plain order of another count."""
+        if count is not None:
+            return super().permutation(count)
+        share, more = divmod(self.count, len(self.members))
+        chosen = []
+        for place, members in enumerate(self.members):
+            # The classes that get one more change from epoch to epoch.
+            wanted = share + ((place + self.epoch) % len(self.members) < more)
+            chosen.append(members[self._turns(len(members), self.epoch * share, wanted, place)])
+        return torch.cat(chosen)[super().permutation()]
+
+    def _turns(self, size: int, start: int, wanted: int, place: int) -> Tensor:
+        """Return positions `start` to `start + wanted` of an endless list of orders of `size` samples."""
+        first, last = start // size, (start + wanted) // size
+        rounds = [
+            torch.randperm(size, generator=generator_of(self.seed, place, number)) for number in range(first, last + 1)
+        ]
+        return torch.cat(rounds)[start - first * size :][:wanted]
+
+
+def generator_of(*numbers: int) -> torch.Generator:
+    """Return a generator that these numbers decide."""
+    seed = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(seed[0]))
 
 
 class BatchLoader:
@@ -75,6 +115,8 @@ class BatchLoader:
     `indices` int64 (n,) names the rows that belong to this split. With `world_size` > 1 each rank takes every
     world_size-th sample of the same permutation; the permutation is continued from its start until all ranks
     hold equally many, so that no rank waits for a batch another one lacks.
+
+    With `labels` int64 (n,), the classes of `indices`, a shuffled epoch has every class equally often.
 
     A shuffled loader leaves out a last batch of a single sample (a different sample each epoch): batch
     normalisation can't train on one.
@@ -95,14 +137,15 @@ class BatchLoader:
         rank: int = 0,
         world_size: int = 1,
         num_workers: int = 0,
+        labels: Tensor | None = None,
     ) -> None:
         self.inputs, self.targets, self.indices = inputs, targets, indices
         self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
         self.num_workers = num_workers
         # Lightning takes a SequentialSampler for "not shuffled", and asks other samplers for set_epoch.
-        self.sampler: EpochOrder | SequentialSampler = (
-            EpochOrder(len(indices), seed) if shuffle else SequentialSampler(range(len(indices)))
-        )
+        self.sampler: EpochOrder | SequentialSampler = SequentialSampler(range(len(indices)))
+        if shuffle:
+            self.sampler = EpochOrder(len(indices), seed) if labels is None else BalancedOrder(labels, seed)
         self.batch_sampler = None  # Lightning asks for it wherever there is a sampler
         self._epoch, self._handed_out = 0, 0
         self._resume_from: tuple[int, int] | None = None

@@ -96,11 +96,13 @@ class DataModule(pl.LightningDataModule, ABC):
         shuffle_seed: int = 0,
         validation_fraction: float = 0.1,
         test_fraction: float = 0.2,
+        sampling: str | None = None,
     ) -> None:
         super().__init__()
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split_seed, self.shuffle_seed = split_seed, shuffle_seed
         self.validation_fraction, self.test_fraction = validation_fraction, test_fraction
+        self.row_sampling = sampling
         self.class_names: tuple[str, ...] | None = None
         self.splits: dict[str, Samples] = {}
 
@@ -139,6 +141,8 @@ class DataModule(pl.LightningDataModule, ABC):
         source = replace(source, inputs=as_rows(source.inputs), targets=as_rows(source.targets))
         self.class_names = source.class_names
         self.splits = self.divide(source)
+        if self.row_sampling is not None:
+            labels_of(self.splits["train"], self.class_names)
         self.fit_transform(self.splits["train"])
 
     def divide(self, source: Source) -> dict[str, Samples]:
@@ -264,4 +268,22 @@ class DataModule(pl.LightningDataModule, ABC):
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
             num_workers=0 if in_memory else self.num_workers,
+            labels=self.sampled_labels(samples) if shuffle else None,
         )
+
+    def sampled_labels(self, samples: Samples) -> Tensor | None:
+        """Return the classes int64 (n,) that training batches are balanced by; None where they needn't be."""
+        return labels_of(samples, self.class_names) if self.row_sampling is not None else None
+
+
+def labels_of(samples: Samples, class_names: Sequence[str] | None) -> Tensor:
+    """Return the class of every sample, int64 (n,).
+
+    Raises:
+        RunnerError: the targets are no classes, or several for each sample.
+    """
+    targets = samples.targets if class_names else None
+    if not isinstance(targets, Tensor) or targets.ndim != 1:
+        kind = "several classes for each sample" if class_names else "no classes"
+        raise RunnerError(f"data.sampling=balanced draws every class equally often, and these targets are {kind}.")
+    return targets.to(torch.int64)

@@ -15,6 +15,8 @@ from runner.tracking.result import TESTED, RunResult
 
 log = logging.getLogger(__name__)
 
+log = logging.getLogger(__name__)
+
 PIPE_WIDTH = 140
 console = Console(highlight=False)
 if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts tables to it

@@ -40,6 +40,19 @@ ADDED_SETTINGS: dict[str, Any] = {
     "data.value_range": None,
     "data.content": None,
     "checkpoint_strict": True,
+    "data.sampling": None,
+    "data.missing": "error",
+    "data.missing_values": None,
+    "data.categorical": [],
+    "data.max_categories": 50,
+    "data.date_format": None,
+    "data.date_parts": [],
+    "data.delimiter": None,
+    "data.decimal": None,
+    "data.thousands": None,
+    "data.encoding": None,
+    "data.header": True,
+    "task.class_weights": None,
 }
 # What the files of the data hold, where they are the user's own; then it counts in place of where they lie.
 CONTENT = "data.content"

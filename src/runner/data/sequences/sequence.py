@@ -82,6 +82,7 @@ class SequenceDataModule(DataModule):
             seed=self.shuffle_seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
+            labels=self.sampled_labels(samples) if shuffle else None,
         )
 
 
@@ -92,7 +93,7 @@ def read_texts(path: Path) -> Sequence[tuple[str, str]]:
         RunnerError: the file has no such column, no line, or is no text.
     """
     if path.suffix == ".csv":
-        table = read_table(path)
+        table = read_table(path, text=[TEXT])
         return [(text, f"{path}, line {line}") for text, line in zip(table.column(TEXT), table.lines, strict=True)]
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -1,82 +1,175 @@
-"""A delimited text file (CSV) as rows of strings, checked for shape; standard library only."""
+"""A table in memory as Arrow's columns: read from delimited text (CSV, TSV) or Parquet, and checked for shape."""
+
+from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from runner.data.tables.files.content import read_content
+from runner.data.tables.files.dialect import Dialect, Shape, records, shape_of
 from runner.errors import RunnerError, did_you_mean
 
-DELIMITERS = ",;\t"
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNAR = (".parquet", ".pq", ".feather", ".arrow")
+SHOWN = 30
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
-    """Column names and rows of strings; every row is as long as `columns`. `lines` are their line numbers."""
+    """Columns by name, in the file's order, as Arrow understood them; texts are stripped.
+
+    Attributes:
+        path: the file.
+        data: the columns.
+        dialect: how the file was read, decimal and thousands signs as they were found.
+        notes: what was guessed, in sentences.
+    """
 
     path: Path
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    lines: tuple[int, ...]
+    data: pa.Table
+    dialect: Dialect
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns; an unnamed one is called `Unnamed: 0`, by its place."""
+        return tuple(self.data.column_names)
+
+    def __len__(self) -> int:
+        return int(self.data.num_rows)
 
     def position(self, column: str) -> int:
         """Return where a column stands, counted from 0; raises RunnerError with the nearest names."""
-        if column not in self.columns:
-            raise RunnerError(
-                f"{self.path} has no column '{column}'.{did_you_mean(column, self.columns)} "
-                f"Its columns: {', '.join(self.columns)}."
-            )
-        return self.columns.index(column)
+        if column in self.columns:
+            return self.columns.index(column)
+        listed = ", ".join(self.columns[:SHOWN]) + (" …" if len(self.columns) > SHOWN else "")
+        hint = did_you_mean(column, self.columns)
+        if not hint and self.dialect.header and all(map(is_number, self.columns)):
+            hint = " Its first line holds numbers only: without a header line, data.header=false names the columns."
+        raise RunnerError(f"{self.path} has no column '{column}'.{hint} Its columns: {listed}.")
+
+    def values(self, column: str) -> pa.ChunkedArray:
+        """Return a column as Arrow understood it."""
+        return self.data.column(self.position(column))
 
     def column(self, column: str) -> list[str]:
-        """Return all values of one column."""
-        position = self.position(column)
-        return [row[position] for row in self.rows]
+        """Return all values of one column as text, stripped; the empty text where there is none."""
+        return [str(each) for each in texts(self.values(column)).to_pylist()]
 
-    def features(self, features: list[str] | None, target: str) -> list[str]:
-        """Return the named feature columns, or all but `target`; raises RunnerError where one is missing."""
-        self.position(target)
-        names = [name for name in self.columns if name != target] if features is None else list(features)
-        for name in names:
-            self.position(name)
-        if target in names:
-            raise RunnerError(f"data.features holds the target '{target}'. Leave it out of the features.")
-        if not names:
-            raise RunnerError(f"{self.path} has no feature columns beside the target '{target}'.")
-        return names
+    @cached_property
+    def lines(self) -> list[int]:
+        """The line of each row; of Parquet files its number."""
+        return [line for line, _ in self._records()]
+
+    def place(self, column: str, row: int) -> tuple[str, str]:
+        """Return where a cell stands, in words, and what is written there."""
+        number, position = row + 1, self.position(column)
+        for index, (line, cells) in enumerate(self._records()):
+            if index == row:
+                text = cells[position].strip() if position < len(cells) else ""
+                return f"{self.path}, line {line}, column '{column}'", text
+        text = "" if self.path.suffix.lower() not in COLUMNAR else str(self.values(column)[row].as_py() or "")
+        return f"{self.path}, row {number}, column '{column}'", text
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line, cells) of the rows as they are written; those that hold nothing were never read."""
+        import pyarrow as pa
+
+        if self.path.suffix.lower() in COLUMNAR:
+            return
+        content, _ = read_content(self.path, self.dialect.encoding)
+        shape = shape_of(content, self.dialect)
+        nothing = [
+            {""} if pa.types.is_string(each) else set(self.dialect.missing_numbers) for each in self.data.schema.types
+        ]
+        for line, cells in records(content, shape) if shape is not None else ():
+            if not all(cell.strip() in words for cell, words in zip(cells, nothing, strict=False)):
+                yield line, cells
 
 
-def read_table(path: str | Path) -> Table:
-    """Read a UTF-8 table with a header line; separated by comma, semicolon or tab, whichever the header uses.
+def read_table(path: str | Path, dialect: Dialect | None = None, text: Collection[str] = ()) -> Table:
+    """Read a delimited text, or a Parquet or Feather file.
+
+    Args:
+        path: `.csv`, `.tsv` and other text, also inside of `.gz`, `.bz2`, `.xz` or `.zip`; `.parquet`, `.feather`.
+        dialect: what is known of it; null settings are found out.
+        text: columns whose values stay text even where they look like numbers.
 
     Raises:
-        RunnerError: the file is missing, empty, not text, or has a row that is shorter or longer than the header.
+        RunnerError: the file is missing, empty, no table, or has a row that is shorter or longer than the header.
     """
-    path = Path(path)
+    path, dialect = Path(path), dialect or Dialect()
     if not path.is_file():
-        raise RunnerError(f"No such table: {path}. Set data.root to a CSV file with a header line.")
+        raise RunnerError(f"No such table: {path}. Set data.root to a CSV or Parquet file with named columns.")
+    if path.suffix.lower() in COLUMNAR:
+        from runner.data.tables.files.parquet import read_columns
+
+        return checked(Table(path, read_columns(path, text), dialect))
+    content, notes = read_content(path, dialect.encoding)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(DELIMITERS, key=header.count), skipinitialspace=True)
-            numbered = [(reader.line_num, tuple(row)) for row in reader if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error) as error:
+        shape = shape_of(content, dialect)
+    except csv.Error as error:
         raise RunnerError(f"{path} can't be read as a table ({error}). Save it as CSV in UTF-8.") from error
-    if not numbered:
+    if shape is None:
         raise RunnerError(f"{path} is empty. It needs a header line and rows.")
-    columns = tuple(name.strip() for name in numbered[0][1])
-    _check(path, columns, numbered[1:])
-    return Table(path, columns, tuple(row for _, row in numbered[1:]), tuple(line for line, _ in numbered[1:]))
-
-
-def _check(path: Path, columns: tuple[str, ...], rows: list[tuple[int, tuple[str, ...]]]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    if twice:
-        raise RunnerError(f"{path} has more than one column named {', '.join(twice)}. Rename them.")
-    if not rows:
+    names = named(path, shape.columns, dialect)
+    if not content[shape.start :].strip():
         raise RunnerError(f"{path} has a header line and no rows. Add rows.")
-    for line, row in rows:
-        if len(row) != len(columns):
-            raise RunnerError(
-                f"{path}, line {line}: {len(row)} values, but the header names {len(columns)} columns. Mend the line."
-            )
+
+    from runner.data.tables.files.arrow import parse
+    from runner.data.tables.files.written_numbers import understood
+
+    body = Shape(shape.delimiter, names, shape.start, shape.line)
+    data, found, words = understood(path, content, body, dialect, text, parse)
+    return checked(Table(path, data, found, [*notes, *words]))
+
+
+def checked(table: Table) -> Table:
+    """Return the table; raises RunnerError where it has no rows, or names a column twice."""
+    repeated(table.path, table.columns)
+    if not len(table):
+        raise RunnerError(f"{table.path} has a header line and no rows. Add rows.")
+    return table
+
+
+def named(path: Path, columns: tuple[str, ...], dialect: Dialect) -> tuple[str, ...]:
+    """Return the columns' names, the nameless by their place; raises RunnerError for one that is there twice."""
+    names = tuple(name or f"Unnamed: {place}" for place, name in enumerate(columns))
+    numbers = dialect.header and all(map(is_number, names))
+    repeated(
+        path, names, " The first line holds numbers only: is it a header? If not, set data.header=false." * numbers
+    )
+    return names
+
+
+def repeated(path: Path, names: tuple[str, ...], hint: str = "") -> None:
+    """Raise RunnerError for names that occur more than once."""
+    seen: set[str] = set()
+    twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
+    if twice:
+        raise RunnerError(f"{path} has more than one column named {', '.join(twice)}. Rename them.{hint}")
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number as Python reads it, but for underscores."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return any column as text: of true and false `True`, `False`, of missing values the empty text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_boolean(values.type):
+        values = pc.if_else(values, "True", "False")
+    return pc.fill_null(values.cast(pa.string()), "")
