@@ -8,6 +8,9 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from runner.tracking.console import console
 
+# One for each class: too many for a line.
+RECALLS = "/recall/"
+
 
 class EpochLines(Callback):
     """Lines `epoch 3/10  train/loss 0.123  val/accuracy 0.981  4.1 s`, printed after every epoch."""
@@ -22,6 +25,7 @@ class EpochLines(Callback):
         if not trainer.is_global_zero:
             return
         names = [name for name in sorted(trainer.callback_metrics) if name.startswith(("train/", "val/"))]
+        names = [name for name in names if RECALLS not in name]
         metrics = [f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in names]
         seconds = time.perf_counter() - self.started
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
@@ -39,4 +43,4 @@ class EpochBar(RichProgressBar):
     def get_metrics(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         items = super().get_metrics(*args, **kwargs)
         items.pop("v_num", None)
-        return items
+        return {name: value for name, value in items.items() if RECALLS not in name}

@@ -39,6 +39,8 @@ def register() -> None:
         "every_choice": every_choice,
         "remaining": remaining,
         "folder_classes": folder_classes,
+        "class_monitor": class_monitor,
+        "class_monitor_mode": lambda monitor: "min" if str(monitor).endswith("/loss") else "max",
         "csv_features": remembered(csv_features),
         "csv_classes": remembered(csv_classes),
     }
@@ -100,6 +102,11 @@ def remembered(count: Callable[..., Any]) -> Callable[..., Any]:
 def plain(value: Any) -> Any:
     """Return a value of a configuration as plain Python."""
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def class_monitor(weights: Any, sampling: Any, usual: str) -> str:
+    """Return the metric that decides which weights are kept: accuracy would undo what balances the classes."""
+    return "val/balanced_accuracy" if weights is not None or sampling == "balanced" else usual
 
 
 def folder_classes(root: str) -> int:

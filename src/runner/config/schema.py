@@ -77,7 +77,7 @@ class DataSection:
     header: bool
     encoding: str | None
     # Balanced drawing of rows, or how nodes of a graph are sampled.
-    sampling: Annotated[str, one_of("balanced")] | dict | None
+    sampling: Annotated[str, one_of("balanced")] | dict | None  # type: ignore[type-arg]
 
 
 @dataclass
@@ -111,7 +111,7 @@ class TaskSection:
     monitor: str
     monitor_mode: Annotated[str, one_of("min", "max")]
     label_smoothing: Annotated[float, share(one=False)]
-    class_weights: Annotated[str, one_of("balanced")] | list[float] | dict | None
+    class_weights: Annotated[str, one_of("balanced")] | list[float] | dict | None  # type: ignore[type-arg]
 
 
 @dataclass

@@ -15,6 +15,7 @@ from torchmetrics import Metric
 from runner.data.module import DataModule
 from runner.measure import nested
 from runner.measure.nested import Nested
+from runner.tasks.class_balance import Weights, are_unequal, class_counts, class_metrics, weights_of
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.optimization import Optimization
@@ -40,6 +41,9 @@ class Task(pl.LightningModule, ABC):
         trainable: which parameters train; see `runner.tasks.trainable.freeze`.
     """
 
+    # Of classes, in training only: float32 (num_classes,).
+    class_weights: Tensor | None
+
     def __init__(
         self,
         network: nn.Module,
@@ -61,6 +65,7 @@ class Task(pl.LightningModule, ABC):
             optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, tuple(decay_only)
         )
         self.class_names: tuple[str, ...] | None = None
+        self.register_buffer("class_weights", None, persistent=False)
         self.training_log = TrainingLog(self.hits)
         self.validation = Evaluation("val", self.make_metrics(), self.metric_inputs)
         self.testing = Evaluation("test", self.make_metrics(), self.metric_inputs)
@@ -100,6 +105,23 @@ class Task(pl.LightningModule, ABC):
     def describe(self, datamodule: DataModule) -> None:
         """Take over what the data knows; called once, after the data was set up."""
         self.class_names = datamodule.class_names
+
+    def balance(self, datamodule: DataModule, asked: Weights, num_classes: int) -> None:
+        """Take over weights of classes, and measure each class where that says more; called by `describe`.
+
+        `asked` is what `task.class_weights` says. The weights are of the training split; they make the training loss
+        only, so losses of validation and test stay comparable.
+        """
+        counts = class_counts(datamodule, num_classes)
+        weights = weights_of(asked, counts, self.class_names, num_classes)
+        self.register_buffer("class_weights", weights, persistent=False)
+        chosen = weights is not None or datamodule.row_sampling is not None
+        if chosen or (counts is not None and are_unequal(counts)):
+            metrics = {**self.make_metrics(), **class_metrics(num_classes, self.class_names)}
+            self.validation = Evaluation("val", metrics, self.metric_inputs)
+            self.testing = Evaluation(
+                "test", {name: metric.clone() for name, metric in metrics.items()}, self.metric_inputs
+            )
 
     def call(self, network: nn.Module, inputs: Any) -> Nested:
         """Return the outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""

@@ -10,8 +10,10 @@ from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
 from torchmetrics.utilities import dim_zero_cat
 
+from runner.data.module import DataModule
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
+from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 CURVE_POINTS = 200
@@ -29,12 +31,30 @@ class AUROC(BinaryAUROC):
 class BinaryClassification(Task):
     """Classification with two classes; outputs are logits (N,) or (N, 1), targets 0 and 1, (N,).
 
-    Logs `loss`, `accuracy` (at probability 0.5), `auroc` and `f1` (of class 1).
+    Logs `loss`, `accuracy` (at probability 0.5), `auroc` and `f1` (of class 1); where the classes are unequal or have
+    weights also `balanced_accuracy` and `recall/NAME`.
+
+    Args:
+        class_weights: see `Classification`; a list has the weights of class 0 and of class 1.
     """
+
+    def __init__(self, *args: Any, class_weights: Weights = None, **kwargs: Any) -> None:
+        check_weights(class_weights, 2)
+        self.asked_weights = class_weights
+        super().__init__(*args, **kwargs)
+
+    def describe(self, datamodule: DataModule) -> None:
+        """Take over what the data knows, the sizes of the classes too."""
+        super().describe(datamodule)
+        self.balance(datamodule, self.asked_weights, 2)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean binary cross-entropy in nats."""
-        return F.binary_cross_entropy_with_logits(outputs.flatten(), targets.to(outputs.dtype).flatten())
+        logits, wanted = outputs.flatten(), targets.to(outputs.dtype).flatten()
+        if not self.training or self.class_weights is None:
+            return F.binary_cross_entropy_with_logits(logits, wanted)
+        weights = self.class_weights.to(outputs.dtype)[(wanted > 0.5).long()]
+        return (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weights).sum() / weights.sum()
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the number of samples on the right side of probability 0.5."""

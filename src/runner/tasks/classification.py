@@ -8,8 +8,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from runner.data.module import DataModule
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
+from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 
 # With fewer classes than this, being among the best five says little.
@@ -19,21 +21,40 @@ CLASSES_FOR_TOP5 = 20
 class Classification(Task):
     """Classification: logits (N, num_classes), targets int64 (N,), or float (N, num_classes) from mixup or cutmix.
 
-    Logs `loss`, `accuracy`, `f1` (mean over classes) and, from 20 classes on, `top5_accuracy`.
+    Logs `loss`, `accuracy`, `f1` (mean over classes) and, from 20 classes on, `top5_accuracy`. Where the largest class
+    has half as many training samples again as the smallest, or classes have weights, also `balanced_accuracy` and, of
+    up to 20 classes, `recall/NAME`.
 
     Args:
         label_smoothing: share of each training target spread over all classes (Szegedy et al. 2016, section 7);
             evaluation never smooths.
+        class_weights: how much a training sample of each class counts: `balanced`, a number for each, or some by name;
+            the loss of a batch is their weighted mean. Evaluation never weighs.
     """
 
-    def __init__(self, *args: Any, num_classes: int, label_smoothing: float = 0.0, **kwargs: Any) -> None:
-        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+    def __init__(
+        self,
+        *args: Any,
+        num_classes: int,
+        label_smoothing: float = 0.0,
+        class_weights: Weights = None,
+        **kwargs: Any,
+    ) -> None:
+        check_weights(class_weights, num_classes)
+        self.num_classes, self.label_smoothing, self.asked_weights = num_classes, label_smoothing, class_weights
         super().__init__(*args, **kwargs)
+
+    def describe(self, datamodule: DataModule) -> None:
+        """Take over what the data knows, the sizes of the classes too."""
+        super().describe(datamodule)
+        self.balance(datamodule, self.asked_weights, self.num_classes)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy in nats."""
-        smoothing = self.label_smoothing if self.training else 0.0
-        return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+        if not self.training:
+            return F.cross_entropy(outputs, targets)
+        weights = None if self.class_weights is None else self.class_weights.to(outputs.dtype)
+        return F.cross_entropy(outputs, targets, weight=weights, label_smoothing=self.label_smoothing)
 
     def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the number of samples whose (largest) class is predicted."""

@@ -59,7 +59,8 @@ class NodeClassification(Classification):
         """Return the loss with each node counting as much as its sampler says."""
         if inputs.importance is None or not len(targets):
             return self.loss(outputs, targets)
-        each = F.cross_entropy(outputs, targets, label_smoothing=self.label_smoothing, reduction="none")
+        smoothing, weights = self.label_smoothing, self.class_weights
+        each = F.cross_entropy(outputs, targets, weights, label_smoothing=smoothing, reduction="none")
         return (each * inputs.importance).sum()
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:

@@ -23,7 +23,7 @@ if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts t
     console.width = PIPE_WIDTH
 
 # Metrics that stages show in tables of their own; result.json holds them all.
-DETAILS = ("benchmark/", "export/", TESTED, *methods.DETAILS)
+DETAILS = ("benchmark/", "export/", "val/recall/", TESTED, *methods.DETAILS)
 SHOWN = ("model", "data", "task", "optimizer", "scheduler", "augmentation", "trainer", *methods.GROUPS, "mode")
 
 

@@ -89,8 +89,8 @@ def in_utf8(path: Path, content: bytes, encoding: str | None) -> tuple[bytes, li
             return (rest if name == "utf-8" else encoded(path, rest, name)), []
     if content.isascii() and b"\0" not in content[:GUESS]:
         return content, []
-    if name := unmarked_utf16(content[:GUESS]):
-        return encoded(path, content, name), [f"{path} is read as {name}; data.encoding says otherwise."]
+    if unmarked := unmarked_utf16(content[:GUESS]):
+        return encoded(path, content, unmarked), [f"{path} is read as {unmarked}; data.encoding says otherwise."]
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
