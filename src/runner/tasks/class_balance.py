@@ -112,4 +112,4 @@ def weights_of(given: Weights, counts: Tensor | None, names: Sequence[str] | Non
                 f"Classes: {', '.join(labels[:LISTED])}{' …' if len(labels) > LISTED else ''}."
             )
         return torch.tensor([found.get(label, 1.0) for label in labels])
-    return torch.tensor([float(each) for each in given])  # type: ignore[arg-type]
+    return torch.tensor([float(each) for each in given])
