@@ -32,7 +32,7 @@ def test_every_class_is_drawn_equally_often(epoch):
     assert len(drawn) == 60
     assert torch.bincount(LABELS[drawn]).tolist() == [20, 20, 0, 20]
     assert drawn[LABELS[drawn] == 3].bincount()[57:].tolist() in ([6, 7, 7], [7, 6, 7], [7, 7, 6])
-    assert len(drawn[LABELS[drawn] == 0].unique()) == 20
+    assert drawn[LABELS[drawn] == 0].bincount().max() <= 2  # twice only where one turn ends and the next begins
 
 
 def test_shares_that_do_not_divide_differ_by_one_and_take_turns():
@@ -88,7 +88,7 @@ def table(tmp_path, **options) -> CsvTable:
 def test_the_training_split_of_a_table_is_drawn_so_and_no_other(tmp_path, kind):
     data = table(tmp_path, target_kind=kind)
     data.setup()
-    assert torch.cat([targets for _, targets in data.train_dataloader()]).long().bincount().tolist() == [36, 36]
+    assert torch.cat([targets for _, targets in data.train_dataloader()]).long().bincount().tolist() == [35, 35]
     assert torch.cat([targets for _, targets in data.test_dataloader()]).long().bincount().tolist() == [18, 2]
 
 
@@ -114,11 +114,7 @@ def test_what_can_not_be_balanced_is_told_before_anything_is_read(overrides, mes
 
 def test_what_is_balanced_is_kept_by_balanced_accuracy():
     assert compose([]).config.task.monitor == "val/accuracy"
-    for override in (
-        "task.class_weights=balanced",
-        "data.sampling=balanced",
-        "task.class_weights=[1,1,1,1,1,1,1,1,1,2]",
-    ):
+    for override in ("task.class_weights=balanced", "data.sampling=balanced", "task.class_weights={3: 2}"):
         config = compose([override]).config
         assert (config.task.monitor, config.task.monitor_mode) == ("val/balanced_accuracy", "max")
     hours = compose(["data=hours", "model=logistic"]).config.task

@@ -3,6 +3,7 @@
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -41,7 +42,7 @@ def logits(count: int, classes: int) -> Tensor:
 
 
 def test_balanced_weights_are_scikit_learns_of_the_training_split():
-    expected = compute_class_weight("balanced", classes=[0, 1, 2], y=RARE.numpy())
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=RARE.numpy())
     weights = classification(class_weights="balanced").class_weights
     torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float32))
     assert classification(torch.tensor([0, 0, 2]), class_weights="balanced").class_weights.tolist() == [0.5, 1, 1]
