@@ -10,12 +10,25 @@ import pyarrow.compute as pc
 from runner.data.tables.cycles import CYCLES
 
 DAY = 86_400.0
-TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?"
-ISO = re.compile(rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}{TIME}(Z|[+-]\d{{2}}:?\d{{2}})?")
+TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?)?"
+ISO = re.compile(rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}{TIME}(Z|[+-]\d{{2}}:?\d{{2}})?|\d{{4}}-(0[1-9]|1[0-2])")
 WRITTEN = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}){TIME}")
 NAMED = re.compile(r"(\d{1,2}[ -])?[A-Za-z]{3,9}\.?[ -]\d{1,2},?[ -]\d{4}|\d{1,2}[ -][A-Za-z]{3,9}\.?[ -]\d{4}")
+SHORT = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d{{2}}{TIME}")
 ISO_FORMAT, MIXED = "iso", "mixed"
 DAY_FIRST, MONTH_FIRST = "day_first", "month_first"
+
+
+def looks_like_one(cell: str) -> bool:
+    """Return whether a text is written as dates are."""
+    return any(pattern.fullmatch(cell) for pattern in (ISO, WRITTEN, NAMED))
+
+
+def all_written(cells: list[str], given: str) -> bool:
+    """Return whether all of these texts are dates of the format `given`, as strptime has it."""
+    import pandas as pd
+
+    return not pd.to_datetime(pd.Series(cells, dtype=object), errors="coerce", format=given).isna().any()
 
 
 def format_of(cells: list[str]) -> str | None:

@@ -49,7 +49,8 @@ class Table:
         if column in self.columns:
             return self.columns.index(column)
         listed = ", ".join(self.columns[:SHOWN]) + (" …" if len(self.columns) > SHOWN else "")
-        hint = did_you_mean(column, self.columns)
+        same = [name for name in self.columns if name.casefold() == column.strip().casefold()]
+        hint = f" Did you mean {', '.join(same)}?" if same else did_you_mean(column, self.columns)
         if not hint and self.dialect.header and all(map(is_number, self.columns)):
             hint = " Its first line holds numbers only: without a header line, data.header=false names the columns."
         raise RunnerError(f"{self.path} has no column '{column}'.{hint} Its columns: {listed}.")

@@ -76,6 +76,9 @@ class Choices:
     def __post_init__(self) -> None:
         from runner.data.tables.cycles import CYCLES
 
+        given = self.date_format
+        if given is not None and given not in ("day_first", "month_first") and "%" not in given:
+            raise RunnerError(f"data.date_format={given}: must be day_first, month_first or as in %d.%m.%y.")
         if wrong := [part for part in self.date_parts if part not in CYCLES]:
             raise RunnerError(f"data.date_parts: there is no part {wrong[0]}. Known: {', '.join(CYCLES)}.")
 
@@ -96,7 +99,8 @@ def plan(table: Table, choices: Choices) -> tuple[list[FeatureColumn], list[str]
     for name in table.columns:
         if name == choices.target:
             continue
-        reason = None if name in choices.categorical else identifiers.reason_to_leave_out(table, name)
+        spared = name in choices.categorical or is_of_format(table, name, choices.date_format)
+        reason = None if spared else identifiers.reason_to_leave_out(table, name)
         column, told = (None, None) if reason else described(table, name, choices)
         if reason or column is None or column.kind == EMPTY:
             why = reason or "holds nothing"
@@ -163,15 +167,20 @@ def of_text(table: Table, name: str, choices: Choices) -> tuple[FeatureColumn, s
     cells = list(counts)
     if name not in choices.categorical:
         refuse_mistakes(table, name, counts)
-        written = choices.date_format or dates.format_of(cells)
+        if is_of_format(table, name, choices.date_format):
+            return FeatureColumn(name, DATE, written=str(choices.date_format)), None
+        written = dates.format_of(cells)
+        if written == "ambiguous" and choices.date_format in (dates.DAY_FIRST, dates.MONTH_FIRST):
+            written = choices.date_format
         if written == "ambiguous":
             place, cell = table.place(name, first_row(table, name, cells[0]))
             raise RunnerError(
                 f"{place}: '{cell}' may be two days, as may every other date of the column. "
                 "Set data.date_format=day_first or month_first."
             )
-        if written and dates.format_of(cells) is not None:
+        if written:
             return FeatureColumn(name, DATE, written=written), None
+        refuse_strange_dates(table, name, counts)
     if len(counts) <= choices.max_categories:
         return FeatureColumn(name, CATEGORY, tuple(in_order(cells))), None
     common = sorted(cells, key=lambda cell: (-counts[cell], cell))[: choices.max_categories]
@@ -181,6 +190,40 @@ def of_text(table: Table, name: str, choices: Choices) -> tuple[FeatureColumn, s
         "rows) have a place of their own, the others share one. data.max_categories says how many."
     )
     return FeatureColumn(name, CATEGORY, tuple(in_order(common))), note
+
+
+def is_of_format(table: Table, name: str, given: str | None) -> bool:
+    """Return whether a column is text that holds dates of the format that the user gives, as strptime has it."""
+    import pyarrow as pa
+
+    if given is None or "%" not in given or not pa.types.is_string(table.values(name).type):
+        return False
+    from runner.data.tables import dates
+
+    cells = list(counted(table.values(name), table.dialect.missing_numbers))
+    return bool(cells) and dates.all_written(cells, given)
+
+
+def refuse_strange_dates(table: Table, name: str, counts: Mapping[str, int]) -> None:
+    """Raise RunnerError where years have two digits, or most of a column are dates and some are not."""
+    from runner.data.tables import dates
+
+    if all(dates.SHORT.fullmatch(cell) for cell in counts):
+        place, cell = table.place(name, first_row(table, name, next(iter(counts))))
+        signed = next(sign for sign in cell if not sign.isdigit())
+        ways = " or ".join(f"%{day}{signed}%{month}{signed}%y" for day, month in ("dm", "md"))
+        raise RunnerError(
+            f"{place}: '{cell}' seems to be a date whose year has two digits. Say how it is written: data.date_format="
+            f"{ways}; or that these are names: data.categorical=[{name}]."
+        )
+    strange = [cell for cell in counts if not dates.looks_like_one(cell)]
+    stray = sum(counts[cell] for cell in strange)
+    if strange and stray < (1 - MOSTLY) * sum(counts.values()):
+        place, cell = table.place(name, first_row(table, name, strange[0]))
+        raise RunnerError(
+            f"{place}: '{cell}' is no date, as most of the column are. Mend it; where it says that nothing is known, "
+            f"set data.missing_values=['{cell}']; or leave the column out of data.features."
+        )
 
 
 def refuse_mistakes(table: Table, name: str, counts: Mapping[str, int]) -> None:
@@ -193,7 +236,7 @@ def refuse_mistakes(table: Table, name: str, counts: Mapping[str, int]) -> None:
     if not strange:
         return
     for cell in strange[:20]:
-        if all(each[:1] in "+-0123456789" for each in counts):
+        if all(each[:1] in "+-0123456789$€£" for each in counts):
             refuse_other_signs(table.place(name, first_row(table, name, cell)), cell)
     numbers = sum(count for cell, count in counts.items() if is_written(cell, table.dialect))
     if numbers <= MOSTLY * sum(counts.values()):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 WORDS = {"id", "ids", "idx", "index", "uuid", "guid", "key", "nr", "no", "row", "rownum", "serial", "record", "#"}
 JOINED = re.compile(r"(user|row|customer|client|patient|sample|item|order|record|case|subject|image|product)id")
 UNNAMED = re.compile(r"Unnamed: \d+(\.\d+|_level_\d+)?|level_\d+")
+# Numbers with signs that `written_numbers` tells about.
+WRITTEN_NUMBER = re.compile(r"[+-]?[$€£]? ?\d[\d.,' _]*[%$€£]?")
 # As many rows as make chance unlikely: a column of so few may count by itself.
 ROWS_TO_COUNT = 50
 ROWS_OF_TEXT = 10
@@ -63,9 +65,10 @@ def of_texts(name: str, values: pa.ChunkedArray, missing: tuple[str, ...]) -> st
     different = [each for each in pc.unique(values).to_pylist() if each is not None and each not in missing]
     if len(values) < ROWS_OF_TEXT or len(different) <= MOSTLY_DIFFERENT * len(values):
         return None
-    if dates.format_of(different) is not None:
+    if sum(map(dates.looks_like_one, different)) > len(different) / 2:
         return None
-    if sum(number(each) is not None or (each[:1].isdigit() and "," in each) for each in different) > len(different) / 2:
+    numbers = [number(each) is not None or bool(WRITTEN_NUMBER.fullmatch(each)) for each in different]
+    if sum(numbers) > len(different) / 2:
         return None
     if len(different) == len(values):
         return "has another text in every row, as names and identifiers have"

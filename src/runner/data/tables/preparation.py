@@ -98,7 +98,9 @@ class Preparation:
         known = np.where(np.isnan(shifted), fill, shifted)
         constant = known.min(axis=0) == known.max(axis=0)
         self.mean = (origin + np.where(constant, known[0], scale.mean_)).tolist()
-        self.std = np.where(constant, 1.0, np.sqrt(scale.var_)).tolist()
+        std = np.sqrt(scale.var_)
+        std = np.where(std == 0, known.max(axis=0) - known.min(axis=0), std)  # squares of tiny numbers vanish
+        self.std = np.where(constant, 1.0, std).tolist()
 
     def _leave_as_it_is(self, numbers: Any) -> None:
         """Take numbers as they are, and dates as days since the training split's earliest."""

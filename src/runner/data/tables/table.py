@@ -22,6 +22,8 @@ from runner.errors import RunnerError
 log = logging.getLogger(__name__)
 
 MISSING = (*STRATEGIES, "drop", "error")
+# The squares of larger numbers may be infinite.
+LARGEST = 1e150
 # A table of more bytes isn't kept for another run of the same process.
 KEPT = 100_000_000
 
@@ -90,7 +92,7 @@ class CsvTable(TabularDataModule):
         raw = raw_columns(table, self.columns, self.choices.date_parts)
         wanted = targets.numbers_of(table, self.target) if self._regression else targets.classes_of(table, self.target)
         kept = torch.from_numpy(self._without_gaps(table, raw, wanted))
-        inputs, values = torch.from_numpy(raw)[kept], torch.from_numpy(wanted.values)[kept]
+        inputs, values = torch.from_numpy(raw)[kept], torch.tensor(wanted.values)[kept]
         if self._regression:
             return Source(inputs=inputs, targets=values.to(torch.float32)[:, None])
         self._check_count(wanted.names or ())
@@ -111,7 +113,9 @@ class CsvTable(TabularDataModule):
     def fit_transform(self, training: Samples) -> None:
         """Fit what fills gaps and what scales to the training split, in float64."""
         if len(training):
-            self.preparation.fit(training.inputs, self.missing, self.standardize)
+            raw = training.inputs
+            self._refuse_overflow(raw)
+            self.preparation.fit(raw, self.missing, self.standardize)
             self._show_standardisation()
 
     def transform(self, inputs: Tensor) -> Tensor:
@@ -209,6 +213,17 @@ class CsvTable(TabularDataModule):
         if self.missing == "error":
             refuse_missing(table, self._raw_names()[0], gaps, FILL)
         return known
+
+    def _refuse_overflow(self, raw: Tensor) -> None:
+        """Raise RunnerError for numbers whose squares, or which themselves in float32, are beyond what floats hold."""
+        most = LARGEST if self.standardize else torch.finfo(torch.float32).max
+        beyond = (raw.abs() > most).any(0)
+        if bool(beyond.any()):
+            name = self._raw_names()[0][int(beyond.int().argmax())]
+            raise RunnerError(
+                f"{self.path}, column '{name}': holds numbers beyond {most:.0e}, which no network can be given. "
+                "Use another unit or their logarithm, or leave the column out of data.features."
+            )
 
     def _check_count(self, names: Sequence[str]) -> None:
         if self.num_classes is not None and self.num_classes != len(names):

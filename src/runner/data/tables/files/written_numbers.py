@@ -112,6 +112,8 @@ def refuse_other_signs(place: tuple[str, str], cell: str) -> None:
         )
     if re.fullmatch(r"[+-]?\d*,\d+([eE][+-]?\d+)?", cell):
         raise RunnerError(f"{where}. data.decimal=comma reads {cell.replace(',', '.')}.")
+    if re.fullmatch(r"[+-]?[$€£]? ?\d[\d.,]* ?[%$€£]?", cell) and re.search(r"[%$€£]", cell):
+        raise RunnerError(f"{where}. Take the sign off in the whole column, or leave it out of data.features.")
     if re.fullmatch(r"[+-]?\d+(_\d+)+", cell):
         raise RunnerError(f"{where}. Mend it, or leave the column out of data.features.")
 
