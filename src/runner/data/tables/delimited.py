@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -120,7 +121,7 @@ def read_table(path: str | Path, dialect: Dialect | None = None, text: Collectio
     if shape is None:
         raise RunnerError(f"{path} is empty. It needs a header line and rows.")
     names = named(path, shape.columns, dialect)
-    if not content[shape.start :].strip():
+    if not re.compile(rb"\S").search(content, shape.start):  # a slice would copy the file
         raise RunnerError(f"{path} has a header line and no rows. Add rows.")
 
     from runner.data.tables.files.arrow import parse
