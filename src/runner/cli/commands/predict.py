@@ -68,10 +68,10 @@ def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[di
         record = owner(run, "which say how inputs are read")
         exported, weights = (None, run) if run.suffix == SPARSE_SUFFIX else (run, None)
     config = record.config()
-    if exported is not None and not trust:
-        refuse_unknown_code(exported, record, config)
     rows: list[dict[str, Any]] = []
     with allowing(config.runner.plugins or [], str(record.path)), torch.inference_mode():
+        if exported is not None and not trust:
+            refuse_unknown_code(exported, record, config)
         datamodule, task = restore(config, record.path, weights)
         if not paths:
             program = exported_network(exported, task, config) if exported is not None else None
