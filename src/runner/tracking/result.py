@@ -36,7 +36,8 @@ class RunResult:
     """Outcome of a run.
 
     `settings` is the configuration it ran with, flat, by dotted keys: a report over a thousand runs need not parse
-    their YAML files. `choices` says which file of each configuration group was chosen.
+    their YAML files. `choices` says which file of each configuration group was chosen. `warnings` are what
+    was noticed (`kind`, `text`, `about`); see `tracking.notices`.
     """
 
     status: str
@@ -50,6 +51,7 @@ class RunResult:
     checkpoint: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write result.json in one step."""
