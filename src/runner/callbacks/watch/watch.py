@@ -1,6 +1,5 @@
 """Watch: looks at a training before its first step, after its first epoch and at its end, and tells what it noticed."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -69,13 +68,9 @@ class Watch(Callback):
         task, data = found
         answers = ask(task, data, data.batch_size)
         first = answers.loss if self.first_loss is None else self.first_loss
-        self._tell(
-            [
-                symptoms.dead_layers(answers.dead),
-                *outcome(trainer, task, data, answers, first),
-                *generalisation(trainer, task, data, answers, first),
-            ]
-        )
+        lag, own = lagging(trainer, task, data, answers, first)
+        learned = memorised(trainer, data) if lag is None else None
+        self._tell([symptoms.dead_layers(answers.dead), outcome(trainer, task, data, own, first), lag, learned])
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Keep in the record why a training had to stop; whoever raised it tells it to the user."""
@@ -94,32 +89,36 @@ def watched(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[Task, Data
     return (module, data) if len(data.splits.get("train", ())) else None
 
 
-def outcome(
-    trainer: pl.Trainer, task: Task, data: DataModule, answers: Answers, first: float
-) -> Iterator[Notice | None]:
-    """Yield what the loss and the answers to training samples say: at most one of them, the worst."""
+def outcome(trainer: pl.Trainer, task: Task, data: DataModule, answers: Answers, first: float) -> Notice | None:
+    """Return what the loss and the answers to training samples say: at most one thing, the worst."""
     rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
     exploded = symptoms.explosion(first, answers.loss, max(map(float, rates), default=0.0))
     constant = symptoms.constant_outputs(answers.outputs)
     predictions = [task.predictions(each) for each in answers.outputs]
     classes = symptoms.classes_of(predictions, answers.targets)
-    single = symptoms.one_class(*classes, task.class_names) if classes is not None else None
-    yield exploded or constant or single or symptoms.loss_at_rest(first, answers.loss)
+    single = symptoms.one_class(*classes, data.class_names) if classes is not None else None
+    return exploded or constant or single or symptoms.loss_at_rest(first, answers.loss)
 
 
-def generalisation(
+def lagging(
     trainer: pl.Trainer, task: Task, data: DataModule, answers: Answers, first: float
-) -> Iterator[Notice | None]:
-    """Yield why validation may be worse than training: statistics that lag, or a network that learned by heart."""
-    norms = [each for each in task.network.modules() if isinstance(each, _BatchNorm) and each.track_running_stats]
-    lag = None
-    if norms and not task.distillation_loss:
-        own = ask(task, data, data.batch_size, own_statistics=True).loss
-        lag = symptoms.lagging_statistics(first, answers.loss, own, trainer.global_step)
-    yield lag
+) -> tuple[Notice | None, Answers]:
+    """Return whether batch-norm statistics lag, and the answers that show what the weights learned."""
+    if not any(isinstance(each, _BatchNorm) and each.track_running_stats for each in task.network.modules()):
+        return None, answers
+    own = ask(task, data, data.batch_size, own_statistics=True)
+    if not own.outputs:  # one sample has no statistics
+        return None, answers
+    lag = symptoms.lagging_statistics(first, answers.loss, own.loss, trainer.global_step)
+    return lag, answers if lag is None else own
+
+
+def memorised(trainer: pl.Trainer, data: DataModule) -> Notice | None:
+    """Return whether the network learned its samples by heart, where it has classes and was validated."""
     metrics, names = trainer.callback_metrics, data.class_names
-    if lag is None and names and {"train/accuracy", "val/accuracy"} <= {*metrics}:
-        counts = class_counts(data.splits["val"], len(names))
-        if counts is not None and int(counts.sum()):
-            chance, total = float(counts.max() / counts.sum()), int(counts.sum())
-            yield symptoms.memorised(float(metrics["train/accuracy"]), float(metrics["val/accuracy"]), chance, total)
+    counts = class_counts(data.splits["val"], len(names)) if names else None
+    if counts is None or not int(counts.sum()) or not {"train/accuracy", "val/accuracy"} <= {*metrics}:
+        return None
+    total = int(counts.sum())
+    accuracies = float(metrics["train/accuracy"]), float(metrics["val/accuracy"])
+    return symptoms.memorised(*accuracies, float(counts.max()) / total, total)
