@@ -26,7 +26,7 @@ def dead_layers(names: Sequence[str]) -> Notice | None:
     if not names:
         return None
     first = names[0]
-    more = f" (and {len(names) - 1} behind it)" if len(names) > 1 else ""
+    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
     return Notice(
         "dead_layer",
         f"A layer is dead: {first} is zero for every sample{more}, so nothing before it learns. Widen the network, "
