@@ -6,7 +6,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from runner.callbacks.watch.probe import answer, probe
@@ -48,7 +47,7 @@ class RecalibrateBatchNorm(Callback):
 @torch.no_grad()
 def recalibrate(task: Task, datamodule: DataModule) -> None:
     """Set the running statistics of every batch normalisation that trains to the mean over training batches."""
-    norms = [each for each in task.network.modules() if keeps_statistics(each)]
+    norms = [each for each in task.network.modules() if isinstance(each, _BatchNorm) and keeps_statistics(each)]
     if not norms:
         return
     modes = {module: module.training for module in task.modules()}
@@ -71,8 +70,7 @@ def recalibrate(task: Task, datamodule: DataModule) -> None:
         module.training = mode
 
 
-def keeps_statistics(module: nn.Module) -> bool:
-    """Return whether a module is a batch normalisation with running statistics, and is not frozen."""
-    own = list(module.parameters(recurse=False))
-    trains = not own or any(parameter.requires_grad for parameter in own)
-    return isinstance(module, _BatchNorm) and module.track_running_stats and trains
+def keeps_statistics(norm: _BatchNorm) -> bool:
+    """Return whether a batch normalisation has running statistics, and is not frozen."""
+    own = list(norm.parameters(recurse=False))
+    return norm.track_running_stats and (not own or any(parameter.requires_grad for parameter in own))
