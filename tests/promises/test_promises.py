@@ -44,13 +44,13 @@ def test_the_default_network_for_tables_tells_clouds_apart(seed, tmp_path):
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
-        ((), {"epochs": 100, "lr": 0.01, "layers": 3}),
-        (("optimizer.lr=7", "trainer.max_epochs=3"), {"epochs": 3, "lr": 7, "layers": 3}),
-        (("optimizer=sgd", "model.num_layers=2"), {"epochs": 100, "lr": 0.01, "layers": 2, "momentum": 0.9}),
-        (("optimizer=adamw",), {"epochs": 100, "lr": 0.003, "layers": 3}),
+        ((), {"epochs": 100, "lr": 0.01, "layers": 2}),
+        (("optimizer.lr=7", "trainer.max_epochs=3"), {"epochs": 3, "lr": 7, "layers": 2}),
+        (("optimizer=sgd", "model.num_layers=4"), {"epochs": 100, "lr": 0.01, "layers": 4, "momentum": 0.9}),
+        (("optimizer=adamw",), {"epochs": 100, "lr": 0.003, "layers": 2}),
         (("model=gat",), {"epochs": 100, "lr": 0.01, "layers": 2}),
         (("recipe=usual",), {"epochs": 20, "lr": 0.003, "layers": 2}),
-        (("mode=smoke",), {"epochs": 1, "lr": 0.01, "layers": 3}),
+        (("mode=smoke",), {"epochs": 1, "lr": 0.01, "layers": 2}),
     ],
 )
 def test_what_is_typed_wins_over_the_recipe(typed, found):
