@@ -29,6 +29,8 @@ CHOICES = (
     "pruning=channel",
     "quantization=ptq_static",
     "data=karate",
+    "data=line",
+    "recipe=tables",
     "data/sampling=full",
     "+task@second=classification",
     "task@second=classification",
@@ -101,7 +103,10 @@ def by_hydra(texts: list[str]) -> tuple[Any, Any, dict[str, str]] | None:
     choices = {
         group: str(choice)
         for group, choice in whole.hydra.runtime.choices.items()
-        if choice is not None and not group.startswith("hydra/") and group not in AROUND_RUNS
+        if choice is not None
+        and not group.startswith("hydra/")
+        and group not in AROUND_RUNS
+        and not str(choice).startswith("_")  # those follow from others and are in no list of choices
     }
     kept = OmegaConf.masked_copy(whole, [key for key in whole if key not in ("hydra", *AROUND_RUNS)])
     return OmegaConf.to_container(kept), resolved(kept), choices
@@ -148,6 +153,11 @@ def test_hydra_composes_the_same(composer: Composer, texts: list[str]) -> None:
         ["data=karate", "data/sampling=cluster", "model=gcn", "seed=3"],
         ["+fresh={a: 1}", "++fresh={b: [x, 'y, z']}", "~fresh.a=1"],
         ["~seed=5"],
+        ["data=karate", "optimizer=sgd"],
+        ["data=hello", "optimizer.lr=7"],
+        ["data=line", "recipe=one_graph", "model=mlp"],
+        ["~optimizer"],
+        ["experiment=cora_gat", "recipe=usual"],
         ["++model=mlp"],
         ["model=mlp", "+fresh='${hydra:runtime.choices.model}-x'", "+again=${hydra:job.override_dirname}"],
     ],

@@ -31,7 +31,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     ),
     "sequence_labelling": ("data=hello", "optimizer.lr=0.1", "trainer.max_epochs=3"),
     "node_classification": ("data=karate", "trainer.max_epochs=5"),
-    "graph_classification": ("data=generated_graphs", "data.graphs_a_class=20", "trainer.max_epochs=2"),
+    "graph_classification": (
+        *("data=generated_graphs", "data.graphs_a_class=20", "trainer.max_epochs=2", "optimizer.lr=0.001"),
+    ),
     "qat": (
         *DIGITS,
         *("model=cnn", "augmentation=none", "optimizer.lr=0.01", "quantization=qat", "stages=[fit,test,compress,test]"),

@@ -26,7 +26,7 @@ def test_image_nets_have_exactly_the_parameters_of_the_specification(build, coun
 
 
 def test_tabular_mlp_is_10_8_4_2_1():
-    network = MLP(10, 1)
+    network = MLP(10, 1, hidden=(8, 4, 2))
     widths = [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)]
     assert widths == [(10, 8), (8, 4), (4, 2), (2, 1)]
     assert parameters(network) == 137
@@ -124,7 +124,7 @@ def test_strict_export_keeps_the_batch_dynamic(build):
 
 
 def test_tabular_mlp_exports_with_a_dynamic_batch():
-    network = MLP(10, 1).eval()
+    network = MLP(10, 1, hidden=(8, 4, 2)).eval()
     shapes = ({0: Dim("batch", min=2, max=512)},)
     program = export(network, (torch.randn(2, 10),), dynamic_shapes=shapes, strict=True)
     rows = torch.randn(5, 10)

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from runner.report.formats import as_csv, as_json, as_markdown
+from runner.report.page_data import page_data
 from runner.report.quantities import decimals, number
 from runner.report.quantities import show as written
 from runner.report.report import build_report
@@ -225,3 +226,19 @@ def test_every_form_says_by_what_it_is_ranked_and_which_rows_cannot_be(write):
     rows = list(csv.DictReader(io.StringIO(as_csv(report))))
     assert {row["ranked_by"] for row in rows} == {"val/accuracy:max"}
     assert float(rows[0]["test/accuracy/low"]) == pytest.approx(0.71117, abs=1e-5)
+
+
+def test_what_runs_noticed_stands_below_the_table_in_every_form(write):
+    notice = {"kind": "dead_layer", "text": "A layer is dead: head.", "about": "head"}
+    for seed in (1, 2):
+        path = write(seed=seed, warnings=[notice, {"kind": "damaged"}])
+    write(seed=3)
+    report = build_report(find_runs([path.parent]))
+    told = "Noticed in 0, 1: A layer is dead: head."
+    assert told in as_markdown(report)
+    assert told in page_data(report)["remarks"]
+    console = Console(width=200, file=io.StringIO())
+    show(report, console)
+    assert told in console.file.getvalue()
+    runs = json.loads(as_json(report))["rows"][0]["runs"]
+    assert sorted(run["warnings"] for run in runs) == [[], ["A layer is dead: head."], ["A layer is dead: head."]]

@@ -176,7 +176,10 @@ def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
     chosen = {
         group: str(choice)
         for group, choice in whole.hydra.runtime.choices.items()
-        if choice is not None and not group.startswith("hydra/") and group not in AROUND_RUNS
+        if choice is not None
+        and not group.startswith("hydra/")
+        and group not in AROUND_RUNS
+        and not str(choice).startswith("_")  # follows from other choices
     }
     places = Path(whole.hydra.run.dir), Path(whole.hydra.sweep.dir)
     freeze(whole)
@@ -265,5 +268,8 @@ def refusal(error: Exception, known: Known) -> str:
     if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
         group, name = absent.groups()
         return f"{text}.{did_you_mean(name, known.get(group, ()))} See: python -m runner list {group}"
+    if unresolved := re.search(r"Error resolving interpolation '(.*)', possible interpolation keys: (.*)", text):
+        absent_groups = {*re.findall(r"\$\{(\w+)\}", unresolved.group(1))} - {*unresolved.group(2).split(", ")}
+        return "\n".join(rules.absence(group, None) for group in sorted(absent_groups)) or text
     text = re.sub(r" ?(To append to your config use|Either remove) .*", "", text)
     return f"The configuration does not compose: {text}"

@@ -23,13 +23,18 @@ def check_sections(config: Config) -> Iterator[str]:
     """Yield a message unless what every run needs is there, and sections are sections."""
     for section in NEEDED:
         if not isinstance(config.get(section), dict):
-            yield f"{section}={show(config.get(section))}: a run needs one. See: python -m runner list {section}"
+            yield absence(section, config.get(section))
     for section in ("runner", "cross_validation", "expected"):
         if not isinstance(config.get(section), dict):
             yield f"{section}={show(config.get(section))}: must be a section; override its keys: {section}.key=value."
     for section in ("scheduler", "callbacks", "logger"):
         if not isinstance(config.get(section) or {}, dict):
             yield f"{section}={show(config.get(section))}: must be a section. See: python -m runner list {section}"
+
+
+def absence(section: str, value: Any) -> str:
+    """Return the message about a section without which no run can be."""
+    return f"{section}={show(value)}: a run needs one. See: python -m runner list {section}"
 
 
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:

@@ -43,6 +43,13 @@ class CrossValidationSection:
 
 
 @dataclass
+class BatchNormSection:
+    """Keys of every run."""
+
+    recalibrate: bool
+
+
+@dataclass
 class RunnerSection:
     """Keys of every run."""
 
@@ -203,6 +210,7 @@ class ExpectedSection:
 SECTIONS: dict[str, tuple[type, ...]] = {
     "": (RunSection,),
     "cross_validation": (CrossValidationSection,),
+    "batch_norm": (BatchNormSection,),
     "runner": (RunnerSection,),
     "data": (DataSection,),
     "optimizer": (OptimizerSection,),

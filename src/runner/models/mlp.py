@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Linear layers with ReLU between them; every input is flattened first."""
 
-    def __init__(self, in_features: int, num_outputs: int, hidden: Sequence[int] = (8, 4, 2)) -> None:
+    def __init__(self, in_features: int, num_outputs: int, hidden: Sequence[int] = (64, 32)) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         widths = [in_features, *hidden]

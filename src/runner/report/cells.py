@@ -110,9 +110,28 @@ def title(report: Report) -> str:
     return f"{runs}, ranked by {report.ranked_by}" if report.ranked_by else runs
 
 
+def noticed(report: Report) -> list[str]:
+    """Return what the runs noticed, each sentence once, with the runs that it is of."""
+    runs = [*(run for row in report.rows for run in row.runs), *report.others]
+    root = above(report)
+    places: dict[str, list[str]] = {}
+    for run in runs:
+        for text in dict.fromkeys(run.warnings):
+            place = run.path.relative_to(root) if run.path.is_relative_to(root) else run.path
+            places.setdefault(text, []).append(str(place))
+    told = []
+    for text, names in places.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        told.append(f"Noticed in {', '.join(names[:NAMED])}{more}: {text}" if len(runs) > 1 else f"Noticed: {text}")
+    most = 3 * NAMED
+    return (
+        told if len(told) <= most else [*told[:most], f"{len(told) - most} more notices: --format json has them all."]
+    )
+
+
 def remarks(report: Report) -> list[str]:
     """Return the remarks that a reader needs to read the table."""
-    return [*about_intervals(report), *about_missing(report), *about_runs(report)]
+    return [*about_intervals(report), *about_missing(report), *noticed(report), *about_runs(report)]
 
 
 def about_intervals(report: Report) -> list[str]:

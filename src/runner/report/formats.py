@@ -92,4 +92,5 @@ def described(run: RunRecord) -> dict[str, Any]:
         "name": run.name,
         "identity": run.identity,
         "seed": None if seed is MISSING else seed,
+        "warnings": list(run.warnings),
     }

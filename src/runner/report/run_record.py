@@ -28,6 +28,7 @@ class RunRecord:
         started: seconds since 1970.
         overrides: what the command line said.
         stopped: why its training was ended early on request, as a search does; empty for all others.
+        warnings: what was noticed of it, in sentences.
         held: the stages that were put off, its test among them; empty where all were done.
     """
 
@@ -45,6 +46,7 @@ class RunRecord:
     started: float | None
     overrides: tuple[str, ...] = ()
     stopped: str = ""
+    warnings: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
 
 
@@ -79,8 +81,15 @@ def read_run(path: Path) -> RunRecord:
         started=numbers(status).get("started"),
         overrides=tuple(str(each) for each in read_yaml(path / layout.OVERRIDES, list)),
         stopped=str(status.get("stopped") or ""),
+        warnings=sentences(told.get("warnings")),
         held=tuple(map(str, status.get("held") or ())),
     )
+
+
+def sentences(notices: Any) -> tuple[str, ...]:
+    """Return the texts of what a run's record holds under `warnings`."""
+    found = notices if isinstance(notices, list) else []
+    return tuple(text for each in found if isinstance(text := mapping(each).get("text"), str))
 
 
 def job_without_run(path: Path, job: Mapping[str, Any]) -> RunRecord:

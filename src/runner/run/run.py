@@ -27,6 +27,7 @@ from runner.tracking.console import show_remarks
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
 from runner.tracking.loggers import TensorBoard
+from runner.tracking.notices import Notice, recorded, tell
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.run_log import run_log
@@ -56,6 +57,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         context, networks = prepare(config, record, signals, resume=resume, fitted="fit" in done)
         if record.primary:
             show_remarks(context.datamodule.remarks)
+        tell(record, [Notice("data", text, text) for text in context.datamodule.remarks], aloud=False)
         record.write_json(layout.ENVIRONMENT, {**surrounding, "data": fingerprint(context.datamodule.splits)})
         stages, held = stages_of(config), held_stages(config, record)
         preflight(context, networks, stages)
@@ -189,6 +191,7 @@ def finish(context: Context, networks: Networks) -> RunResult:
         settings=flatten(plain),
         choices=record.status.get("choices", {}),
         weights=record.status.get("weights", {}),
+        warnings=recorded(record),
     )
     for logger in context.loggers:
         if isinstance(logger, TensorBoard):

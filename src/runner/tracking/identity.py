@@ -34,6 +34,7 @@ MACHINE_SETTINGS = (
 )
 # Settings that were added, with the values that do what was done before them: with these a run keeps its identity.
 ADDED_SETTINGS: dict[str, Any] = {
+    "batch_norm": {"recalibrate": False},
     "data.fit": "crop",
     "data.background": "white",
     "data.on_broken": "auto",

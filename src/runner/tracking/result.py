@@ -38,6 +38,7 @@ class RunResult:
     `settings` is the configuration it ran with, flat, by dotted keys: a report over a thousand runs need not parse
     their YAML files. `choices` says which file of each configuration group was chosen. `weights` says what of a file
     the run started from, and what it left out (see `tracking.weights.loading.LoadedWeights`); empty where it did not.
+    `warnings` are what was noticed (`kind`, `text`, `about`); see `tracking.notices`.
     """
 
     status: str
@@ -52,6 +53,7 @@ class RunResult:
     settings: dict[str, Any] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
+    warnings: list[dict[str, str]] = field(default_factory=list)
 
     def save(self, path: Path) -> None:
         """Write result.json in one step."""

@@ -48,7 +48,9 @@ def check(composed: Composed) -> None:
     """Build and try what the run would, and refuse what it would refuse; print each line as soon as it is known."""
     import torch
 
+    from runner.callbacks.watch.classes import class_notices
     from runner.job.build import allowing, build
+    from runner.job.trainer import balances
     from runner.run.prepare import prepare
     from runner.run.run import preflight, stages_of
     from runner.tracking.run_directory import RunDirectory
@@ -67,6 +69,8 @@ def check(composed: Composed) -> None:
         print(f"data       {sizes}")
         for remark in datamodule.remarks:
             print(f"note       {remark}")
+        for notice in class_notices(datamodule, balanced=balances(config)):
+            print(f"notice     {notice.text}")
         if networks.checkpoint is not None:
             print(f"weights    {networks.checkpoint}")
         samples = datamodule.splits["train"].spread(SAMPLES)

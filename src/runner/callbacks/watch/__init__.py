@@ -1,0 +1,1 @@
+"""Watching a training: what a person would notice in its curves and activations, found without slowing it down."""
