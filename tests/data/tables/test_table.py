@@ -164,9 +164,10 @@ def test_sizes_are_discovered_from_the_files(tmp_path):
     for name in ("cat", "dog", ".hidden"):
         (tmp_path / "pets" / name).mkdir(parents=True)
     assert count_classes_in_folder(tmp_path / "pets") == 2
-    (tmp_path / "split" / "train" / "cat").mkdir(parents=True)
+    for name in ("cat", "dog"):
+        (tmp_path / "split" / "train" / name).mkdir(parents=True)
     (tmp_path / "split" / "val" / "cat").mkdir(parents=True)
-    assert count_classes_in_folder(tmp_path / "split") == 1
+    assert count_classes_in_folder(tmp_path / "split") == 2
 
 
 @pytest.mark.parametrize(
