@@ -100,8 +100,8 @@ def refuse_unknown_code(path: Path, record: RunDirectory, config: Any) -> None:
     written = RunResult.load(result).artifacts.values() if result.is_file() else ()
     if sha256(path) not in {each.sha256 for each in written}:
         raise RunnerError(
-            f"{path} is native code, and {result} does not hold its hash: loading it would execute whatever it is. "
-            "Export it again, or add --trust where you know who wrote it."
+            f"{path} is native code, and {result} does not hold its hash: loading it would execute whatever it is; "
+            "export it again, or add --trust where you know who wrote it."
         )
 
 
