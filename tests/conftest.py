@@ -29,7 +29,7 @@ def no_run_directory_of_another_test(monkeypatch):
 def no_data_of_the_developers(monkeypatch, tmp_path_factory):
     """The same tests run everywhere: what lies on this machine beside the repository is not for them."""
     monkeypatch.delenv("RUNNER_DATA", raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
+    monkeypatch.setenv("RUNNER_SETTINGS", os.devnull)
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

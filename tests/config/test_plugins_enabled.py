@@ -77,6 +77,7 @@ def test_what_a_person_names_is_enabled_for_one_command_line(tmp_path, monkeypat
     assert plugins.enabled() == {"one": "the command line", "two": "the command line"}
     plugins.enable(["model=cnn"])
     assert plugins.enabled() == {}
+    monkeypatch.delenv("RUNNER_SETTINGS")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "runner").mkdir()
     (tmp_path / "runner" / "settings.yaml").write_text("plugins: [mine]\n")
@@ -86,9 +87,8 @@ def test_what_a_person_names_is_enabled_for_one_command_line(tmp_path, monkeypat
 
 @pytest.mark.parametrize("text", ["plugins: mine", "[mine]", "plugins: [1]", "plugins: [", "\x00"])
 def test_a_settings_file_that_is_none_is_told(tmp_path, monkeypatch, text):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    (tmp_path / "runner").mkdir()
-    (tmp_path / "runner" / "settings.yaml").write_text(text)
+    monkeypatch.setenv("RUNNER_SETTINGS", str(tmp_path / "settings.yaml"))
+    (tmp_path / "settings.yaml").write_text(text)
     with pytest.raises(RunnerError, match="must hold a list of packages"):
         plugins.enabled()
 

@@ -201,13 +201,13 @@ def test_interrupted_and_resumed(recipe, step, whole, train, at_step):
     at_step(FIT_STEPS + step, lambda: os.kill(os.getpid(), signal.SIGINT))
     run = train(*QAT, *RECIPES[recipe], status=130)
     assert run.json("status")["done"] == ["fit", "test"]
-    assert main(["resume", str(run.path)]) == 0
+    assert main(["resume", str(run.path), "runner.plugins=[normed]"]) == 0
     assert_same_fine_tuning(whole(recipe)[0], run)
 
 
 def test_killed_and_resumed(whole, train_until_death):
     run = train_until_death(FIT_STEPS + EPOCH + 3, *QAT)
-    assert main(["resume", str(run.path)]) == 0
+    assert main(["resume", str(run.path), "runner.plugins=[normed]"]) == 0
     assert_same_fine_tuning(whole("plain")[0], run)
 
 
@@ -216,7 +216,7 @@ def test_interrupted_between_fit_and_compress(whole, train, monkeypatch):
         patched.setattr(Task, "test_step", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         run = train(*QAT, status=130)
     assert run.json("status")["done"] == ["fit"]
-    assert main(["resume", str(run.path)]) == 0
+    assert main(["resume", str(run.path), "runner.plugins=[normed]"]) == 0
     assert_same_fine_tuning(whole("plain")[0], run)
 
 
@@ -234,7 +234,7 @@ def test_interrupted_after_compress_makes_the_program_again_without_training(who
     assert run.json("status")["done"] == ["fit", "test", "compress"]
     with monkeypatch.context() as patched:
         patched.setattr(Task, "training_step", lambda *_: pytest.fail("trained again"))
-        assert main(["resume", str(run.path)]) == 0
+        assert main(["resume", str(run.path), "runner.plugins=[normed]"]) == 0
     assert_same_fine_tuning(whole("plain")[0], run)
 
 

@@ -46,7 +46,9 @@ def names(argument: str) -> list[str]:
 
 
 def settings_file() -> Path:
-    """Return where a person's own settings lie: `runner/settings.yaml` in the directory for such files."""
+    """Return where a person's own settings lie: `$RUNNER_SETTINGS`, or `runner/settings.yaml` among such files."""
+    if named := os.environ.get("RUNNER_SETTINGS"):
+        return Path(named)
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "runner" / "settings.yaml"
 
 

@@ -155,7 +155,7 @@ def is_operator(target: Any) -> bool:
         return False
     if _PYTHON.fullmatch(target):
         return True
-    if not (parts := _OVERLOAD.fullmatch(target)) or "__" in target:
+    if not (parts := _OVERLOAD.fullmatch(target)):
         return False
     namespace, name, overload = parts.groups()
     found = getattr(getattr(getattr(torch.ops, namespace), name, None), overload, None)
