@@ -18,9 +18,9 @@ run: $(VENV)/installed
 	$(BIN)/python -m runner $(ARGUMENTS)
 
 # Two workers with one thread each: threads of several torch processes would fight over the cores. A file of tests stays
-# with one worker, so that the runs that its tests share are trained once.
+# with one worker, so that the runs that its tests share are trained once; the longest files begin (tests/conftest.py).
 test: $(VENV)/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Every data set's own command against its header; what is neither in RUNNER_DATA nor shipped is left out.
 promises: $(VENV)/installed

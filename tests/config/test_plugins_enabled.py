@@ -75,8 +75,9 @@ def test_a_run_directory_enables_nothing(place, capsys, digits_run, command):
 def test_what_a_person_names_is_enabled_for_one_command_line(tmp_path, monkeypatch):
     plugins.enable(["model=cnn", "runner.plugins=[one, 'two']"])
     assert plugins.enabled() == {"one": "the command line", "two": "the command line"}
+    assert plugins.again() == " 'runner.plugins=[one,two]'"
     plugins.enable(["model=cnn"])
-    assert plugins.enabled() == {}
+    assert plugins.enabled() == {} and plugins.again() == ""
     monkeypatch.delenv("RUNNER_SETTINGS")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "runner").mkdir()

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{signal}; {signal.advice}", file=sys.stderr)
         elif signal.run_directory is not None:
             print(
-                f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}", file=sys.stderr
+                f"{signal}; continue with: python -m runner resume {quote(str(signal.run_directory))}{plugins.again()}",
+                file=sys.stderr,
             )
         return signal.exit_status
     except KeyboardInterrupt:

@@ -27,6 +27,11 @@ def enabled() -> dict[str, str]:
     return dict.fromkeys(of_settings(path), str(path)) | dict.fromkeys(_named.get(), "the command line")
 
 
+def again() -> str:
+    """Return what a command that goes on with this one adds to name the same packages; empty where it named none."""
+    return f" 'runner.plugins=[{','.join(_named.get())}]'" if _named.get() else ""
+
+
 def is_plugins(argument: str) -> bool:
     """Return whether a word of a command line is `runner.plugins=…`, with any of Hydra's prefixes."""
     return argument.lstrip("+").partition("=")[0] == KEY and "=" in argument
