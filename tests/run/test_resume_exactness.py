@@ -103,6 +103,22 @@ def test_killed_and_resumed(recipe, step, whole, train_until_death):
     assert_same_run(whole(recipe), run)
 
 
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
+def test_a_damaged_checkpoint_is_answered_with_the_best_one(damage, whole, train, at_step, capsys):
+    at_step(15, lambda: os.kill(os.getpid(), signal.SIGINT))
+    run = train(*RECIPES["best_only_once"], status=130)
+    assert run.checkpoint("best")["global_step"] < run.checkpoint()["global_step"] == 15
+    place = run.path / "checkpoints" / "last.ckpt"
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes({"flipped": content, "cut": content[: len(content) // 2], "empty": b""}[damage])
+    capsys.readouterr()
+    assert main(["resume", str(run.path)]) == 0
+    told = capsys.readouterr().out
+    assert "last.ckpt" in told and "damaged" in told and "Goes on after epoch 1, from best.ckpt" in told
+    assert_same_run(whole("best_only_once"), run)
+
+
 def test_stopped_twice(whole, train, at_step, capsys):
     at_step(8, lambda: os.kill(os.getpid(), signal.SIGTERM))
     run = train(*RECIPES["resnet"], status=143)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
@@ -116,14 +117,34 @@ def go_on_from(context: Context, networks: Networks, last: Path) -> Networks:
     """Make training go on from a checkpoint in its middle.
 
     Raises:
-        RunnerError: the checkpoint is damaged, of another network, or holds weights only.
+        RunnerError: the checkpoint and the best one are damaged, of another network, or hold weights only.
     """
-    content = checkpoints.read_checkpoint(last)
+    content, last = whole_checkpoint(last)
     checkpoints.check_same_network(networks.task, content, last)
     if "training" not in content:
         raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")
     continue_loggers(context, content["global_step"])
     return replace(networks, resume_from=last)
+
+
+def whole_checkpoint(last: Path) -> tuple[dict[str, Any], Path]:
+    """Return the content and the place of a run's last checkpoint, or of its best where the last one is damaged.
+
+    Raises:
+        RunnerError: the last one is damaged, and there is no best one from which training could go on.
+    """
+    try:
+        return checkpoints.read_checkpoint(last), last
+    except RunnerError as error:
+        best = last.with_name(f"{checkpoints.BEST}.ckpt")
+        if not best.is_file():
+            raise
+        content = checkpoints.read_checkpoint(best)
+        if "training" not in content:
+            raise
+        epoch = content["epoch"] + 1
+        console.print(f"{error} Goes on after epoch {epoch}, from {best.name}.", markup=False, soft_wrap=True)
+        return content, best
 
 
 def continue_loggers(context: Context, step: int) -> None:
