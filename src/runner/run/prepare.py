@@ -135,7 +135,7 @@ def whole_checkpoint(last: Path) -> tuple[dict[str, Any], Path]:
     """
     try:
         return checkpoints.read_checkpoint(last), last
-    except RunnerError as error:
+    except checkpoints.DamagedCheckpointError as error:
         best = last.with_name(f"{checkpoints.BEST}.ckpt")
         if not best.is_file():
             raise

@@ -32,6 +32,10 @@ NETWORK = "network."
 ONLY_OWN = ("structure", "training_log", "training", "metrics")
 
 
+class DamagedCheckpointError(RunnerError):
+    """Say that a checkpoint is not what was written."""
+
+
 def find_checkpoint(checkpoint: str | Path) -> Path:
     """Return the file meant by a `checkpoint=` value: a file, what a run directory ended with, or a folder's weights.
 
@@ -85,7 +89,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the content of a checkpoint, loaded with `weights_only=True`.
 
     Raises:
-        RunnerError: the file is missing, damaged, or not a checkpoint.
+        RunnerError: the file is missing, damaged (DamagedCheckpointError), or not a checkpoint.
     """
     try:
         files.verify(path)
@@ -94,10 +98,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise RunnerError(f"{path}: there is no such checkpoint.") from None
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise RunnerError(f"{path}: damaged, or holds more than plain data and is not loaded ({reason}).") from None
+        raise DamagedCheckpointError(
+            f"{path}: damaged, or holds more than plain data and is not loaded ({reason})."
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = next(iter(str(error).splitlines()), "the file ends too early")
-        raise RunnerError(f"{path}: the checkpoint is damaged ({reason}).") from None
+        raise DamagedCheckpointError(f"{path}: the checkpoint is damaged ({reason}).") from None
     if not isinstance(content, dict) or "state_dict" not in content:
         raise RunnerError(f"{path}: not a checkpoint of this runner (it has no state_dict).")
     return content
