@@ -102,13 +102,19 @@ def test_a_mistake_in_the_space_is_found_before_the_first_run(sweep, capsys, tmp
     assert not list(tmp_path.rglob("result.json"))
 
 
-def test_a_run_below_the_median_of_earlier_ones_is_asked_to_stop(tmp_path):
-    """Watches a running trial whose loss is worse than that of five complete ones at the same epoch."""
+def study_of_five() -> optuna.Study:
+    """Five complete trials, with losses 0 to 4 after two epochs; what is worse than their median is stopped."""
     study = optuna.create_study(direction="minimize", pruner=optuna.pruners.MedianPruner(5, 1))
     for value in range(5):
         trial = study.ask({})
         trial.report(value, 2)
         study.tell(trial, value)
+    return study
+
+
+def test_a_run_below_the_median_of_earlier_ones_is_asked_to_stop(tmp_path):
+    """Watches a running trial whose loss is worse than that of five complete ones at the same epoch."""
+    study = study_of_five()
     searching = Search.__new__(Search)
     searching.settings, searching.monitor = {"prune": True}, "val/loss"
     searching.reported, searching.lock = set(), threading.Lock()
@@ -125,11 +131,7 @@ def test_a_run_below_the_median_of_earlier_ones_is_asked_to_stop(tmp_path):
 
 
 def test_a_trial_with_folds_is_judged_by_the_mean_over_those_that_are_done(tmp_path):
-    study = optuna.create_study(direction="minimize", pruner=optuna.pruners.MedianPruner(5, 1))
-    for value in range(5):
-        trial = study.ask({})
-        trial.report(value, 2)
-        study.tell(trial, value)
+    study = study_of_five()
     searching = Search.__new__(Search)
     searching.settings, searching.monitor, searching.folds = {"prune": True}, "val/loss", 3
     searching.reported, searching.lock = set(), threading.Lock()

@@ -79,7 +79,8 @@ def of_settings(path: Path) -> list[str]:
 
 def refusals(asked: Iterable[str], where: str = "a configuration file") -> list[str]:
     """Return a message where a configuration asks for packages that nobody enabled."""
-    missing = [name for name in asked if name not in enabled()]
+    known = enabled()
+    missing = [name for name in asked if name not in known]
     if not missing:
         return []
     listed = ", ".join(missing)
@@ -91,8 +92,8 @@ def refusals(asked: Iterable[str], where: str = "a configuration file") -> list[
 
 def usable(asked: Iterable[str] | None) -> list[str]:
     """Return the enabled ones of the packages that a configuration asks for, and those of the settings."""
-    known = enabled()
-    return list(dict.fromkeys([*(name for name in asked or () if name in known), *of_settings(settings_file())]))
+    listed = of_settings(settings_file())
+    return list(dict.fromkeys([*(name for name in asked or () if name in {*listed, *_named.get()}), *listed]))
 
 
 def allowed(asked: Iterable[str], where: str) -> list[str]:
