@@ -24,8 +24,9 @@ def fast(place: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         composed = compose(overrides)
-        record = run_directory.create(Path(folder) / "run", composed.config, overrides, composed.chosen, exactly=False)
-        result = run(composed.config, record)
+        place = Path(folder) / "run"
+        with run_directory.created(place, composed.config, overrides, composed.chosen, exactly=False) as record:
+            result = run(composed.config, record)
         return time.perf_counter() - started, result.metrics["test/accuracy"]
 
 

@@ -36,8 +36,10 @@ def train(overrides: Sequence[str]) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         composed = compose([*overrides])
         place = Path(folder) / "run"
-        record = run_directory.create(place, composed.config, [*overrides], composed.chosen, exactly=False)
-        with surroundings(composed.config, record) as signals:
+        with (
+            run_directory.created(place, composed.config, [*overrides], composed.chosen, exactly=False) as record,
+            surroundings(composed.config, record) as signals,
+        ):
             context, networks = prepare(composed.config, record, signals)
             trainer = make_trainer(context, networks.task, extra=[watch])
             trainer.fit(networks.task, datamodule=context.datamodule)

@@ -7,6 +7,7 @@ import pytest
 
 from runner.errors import RunnerError
 from runner.report.runs import curves, find_runs
+from runner.tracking import lock
 from tests.support.written_runs import Write, status_writer, writer
 
 # A process that is always there; every worker of the test suite must collect the same names.
@@ -86,10 +87,10 @@ def status_of(path):
         ({"state": "failed", "error": "OSError: full\nmore", "stage": "fit"}, "failed", "OSError: full, in stage fit"),
         ({"state": "interrupted", "error": "stopped by SIGINT"}, "interrupted", "stopped by SIGINT"),
         ({"state": "failed"}, "failed", "no reason recorded"),
-        ({"state": "running", "pid": INIT, "stage": "test"}, "running", f"process {INIT}, in stage test"),
+        ({"state": "running", "pid": INIT, "stage": "test"}, "died", f"process {INIT} is gone, in stage test"),
         ({"state": "starting", "pid": GONE}, "died", f"process {GONE} is gone"),
         ({"state": "running", "pid": GONE, "stage": "fit"}, "died", f"process {GONE} is gone, in stage fit"),
-        ({"state": "running", "host": "far"}, "running", "says its status, on far, which cannot be asked from here"),
+        ({"state": "running", "pid": 7, "host": "far"}, "died", "process 7 on far is gone"),
         ({"state": "running", "pid": "?", "host": socket.gethostname()}, "died", "process ? is gone"),
         ({"state": "done"}, "damaged", "status.json says done, but there is no result.json"),
         ({"phase": 3}, "older layout", "status.json knows no state None"),
@@ -97,6 +98,15 @@ def status_of(path):
 )  # fmt: skip
 def test_a_run_without_a_result_says_why(write_status, status, state, words):
     assert status_of(write_status("run", **status)) == (state, words)
+
+
+@pytest.mark.parametrize(("host", "words"), [({}, "process 7, in stage test"), ({"host": "far"}, "process 7 on far")])
+def test_a_run_goes_on_while_a_process_holds_its_lock(write_status, host, words):
+    path = write_status("run", state="running", pid=7, stage="test", **host)
+    with lock.held(path, "held"):
+        state, reason = status_of(path)
+    assert (state, reason.startswith(words)) == ("running", True)
+    assert status_of(path)[0] == "died"
 
 
 def test_a_run_that_never_began_is_unfinished(write_status):

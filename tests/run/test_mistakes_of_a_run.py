@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import socket
 
 import pytest
 import torch
 
 from runner.cli.main import main
 from runner.data.images.digits import Digits
+from runner.tracking.run_directory import RunDirectory
 from tests.support.runs import SMALL, Run
 
 DIVERGING = ("model=mlp", "optimizer=sgd", "optimizer.lr=1e30", "scheduler=none")
@@ -105,9 +107,23 @@ class TestResume:
         assert (finished.path / "status.json").read_text() == before
 
     def test_a_run_that_goes_on(self, stopped, capsys):
-        status = stopped.json("status") | {"pid": os.getppid()}
+        before = {path.name: path.read_bytes() for path in stopped.path.glob("*.*")}
+        with RunDirectory(stopped.path).held():
+            message = self.refused(stopped.path, capsys)
+        assert message == (
+            f"error: {stopped.path}: this run is still going on (process {os.getpid()} on {socket.gethostname()}).\n"
+        )
+        assert {path.name: path.read_bytes() for path in stopped.path.glob("*.*")} == before | {
+            ".lock": (stopped.path / ".lock").read_bytes()
+        }
+
+    def test_the_number_of_another_process_is_no_hindrance(self, stopped, capsys):
+        """In containers every run has the number 1."""
+        status = stopped.json("status") | {"pid": os.getppid(), "host": socket.gethostname()}
         (stopped.path / "status.json").write_text(json.dumps(status))
-        assert "still going on" in self.refused(stopped.path, capsys)
+        (stopped.path / "checkpoints" / "last.ckpt").write_bytes(b"")
+        (stopped.path / "checkpoints" / "best.ckpt").unlink()
+        assert "last.ckpt" in self.refused(stopped.path, capsys)  # it got so far
 
     def test_no_run_directory(self, tmp_path, capsys):
         assert "no run directory" in self.refused(tmp_path, capsys)

@@ -162,14 +162,13 @@ def test_a_trial_that_was_made_smaller_is_judged_by_what_it_ended_with():
 def test_a_run_that_is_asked_to_stop_trains_no_further_and_is_tested(tmp_path, monkeypatch):
     from runner.tracking import run_directory
 
-    create = run_directory.create
+    begin = run_directory.begin
 
-    def asked(*arguments, **options):
-        record = create(*arguments, **options)
-        (record.path / "stop_request").write_text("hopeless")
-        return record
+    def asked(path, *arguments):
+        begin(path, *arguments)
+        (path / "stop_request").write_text("hopeless")
 
-    monkeypatch.setattr(run_directory, "create", asked)
+    monkeypatch.setattr(run_directory, "begin", asked)
     overrides = ["experiment=linear_regression", "trainer.check_val_every_n_epoch=2", "trainer=cpu", "logger=csv"]
     assert main([*overrides, f"hydra.run.dir={tmp_path / 'run'}"]) == 0
     rows = (tmp_path / "run" / "metrics.csv").read_text().splitlines()

@@ -13,13 +13,19 @@ from runner.files import write_json, write_text
 from runner.tracking import run_directory
 from runner.tracking.identity import identity
 from runner.tracking.result import ArtifactFile, RunResult
-from runner.tracking.run_directory import RunDirectory, claim, create
+from runner.tracking.run_directory import RunDirectory, claim, created
 from runner.tracking.signals import Interrupted
 
 
 @pytest.fixture(autouse=True)
 def no_inherited_directory(monkeypatch):
     monkeypatch.setenv(run_directory.ENVIRONMENT_VARIABLE, "")
+
+
+def create(wanted, config, *, exactly=False):
+    """A run directory that was made, and is held no more."""
+    with created(wanted, config, ["seed=3"], {"model": "mlp"}, exactly=exactly) as record:
+        return record
 
 
 def test_runs_of_the_same_second_get_different_directories(tmp_path):
@@ -35,27 +41,48 @@ def test_runs_of_the_same_second_get_different_directories(tmp_path):
 
 
 def test_a_named_directory_that_holds_a_run_is_refused(tmp_path):
-    create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], {}, exactly=True)
+    create(tmp_path / "mine", OmegaConf.create({"seed": 1}), exactly=True)
     with pytest.raises(RunnerError, match=r"holds a run already.*resume"):
-        create(tmp_path / "mine", OmegaConf.create({"seed": 1}), [], {}, exactly=True)
+        create(tmp_path / "mine", OmegaConf.create({"seed": 1}), exactly=True)
+
+
+def test_a_named_directory_is_taken_where_a_run_was_killed_before_it_had_a_configuration(tmp_path):
+    record = create(tmp_path / "mine", OmegaConf.create({"seed": 1}), exactly=True)
+    (record.path / "config.yaml").unlink()
+    assert create(tmp_path / "mine", OmegaConf.create({"seed": 2}), exactly=True).config().seed == 2
+    (record.path / "config.yaml").unlink()
+    (record.path / ".lock").unlink()  # of an older version
+    with pytest.raises(RunnerError, match=r"holds a run already"):
+        create(tmp_path / "mine", OmegaConf.create({}), exactly=True)
+
+
+def test_a_directory_is_held_while_its_run_is_made(tmp_path):
+    with (
+        created(tmp_path / "mine", OmegaConf.create({}), [], {}, exactly=True) as record,
+        pytest.raises(RunnerError, match=r"mine: this run is still going on \(process \d+ on .*\)\."),
+        RunDirectory(record.path).held(),
+    ):
+        pytest.fail("two have it")
+    with record.held(), RunDirectory(record.path, primary=False).held():
+        pass
 
 
 def test_a_named_directory_that_is_merely_there_is_used(tmp_path):
     (tmp_path / "mine").mkdir()
-    assert create(tmp_path / "mine", OmegaConf.create({}), [], {}, exactly=True).path == tmp_path / "mine"
+    assert create(tmp_path / "mine", OmegaConf.create({}), exactly=True).path == tmp_path / "mine"
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunnerError, match=r"file.*cannot be written.*hydra\.run\.dir"):
-        create(tmp_path / "file" / "run", OmegaConf.create({}), [], {}, exactly=False)
+        create(tmp_path / "file" / "run", OmegaConf.create({}))
 
 
 @pytest.mark.parametrize(
     ("error", "state"), [(None, "done"), (ValueError("x"), "failed"), (Interrupted(2), "interrupted")]
 )
 def test_the_status_tells_how_a_run_ended(tmp_path, error, state):
-    record = create(tmp_path / "run", OmegaConf.create({}), [], {}, exactly=False)
+    record = create(tmp_path / "run", OmegaConf.create({}))
     try:
         with record.running():
             assert record.status["state"] == "running"
@@ -79,7 +106,7 @@ def test_the_configuration_comes_back_with_its_place_still_open(tmp_path):
     from runner.config import resolvers
 
     resolvers.register()
-    record = create(tmp_path / "run", config, ["seed=3"], {"model": "mlp"}, exactly=False)
+    record = create(tmp_path / "run", config)
     moved = record.path.rename(tmp_path / "moved")
     with resolvers.run_directory(moved):
         assert RunDirectory(moved).config().place == f"{moved}/checkpoints"

@@ -40,10 +40,6 @@ class StopOnSignal(Checkpoint):
         self.signals, self.path = signals, path
         self.stopping: int | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take SIGTERM back from Lightning, which has its own plans for it."""
-        self.signals.install()
-
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

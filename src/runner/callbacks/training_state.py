@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from runner.tracking.loggers import place_in
+
 
 class TrainingState(Callback):
     """The metrics of the moment and the state of every random generator, kept in each checkpoint.
@@ -31,6 +33,9 @@ class TrainingState(Callback):
             "should_stop": bool(trainer.should_stop),
             "loader": loader.state_dict() if hasattr(loader, "state_dict") else None,
         }
+        loops = trainer.fit_loop
+        step = loops.epoch_loop._batches_that_stepped - 1
+        checkpoint["curves"] = place_in(trainer.loggers, waiting(trainer) if at_epoch_end(loops) else {}, step)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -68,6 +73,18 @@ class TrainingState(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Step plateau schedules in the epoch in which training continued: Lightning skips it for want of metrics."""
         trainer.fit_loop.restarting = False
+
+
+def at_epoch_end(loops: Any) -> bool:
+    """Return whether an epoch's last step is done, and the epoch is not yet over."""
+    progress = loops.epoch_progress.current
+    return bool(progress.processed > progress.completed)
+
+
+def waiting(trainer: pl.Trainer) -> dict[str, float]:
+    """Return the metrics of the epoch, which Lightning gives to the loggers once all callbacks have been called."""
+    metrics = trainer._logger_connector.metrics["log"]
+    return {**{name: float(value) for name, value in metrics.items()}, "epoch": float(trainer.current_epoch)}
 
 
 def step_plateaus(trainer: pl.Trainer, metrics: dict[str, float]) -> None:

@@ -61,7 +61,16 @@ def make_trainer(
         settings["plugins"] = [DurableCheckpoints()]
     trainer = build(context.config, "trainer", **settings)
     assert isinstance(trainer, pl.Trainer)
+    keep_sigterm(trainer)
     return trainer
+
+
+def keep_sigterm(trainer: pl.Trainer) -> None:
+    """Take SIGTERM from Lightning, which would end any loop with an exit of its own as soon as one arrives.
+
+    It puts its handler before the one that it finds, the run's (`tracking.signals`), which now is all that is called.
+    """
+    trainer._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
 
 
 def _keep_zeros(task: Task) -> list[Callback]:

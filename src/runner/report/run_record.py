@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.report.record_files import mapping, numbers, read_json, read_yaml, size_of
 from runner.report.state import DONE, first_line, missing_entries, state_of
-from runner.tracking import layout
+from runner.tracking import layout, lock
 from runner.tracking.identity import flatten
 
 
@@ -60,7 +60,7 @@ def read_run(path: Path) -> RunRecord:
     elif result:
         state, reason = ("older layout", missing) if (missing := missing_entries(result)) else (state, reason)
     else:
-        state, reason = state_of(status)
+        state, reason = state_of(status, held=lock.is_held(path))
     # What a run that stopped has measured so far lies in status.json, under the same keys.
     told = result or status
     settings = mapping(result.get("settings"))

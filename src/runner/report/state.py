@@ -1,10 +1,9 @@
 """State of a run that left no result."""
 
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
-
-from runner.tracking.liveness import is_alive, is_elsewhere
 
 DONE = "done"
 # Without these a result.json cannot be reported.
@@ -20,13 +19,18 @@ def missing_entries(result: Mapping[str, Any]) -> str:
     return f"result.json has no {', '.join(missing)}" if missing else ""
 
 
-def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
-    """Return state and reason of a run without a result, from its status.json (empty where there is none)."""
+def state_of(status: Mapping[str, Any], *, held: bool) -> tuple[str, str]:
+    """Return state and reason of a run without a result.
+
+    Args:
+        status: its status.json; empty where there is none.
+        held: whether a process holds the lock of its directory.
+    """
     if not status:
         return "unfinished", "neither status.json nor result.json: it never began"
     state = status.get("state")
     if state in ("running", "starting"):
-        return progress(status)
+        return progress(status, held=held)
     if state in ("failed", "interrupted"):
         return state, first_line(status.get("error")) + stage(status)
     if state == DONE:
@@ -34,13 +38,14 @@ def state_of(status: Mapping[str, Any]) -> tuple[str, str]:
     return "older layout", f"status.json knows no state {state!r}"
 
 
-def progress(status: Mapping[str, Any]) -> tuple[str, str]:
+def progress(status: Mapping[str, Any], *, held: bool) -> tuple[str, str]:
     """Return "running" or "died": status.json of a killed process says running for ever."""
-    if is_elsewhere(status):
-        return "running", f"says its status, on {status['host']}, which cannot be asked from here{stage(status)}"
-    if is_alive(status):
-        return "running", f"process {status['pid']}{since(status.get('started'))}{stage(status)}"
-    return "died", f"process {status.get('pid', '(unknown)')} is gone{stage(status)}"
+    host = status.get("host")
+    place = f" on {host}" if host not in (None, socket.gethostname()) else ""
+    process = f"process {status.get('pid', '(unknown)')}{place}"
+    if held:
+        return "running", f"{process}{since(status.get('started'))}{stage(status)}"
+    return "died", f"{process} is gone{stage(status)}"
 
 
 def stage(status: Mapping[str, Any]) -> str:

@@ -11,25 +11,32 @@ from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
 from runner.tracking import layout, run_directory
-from runner.tracking.liveness import is_alive
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
+from runner.tracking.signals import handled
 
 
 def execute(composed: Composed) -> RunResult:
     """Return one run in a directory of its own."""
     exactly = any(each.startswith("hydra.run.dir=") for each in composed.overrides)
-    record = run_directory.create(
+    with run_directory.created(
         composed.run_directory, composed.config, composed.overrides, composed.chosen, exactly=exactly
-    )
-    # The console appears before torch is imported: seconds in which the user can see what was chosen.
-    from runner.tracking.console import show_choices, show_result
+    ) as record:
+        # The console appears before torch is imported: seconds in which the user can see what was chosen.
+        from runner.tracking.console import show_choices
 
-    if record.primary:
-        show_choices(composed.chosen, composed.overrides, record.path, plugins.enabled())
-    from runner.run.run import run
+        if record.primary:
+            show_choices(composed.chosen, composed.overrides, record.path, plugins.enabled())
+        return do(composed.config, record)
 
-    result = run(composed.config, record)
+
+def do(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> RunResult:
+    """Return the result of a run whose directory is held, and show it; its status is true from here on."""
+    with handled() as signals, record.running():
+        with signals.deferred():  # an import that is broken off may leave half a module
+            from runner.run.run import run
+            from runner.tracking.console import show_result
+        result = run(config, record, resume=resume)
     if record.primary:
         show_result(result)
     return result
@@ -48,33 +55,33 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
     """
     record = RunDirectory(directory, primary=int(os.environ.get("LOCAL_RANK", "0")) == 0)
     resolvers.register()
-    config = record.config()
-    if record.primary:
+    record.config()  # where there is no run, nothing is written
+    with record.held():
+        config = record.config()
+        if record.primary:
+            make_ready(record, config, texts, config_dir)
+        os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
+        # Left unresolved so that ${run_directory:} means where the directory lies now.
+        OmegaConf.set_struct(config, True)
+        return do(config, record, resume=True)
+
+
+def make_ready(record: RunDirectory, config: DictConfig, texts: Sequence[str], config_dir: str | None) -> None:
+    """Refuse what cannot be gone on with, and change the settings that are to be others."""
+    refuse_unless_complete(config, record)
+    plugins.allowed(config.runner.plugins or [], str(record.path))
+    refuse_finished(record, changed=bool(texts))
+    if texts:
+        from runner.run import resumed
+        from runner.tracking.console import console
+
+        found = resumed.change(record, config, list(texts), config_dir)
         refuse_unless_complete(config, record)
-        plugins.allowed(config.runner.plugins or [], str(record.path))
-        refuse_unless_stopped(record, finished=bool(texts))
-        if texts:
-            from runner.run import resumed
-            from runner.tracking.console import console
-
-            found = resumed.change(record, config, list(texts), config_dir)
-            refuse_unless_complete(config, record)
-            for line in resumed.told(found, config):
-                console.print(line, markup=False, soft_wrap=True)
-        content.refuse_other_content(config, str(directory))
-        if record.status.get("state") == "done":  # what it put off is to be done now, also after an interruption
-            record.update_status(released=True)
-    os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
-    # Left unresolved so that ${run_directory:} means where the directory lies now.
-    OmegaConf.set_struct(config, True)
-
-    from runner.run.run import run
-    from runner.tracking.console import show_result
-
-    result = run(config, record, resume=True)
-    if record.primary:
-        show_result(result)
-    return result
+        for line in resumed.told(found, config):
+            console.print(line, markup=False, soft_wrap=True)
+    content.refuse_other_content(config, str(record.path))
+    if record.status.get("state") == "done":  # what it put off is to be done now, also after an interruption
+        record.update_status(released=True)
 
 
 def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
@@ -85,16 +92,11 @@ def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
         raise RunnerError(f"{record.path / layout.CONFIG}: cannot be resumed. {' '.join(messages)}")
 
 
-def refuse_unless_stopped(record: RunDirectory, *, finished: bool) -> None:
-    """Raise RunnerError when the run is still going on, or is finished with no stage put off.
-
-    `finished`: a finished run is no hindrance.
-    """
+def refuse_finished(record: RunDirectory, *, changed: bool) -> None:
+    """Raise RunnerError when the run is finished with no stage put off, and no setting is to change."""
     status = record.status
-    if status.get("state") == "done" and not finished and not status.get("held"):
+    if status.get("state") == "done" and not changed and not status.get("held"):
         raise RunnerError(
             f"{record.path}: this run is finished. Start from its weights with checkpoint={record.path}, train it for "
             "more epochs with trainer.max_epochs=… behind this command, or read its result.json."
         )
-    if status.get("state") == "running" and is_alive(status):
-        raise RunnerError(f"{record.path}: this run is still going on (process {status['pid']}).")

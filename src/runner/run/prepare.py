@@ -1,5 +1,6 @@
 """Prepare a run: read the data, build the task, load the weights to start from, and restore what was done before."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from runner.job.context import Context, Results
 from runner.job.networks import Networks
 from runner.tracking import checkpoints
 from runner.tracking.console import console
-from runner.tracking.loggers import MetricsFile, TensorBoard
+from runner.tracking.loggers import MetricsFile, continue_from
 from runner.tracking.result import ArtifactFile
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import Signals
@@ -34,14 +35,14 @@ def prepare(
     signals: Signals,
     *,
     resume: bool = False,
-    fitted: bool = False,
+    done: Sequence[str] = (),
     dry_run: bool = False,
 ) -> tuple[Context, Networks]:
     """Seed, read the data, build the task, and load weights where there are some to start from.
 
     Args:
         resume: go on with what the run directory holds.
-        fitted: with `resume`, whether the training was finished.
+        done: with `resume`, the stages that were finished.
         dry_run: see `Context`.
 
     Raises:
@@ -50,12 +51,14 @@ def prepare(
     try_trainer(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     datamodule = build_data(config, dry_run=dry_run)
-    networks = Networks(build_task(config, datamodule))
+    networks, fitted = Networks(build_task(config, datamodule)), "fit" in done
     if config.cross_validation.folds and (fitted or not {"fit", "cross_validate"} & {*config.stages}):
         datamodule.use_all_for_training()  # as the weights were: nothing is left that could be validated on
     results = recorded(record) if resume else Results()
     context = Context(config, record, signals, datamodule, build_loggers(config), resume, dry_run, results)
     last = context.checkpoints / f"{checkpoints.LAST}.ckpt"
+    if resume:
+        resume_metrics(context, done)
     if fitted:
         place = checkpoints.trained_checkpoint(record.path) or record.path
         steps = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
@@ -65,7 +68,7 @@ def prepare(
     if config.checkpoint:
         networks = start_from(context, networks, config.checkpoint, trained="fit" not in config.stages)
     if resume and {"fit", "overfit"} & set(config.stages):
-        continue_loggers(context, 0)
+        continue_from(context.loggers, 0, {})
     return context, networks
 
 
@@ -123,7 +126,7 @@ def go_on_from(context: Context, networks: Networks, last: Path) -> Networks:
     checkpoints.check_same_network(networks.task, content, last)
     if "training" not in content:
         raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")
-    continue_loggers(context, content["global_step"])
+    continue_from(context.loggers, content["global_step"], content.get("curves", {}))
     return replace(networks, resume_from=last)
 
 
@@ -147,11 +150,15 @@ def whole_checkpoint(last: Path) -> tuple[dict[str, Any], Path]:
         return content, best
 
 
-def continue_loggers(context: Context, step: int) -> None:
-    """Make the loggers forget what the interrupted run wrote after its checkpoint."""
+def resume_metrics(context: Context, done: Sequence[str]) -> None:
+    """Make metrics.csv as long as it was after the last stage that is done."""
+    status = context.record.status
+    known = status.get("metrics_bytes")
+    if known is not None and list(done) != status.get("done", []):
+        known = 0  # nothing of it is left
     for logger in context.loggers:
-        if isinstance(logger, (MetricsFile, TensorBoard)):
-            logger.continue_from(step)
+        if isinstance(logger, MetricsFile):
+            logger.resume(known)
 
 
 def take_up(context: Context, networks: Networks, phase: str) -> Networks | None:

@@ -116,7 +116,9 @@ def forget_results(record: RunDirectory, done: list[str]) -> None:
     """Make the stages from the training on undone."""
     status = record.status
     seconds = {stage: each for stage, each in status.get("seconds", {}).items() if stage in (*done, "fit")}
-    record.update_status(state="interrupted", done=done, metrics={}, artifacts={}, seconds=seconds, stage=None)
+    record.update_status(
+        state="interrupted", done=done, metrics={}, artifacts={}, seconds=seconds, stage=None, metrics_bytes=None
+    )
     if record.status.get("stopped"):  # a search wanted no more of it; whoever resumes it does
         record.update_status(stopped=None)
         (record.path / stop_request.FILE).unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ from runner.tracking import checkpoints, layout
 from runner.tracking.console import show_remarks
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
-from runner.tracking.loggers import TensorBoard
+from runner.tracking.loggers import TensorBoard, metrics_bytes, silenced
 from runner.tracking.notices import Notice, recorded, tell
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
@@ -50,11 +50,11 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         RunnerError: what the user can mend.
         Interrupted: a signal arrived; the run can be resumed.
     """
-    with surroundings(config, record) as signals, record.running():
+    with surroundings(config, record) as signals, signals.not_mistaken():
         surrounding = environment()
         record.write_json(layout.ENVIRONMENT, surrounding)
         done = stages_done(record) if resume else []
-        context, networks = prepare(config, record, signals, resume=resume, fitted="fit" in done)
+        context, networks = prepare(config, record, signals, resume=resume, done=done)
         if record.primary:
             show_remarks(context.datamodule.remarks)
         tell(record, [Notice("data", text, text) for text in context.datamodule.remarks], aloud=False)
@@ -67,7 +67,7 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
                 left.remove(stage)
                 if stage not in CHANGING:
                     continue
-            result = resumed(context, networks, stage) or do(context, networks, stage)
+            result = (resumed(context, networks, stage) if known else None) or do(context, networks, stage, known=known)
             networks = result.networks or networks
             done = done if known else [*done, stage]
             keep(context, result, done)
@@ -137,14 +137,21 @@ def resumed(context: Context, networks: Networks, stage: str) -> StageResult | N
     return None if found is None else StageResult(networks=found)
 
 
-def do(context: Context, networks: Networks, stage: str) -> StageResult:
-    """Do one stage, the function of that name in the file of that name; note which it is and how long it takes."""
+def do(context: Context, networks: Networks, stage: str, *, known: bool) -> StageResult:
+    """Do one stage, the function of that name in the file of that name; note which it is and how long it takes.
+
+    Args:
+        known: it was done before an interruption.
+    """
     function = getattr(import_module(f"runner.stages.{stage}"), stage)
     context.record.update_status(stage=stage)
     started, seconds = time.perf_counter(), context.results.seconds
+    # What a known stage wrote is there; what of it was not kept is made again.
+    quiet = silenced(context.loggers) if known else nullcontext()
     try:
-        with structures_told():
+        with structures_told(), quiet:
             result: StageResult = function(context, networks)
+        context.signals.check()
     finally:
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - started
         context.record.update_status(seconds=seconds)
@@ -167,6 +174,7 @@ def keep(context: Context, result: StageResult, done: list[str]) -> None:
     results.artifacts |= result.artifacts
     context.record.update_status(
         done=done,
+        metrics_bytes=metrics_bytes(context.loggers),
         metrics=results.metrics,
         seconds=results.seconds,
         artifacts={name: asdict(artifact) for name, artifact in results.artifacts.items()},

@@ -27,6 +27,7 @@ def cross_validate(context: Context, networks: Networks) -> StageResult:
     done = finished(context)
     for index in range(len(done), folds):
         done.append(run_fold(context, networks, index, folds))
+        context.signals.check()
         context.record.write_json(layout.FOLDS, done)
         metrics = "  ".join(f"{name} {value:.4g}" for name, value in sorted(done[-1].items()))
         if context.record.primary:

@@ -1,6 +1,5 @@
 """A sweep on disk: sweep.json names its jobs; what came of each lies in the job's own run directory."""
 
-import fcntl
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -11,8 +10,7 @@ from typing import Any
 
 from runner.errors import RunnerError
 from runner.files import write_json
-from runner.tracking import layout
-from runner.tracking.liveness import is_alive
+from runner.tracking import layout, lock
 
 FILE = "sweep.json"
 # Of a traceback this much is kept in sweep.json; all of it is in the job's console.log.
@@ -103,7 +101,7 @@ class Sweep:
         if state == DONE and (self.directory(number) / layout.RESULT).is_file():
             entry.state, entry.error, entry.traceback = DONE, "", ""
         elif state in ("running", "starting"):
-            entry.state = RUNNING if is_alive(status) else INTERRUPTED
+            entry.state = RUNNING if lock.is_held(self.directory(number)) else INTERRUPTED
         elif state in (FAILED, INTERRUPTED):
             entry.state, entry.error = state, str(status.get("error") or "")
         elif entry.state == RUNNING:
@@ -140,11 +138,7 @@ class Sweep:
             RunnerError: one does already.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunnerError(f"{self.path}: another process is running this sweep.") from None
+        with lock.held(self.path, "another process is running this sweep"):
             yield
 
 

@@ -1,11 +1,13 @@
 """Loggers: TensorBoard, and a plain file of rows that survives a crash."""
 
 import csv
+import io
+import os
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
@@ -70,17 +72,27 @@ class TensorBoard(Renaming, TensorBoardLogger):
         super().log_hyperparams(parameters, {f"final/{name}": value for name, value in metrics.items()})
 
     @rank_zero_only
-    def continue_from(self, step: int) -> None:
+    def continue_from(self, step: int, curves: Mapping[str, Any]) -> None:
         """Drop what an interrupted run wrote in step `step` (counted from 0) and later."""
         self._kwargs["purge_step"] = step
 
 
 class MetricsFile(Renaming, Logger):
-    """`metrics.csv`: one row a value, appended, so that nothing is rewritten and a crash costs one line at most."""
+    """`metrics.csv`: one row a value, appended behind the rows that hold.
+
+    What a run keeps (a checkpoint, a finished stage) says how long the file was. A resumed run goes on there, so that
+    in the end the file is that of a run that nothing stopped, byte for byte, wherever it was killed.
+
+    Attributes:
+        size: bytes that hold; what lies behind them is replaced by the next rows.
+        exact: whether that is known. Of a run of an older version it is not: there rows are dropped by their step.
+        silent: whether rows are not written, for they are there already.
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = Path(path)
+        self.size, self.exact, self.silent = 0, True, False
 
     @property
     def name(self) -> str:
@@ -103,23 +115,100 @@ class MetricsFile(Renaming, Logger):
             for name, value in self.renamed(metrics).items()
             if name != "epoch"
         ]
-        new = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(COLUMNS)
-            writer.writerows(rows)
+        if rows and not self.silent:
+            self.append(rows)
+
+    def append(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows behind those that hold."""
+        with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+            self.size = whole_lines(file, self.size)
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="\n").writerows(rows if self.size else [COLUMNS, *rows])
+            file.truncate(self.size)
+            file.seek(self.size)
+            self.size += file.write(text.getvalue().encode())
 
     @rank_zero_only
-    def continue_from(self, step: int) -> None:
-        """Drop rows of step `step` and later, and a last line that was cut off: the continued run writes them."""
-        if not self.path.exists():
+    def finalize(self, status: str) -> None:
+        """Drop what lies behind the rows that hold."""
+        if self.path.exists() and self.path.stat().st_size > self.size:
+            os.truncate(self.path, self.size)
+
+    @rank_zero_only
+    def resume(self, size: int | None) -> None:
+        """Go on behind the first `size` bytes; None where nobody noted how many hold."""
+        self.exact = size is not None
+        if size is None and self.path.exists():
+            with self.path.open("rb") as file:
+                size = whole_lines(file, self.path.stat().st_size)
+        self.size = size or 0
+
+    @rank_zero_only
+    def continue_from(self, step: int, curves: Mapping[str, Any]) -> None:
+        """Go on where something was kept: behind what had been written by then, and what was about to be.
+
+        Args:
+            step: without `curves`, rows of this one and later are dropped: the continued run writes them.
+            curves: see `place_in`; empty where nothing was kept, or by an older version.
+        """
+        if self.silent:
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines[1:] if line.count(",") == 3 and step_of(line) < step]
-        write_text(self.path, "\n".join([",".join(COLUMNS), *kept]) + "\n")
+        if curves.get("bytes") is not None:
+            self.size, self.exact = max(curves["bytes"], self.size if self.exact else 0), True
+            if curves["bytes"] == self.size and curves["waiting"]:
+                self.log_metrics(curves["waiting"], curves["step"])
+        elif not self.exact and self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines[1:] if line.count(",") == 3 and step_of(line) < step]
+            text = "\n".join([",".join(COLUMNS), *kept]) + "\n"
+            write_text(self.path, text)
+            self.size = len(text.encode())
+
+
+def whole_lines(file: BinaryIO, size: int) -> int:
+    """Return how many of the first `size` bytes are whole lines: all, unless somebody changed the file."""
+    file.seek(max(size - 1, 0))
+    if not size or file.read(1) == b"\n":
+        return size
+    file.seek(0)
+    return file.read(size).rfind(b"\n") + 1
 
 
 def step_of(line: str) -> int:
     """Return the step of a row of metrics.csv; 0 where it has none."""
     return int(line.split(",", 1)[0] or 0)
+
+
+def metrics_bytes(loggers: Iterable[Logger]) -> int | None:
+    """Return how many bytes of metrics.csv hold; None without one."""
+    return next((each.size for each in loggers if isinstance(each, MetricsFile)), None)
+
+
+def place_in(loggers: Iterable[Logger], waiting: Mapping[str, float], step: int) -> dict[str, Any]:
+    """Return how far the curves are at this moment, for what is kept now.
+
+    Args:
+        waiting: metrics that are written right after it, in step `step`; nobody else will write them when the run is
+            killed in between.
+    """
+    return {"bytes": metrics_bytes(loggers), "waiting": dict(waiting), "step": step}
+
+
+def continue_from(loggers: Iterable[Logger], step: int, curves: Mapping[str, Any]) -> None:
+    """Make loggers forget what an interrupted run wrote after what it kept; see `MetricsFile.continue_from`."""
+    for logger in loggers:
+        if isinstance(logger, (MetricsFile, TensorBoard)):
+            logger.continue_from(step, curves)
+
+
+@contextmanager
+def silenced(loggers: Sequence[Logger]) -> Iterator[None]:
+    """Write no rows within this context, in which a stage is done again whose rows are there."""
+    own = [logger for logger in loggers if isinstance(logger, MetricsFile)]
+    for each in own:
+        each.silent = True
+    try:
+        yield
+    finally:
+        for each in own:
+            each.silent = False

@@ -13,9 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import RunnerError
 from runner.files import write_json, write_text
-from runner.tracking import layout
+from runner.tracking import layout, lock
 from runner.tracking.renamed import up_to_date
-from runner.tracking.signals import Interrupted
+from runner.tracking.signals import Interrupted, held_back
 
 # Processes that one run starts for further devices find the directory of the first here.
 ENVIRONMENT_VARIABLE = "RUNNER_RUN_DIRECTORY"
@@ -43,9 +43,10 @@ class RunDirectory:
         return status if isinstance(status, dict) else {}
 
     def update_status(self, **changes: Any) -> None:
-        """Change some entries of status.json, in one step."""
+        """Change some entries of status.json, in one step that no signal breaks off."""
         if self.primary:
-            write_json(self.path / layout.STATUS, {**self.status, **changes})
+            with held_back():
+                write_json(self.path / layout.STATUS, {**self.status, **changes})
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON file of the record."""
@@ -68,6 +69,19 @@ class RunDirectory:
         if not isinstance(config, DictConfig):
             raise RunnerError(f"{path}: damaged (not a mapping).")
         return OmegaConf.create(up_to_date(OmegaConf.to_container(config)))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the directory within this context; the first process of a run does.
+
+        Raises:
+            RunnerError: one works there.
+        """
+        if not self.primary:
+            yield
+            return
+        with lock.held(self.path, "this run is still going on"):
+            yield
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -111,10 +125,11 @@ def owner(file: Path, what_for: str) -> RunDirectory:
     )
 
 
-def create(
+@contextmanager
+def created(
     wanted: Path, config: DictConfig, overrides: list[str], choices: dict[str, str], *, exactly: bool
-) -> RunDirectory:
-    """Claim a new directory and write what was asked for into it.
+) -> Iterator[RunDirectory]:
+    """Claim a new directory, hold it within this context, and write what was asked for into it.
 
     Args:
         wanted: where it should be; a number is appended where that is taken.
@@ -126,30 +141,58 @@ def create(
     """
     inherited = os.environ.get(ENVIRONMENT_VARIABLE)
     if inherited and int(os.environ.get("LOCAL_RANK", "0")) > 0:
-        return RunDirectory(Path(inherited), primary=False)
+        yield RunDirectory(Path(inherited), primary=False)
+        return
+    with written(wanted):
+        record = RunDirectory(claim(wanted, exactly=exactly))
+    with record.held():
+        with written(wanted):
+            if exactly:
+                refuse_begun(wanted)
+            begin(record.path, config, overrides, choices)
+        os.environ[ENVIRONMENT_VARIABLE] = str(record.path)
+        yield record
+
+
+@contextmanager
+def written(wanted: Path) -> Iterator[None]:
+    """Raise RunnerError where the place of a new run cannot be written."""
     try:
-        path = claim(wanted, exactly=exactly)
-        write_text(path / layout.CONFIG, OmegaConf.to_yaml(config, resolve=True))
-        write_text(path / layout.OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(overrides)))
-        (path / layout.ARTIFACTS).mkdir(exist_ok=True)
-        write_json(path / layout.STATUS, {"state": "starting", "pid": os.getpid(), "choices": choices})
+        yield
     except OSError as error:
         raise RunnerError(
             f"{wanted}: the run directory cannot be written ({error.strerror}). Choose another with hydra.run.dir=…"
         ) from None
-    os.environ[ENVIRONMENT_VARIABLE] = str(path.resolve())
-    return RunDirectory(path)
+
+
+def begin(path: Path, config: DictConfig, overrides: list[str], choices: dict[str, str]) -> None:
+    """Write what was asked for; with config.yaml, the last of it, the run can be resumed."""
+    status = {"state": "starting", "pid": os.getpid(), "host": socket.gethostname(), "choices": choices}
+    write_json(path / layout.STATUS, status | {"metrics_bytes": 0})
+    write_text(path / layout.OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(overrides)))
+    (path / layout.ARTIFACTS).mkdir(exist_ok=True)
+    write_text(path / layout.CONFIG, OmegaConf.to_yaml(config, resolve=True))
+
+
+def has_begun(path: Path) -> bool:
+    """Return whether a directory holds a run; one that was killed before it had a configuration never began."""
+    return (path / layout.CONFIG).exists() or ((path / layout.STATUS).exists() and not (path / lock.FILE).exists())
+
+
+def refuse_begun(path: Path) -> None:
+    """Raise RunnerError where a directory holds a run."""
+    if has_begun(path):
+        raise RunnerError(
+            f"hydra.run.dir={path}: holds a run already. Choose another place, "
+            f"or go on with that run: python -m runner resume {path}"
+        )
 
 
 def claim(wanted: Path, *, exactly: bool) -> Path:
     """Make a directory that nobody else has: two runs of the same second get different ones."""
     if exactly:
         wanted.mkdir(parents=True, exist_ok=True)
-        if any((wanted / name).exists() for name in (layout.STATUS, layout.CONFIG)):
-            raise RunnerError(
-                f"hydra.run.dir={wanted}: holds a run already. Choose another place, "
-                f"or go on with that run: python -m runner resume {wanted}"
-            )
+        refuse_begun(wanted)  # before a lock's file would be the first that is written there
         return wanted
     wanted.parent.mkdir(parents=True, exist_ok=True)
     number = 1

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: training finishes its batch, everything else stops at once."""
+"""Ctrl-C and SIGTERM: training finishes its batch, everything else stops at once; none is ever swallowed."""
 
 import ctypes
 import os
@@ -33,7 +33,11 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """Signals that have arrived, and whether someone has promised to look."""
+    """Signals that have arrived, and whether someone has promised to look.
+
+    Where nobody has, a signal raises Interrupted wherever the program is: a library may swallow that, or make another
+    error of it. So the signal is kept: `check` raises it again, and what has failed since then failed because of it.
+    """
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -47,25 +51,54 @@ class Signals:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Act on a signal: the first waits for `check` where that was promised, a second does not."""
-        if self.promised and self.received is None:
-            self.received = number
-        else:
+        waits = self.promised and self.received is None
+        self.received = number
+        if not waits:
             raise Interrupted(number)
 
     def check(self) -> None:
-        """Raise Interrupted if a signal has arrived."""
+        """Raise Interrupted if a signal has arrived; what is kept for a resumed run is kept after this."""
         if self.received is not None:
             raise Interrupted(self.received)
 
     @contextmanager
+    def not_mistaken(self) -> Iterator[None]:
+        """Raise Interrupted in place of an error that this context ends with after a signal has arrived."""
+        try:
+            yield
+        except Exception as error:
+            if self.received is not None:
+                raise Interrupted(self.received) from error
+            raise
+
+    @contextmanager
     def deferred(self) -> Iterator[None]:
         """Let the first signal only leave its number within this context; `check` is called often enough."""
-        self.promised = True
+        before, self.promised = self.promised, True
         try:
             yield
         finally:
-            self.promised = False
+            self.promised = before
         self.check()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let signals arrive at the end of this context, for the moments in which a record is written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    for number in HANDLED:
+        signal.signal(number, lambda number, _: arrived.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in arrived:
+            signal.raise_signal(each)
 
 
 def end_with_parent() -> None:

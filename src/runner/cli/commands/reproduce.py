@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from runner.config import content, plugins, resolvers
 from runner.errors import RunnerError
+from runner.run.launch import do
 from runner.tracking import layout, run_directory
 from runner.tracking.identity import CONTENT, HISTORY
 from runner.tracking.result import RunResult
@@ -57,15 +58,10 @@ def main(arguments: Sequence[str]) -> int:
     OmegaConf.set_struct(config, True)
     now = datetime.now()
     wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"
-    record = run_directory.create(wanted, config, overrides(original), expected.choices, exactly=False)
-
-    from runner.run.run import run
-    from runner.tracking.console import show_result
-
-    result = run(config, record)
+    with run_directory.created(wanted, config, overrides(original), expected.choices, exactly=False) as record:
+        result = do(config, record)
     if not record.primary:
         return 0
-    show_result(result)
     warnings = changes(recorded(original.path), recorded(record.path))
     if before != result.settings.get(CONTENT):
         warnings.append(f"{CONTENT} was {before}, is {result.settings.get(CONTENT)}")

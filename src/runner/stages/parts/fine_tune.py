@@ -15,7 +15,7 @@ from runner.job.networks import Networks
 from runner.job.trainer import make_trainer
 from runner.stages.parts.distillation import distilled
 from runner.tracking import checkpoints
-from runner.tracking.loggers import MetricsFile, TensorBoard, renaming
+from runner.tracking.loggers import continue_from, renaming
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def fine_tune(
         content = checkpoints.read_checkpoint(best)
         checkpoints.load_weights(task, content, best)
         metrics = content["metrics"]
+    context.signals.check()
     kept = {name: each for name, each in metrics.items() if name.startswith(("train/", "val/"))}
     return Tuning(kept, trainer.global_step)
 
@@ -71,10 +72,8 @@ def fine_tune(
 @contextmanager
 def curves(context: Context, steps: int, folder: str, last: Path) -> Iterator[None]:
     """Write the curves as `FOLDER/…` behind those of the first `steps` steps; a resumed run continues them."""
-    if context.resumed:
-        done = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
-        for logger in context.loggers:
-            if isinstance(logger, (MetricsFile, TensorBoard)):
-                logger.continue_from(steps + done)
     with renaming(context.loggers, f"{folder}/", steps):
+        if context.resumed:
+            content = checkpoints.read_checkpoint(last) if last.is_file() else {}
+            continue_from(context.loggers, steps + content.get("global_step", 0), content.get("curves", {}))
         yield

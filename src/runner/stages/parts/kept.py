@@ -18,6 +18,7 @@ def keep_made(context: Context, networks: Networks, name: str, metrics: Mapping[
         "metrics": dict(metrics),
         "global_step": networks.steps,
     }
+    context.signals.check()
     if context.record.primary:
         checkpoints.save_weights(path, content)
     return path

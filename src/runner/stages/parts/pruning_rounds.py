@@ -16,6 +16,7 @@ from runner.stages.parts.fine_tune import Tuning, fine_tune
 from runner.stages.parts.pruning_context import example, standalone
 from runner.tracking import checkpoints
 from runner.tracking.console import console
+from runner.tracking.loggers import continue_from, place_in
 from runner.tracking.weights.state import below, inside
 
 
@@ -144,7 +145,9 @@ def keep(context: Context, made: Round, metrics: dict[str, float]) -> None:
         type(context.datamodule).__qualname__: context.datamodule.state_dict(),
         "steps_taken": made.steps,
         "metrics": metrics,
+        "curves": place_in(context.loggers, {}, 0),
     }
+    context.signals.check()
     checkpoints.save_weights(path_of(context, made.measured.round), content)
 
 
@@ -157,6 +160,8 @@ def kept(run: PruningRun, number: int) -> Round | None:
     structure: list[Step] = content["structure"]
     network = rebuild(run.pruning.dense, structure[len(run.structure) :])
     network.load_state_dict(inside(content["state_dict"], checkpoints.NETWORK))
+    if curves := content.get("curves"):
+        continue_from(run.context.loggers, 0, curves)
     return Round(network, structure, Measured(**content["measured"]), steps=content["steps_taken"])
 
 
