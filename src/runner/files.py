@@ -42,6 +42,13 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, durable: bool
         flush_directory(path.parent)
 
 
+def remove_unfinished(directory: Path) -> None:
+    """Remove what `write_with` was writing in or below a directory when it was killed; nobody may write there now."""
+    for path in directory.rglob(".*.partial"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def flush_directory(path: Path) -> None:
     """Wait until the disk holds a directory's entries; file systems that cannot say so are taken at their word."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -57,7 +57,7 @@ def left(path: Path) -> Left:
     """What lies in a run directory; without times, and where it lies."""
     result = json.loads((path / "result.json").read_text())
     assert json.loads((path / "status.json").read_text())["state"] == "done"
-    assert not [each for each in path.rglob("*.partial")]
+    assert [each.name for each in path.rglob("*.partial")] == []
     metrics = {name: value for name, value in result.pop("metrics").items() if not is_time(name)}
     for name in ("seconds", "run_directory"):
         del result[name]
@@ -91,7 +91,8 @@ class Case:
 
     def start(self, place: Path, at: int = 0, signal: int = 0, *, anywhere: bool = False) -> Outcome:
         """Run the command line into `place`, with a signal at an operation below it."""
-        arguments = (*SWEEP, f"hydra.sweep.dir={place}") if self.name == "sweep" else (*RUNS[self.name], f"hydra.run.dir={place}")
+        sweep = (*SWEEP, f"hydra.sweep.dir={place}")
+        arguments = sweep if self.name == "sweep" else (*RUNS[self.name], f"hydra.run.dir={place}")
         return self.spend(self.server.run(arguments, None if anywhere else place, at, signal))
 
     def go_on(self, place: Path) -> Outcome:

@@ -24,7 +24,7 @@ CSV = {"metrics.csv"}
 def files(directory):
     """All files below a directory; TensorBoard's event files by the beginning of their names."""
     paths = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
-    return {path.split(".tfevents")[0] for path in paths}
+    return {path.split(".tfevents")[0] for path in paths} - {".lock"}
 
 
 @pytest.mark.parametrize(

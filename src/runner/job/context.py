@@ -82,7 +82,8 @@ class Context:
     def measured(self, task: Task, network: nn.Module) -> dict[str, float]:
         """Return loss and metrics of any network: `val/…`, or `train/…` where there is no validation data."""
         samples = self.datamodule.splits[self.validation]
-        found = task.measure(network, self.datamodule.batches(samples, self.config.data.batch_size))
+        batches = self.datamodule.batches(samples, self.config.data.batch_size)
+        found = task.measure(network, self.signals.between(batches))
         return {name.replace("val/", f"{self.validation}/", 1): value for name, value in found.items()}
 
 

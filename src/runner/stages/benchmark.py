@@ -50,7 +50,7 @@ def benchmark(context: Context, networks: Networks) -> StageResult:
     rows: dict[int, dict[str, Latency]] = {}
     memory: Memory = {}
     sentences: list[str] = []
-    for batch in suitable(context, settings.batch_sizes):
+    for batch in context.signals.between(suitable(context, settings.batch_sizes)):
         inputs = some(context, batch)
         fitting, remarks = ready(programs, inputs, only)
         with torch.no_grad():

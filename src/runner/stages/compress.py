@@ -32,7 +32,7 @@ def compress(context: Context, networks: Networks) -> StageResult:
     recipe = quantization_recipe(settings)
     datamodule.fix_shape()
     networks, task = networks.with_baseline(), networks.task
-    calibration = list(calibration_batches(datamodule, **settings.calibration))
+    calibration = list(context.signals.between(calibration_batches(datamodule, **settings.calibration)))
     ready = partial(lowered, inputs=nested.head(calibration[0], config.data.batch_size))
     result, tunings = StageResult(), list[Tuning]()
 
@@ -47,6 +47,7 @@ def compress(context: Context, networks: Networks) -> StageResult:
     else:
         evaluate = partial(context.monitored, task)
         compressed = ready(recipe.apply(networks.floating, calibration, fine_tune=fine_tune, evaluate=evaluate))
+    context.signals.check()
     task.network = compressed.eval()
     metrics = dict(result.metrics)
     for tuning in tunings:

@@ -46,7 +46,8 @@ def export(context: Context, networks: Networks) -> StageResult:
     metrics: dict[str, float] = {}
     artifacts: dict[str, ArtifactFile] = {}
     known, structured = known_formats(context.config), partial(is_structured, network, example)
-    for each in chosen(known, context.config.export.formats, lowering(networks), kind(context, networks), structured):
+    names = chosen(known, context.config.export.formats, lowering(networks), kind(context, networks), structured)
+    for each in context.signals.between(names):
         path = context.artifacts / f"{name}{known[each].suffix}"
         known[each].save(network, quantized, example, path)
         agreement = check(networks, known[each], path, example)

@@ -17,7 +17,7 @@ def predict(context: Context, networks: Networks) -> StageResult:
     samples = datamodule.splits["test"]
     rows: list[dict[str, Any]] = []
     with torch.inference_mode():
-        for inputs, targets in datamodule.batches(samples, context.config.data.batch_size):
+        for inputs, targets in context.signals.between(datamodule.batches(samples, context.config.data.batch_size)):
             outputs = task(nested.to(inputs, task.device))
             rows += task.rows(nested.to(outputs, "cpu"), targets)
     if not context.record.primary:

@@ -39,7 +39,7 @@ def do_rounds(context: Context, networks: Networks, recipe: PruningRecipe) -> li
     settings = context.config.pruning
     run = PruningRun(context, networks, pruning_context(context, networks), list(networks.task.structure))
     made, shares, steps = [dense_round(run)], amounts(settings.schedule, recipe.target, settings.rounds), networks.steps
-    for number, amount in enumerate(shares, 1):
+    for number, amount in context.signals.between(enumerate(shares, 1)):
         last = number == len(shares)
         made.append(kept(run, number) or prune_once(run, recipe, made[-1], amount, steps, last=last))
         steps += made[-1].steps

@@ -5,15 +5,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 # The process that started this one and that it must not outlive.
 PARENT = "RUNNER_PARENT"
 PR_SET_PDEATHSIG = 1
+
+Step = TypeVar("Step")
 
 
 class Interrupted(BaseException):
@@ -61,6 +64,12 @@ class Signals:
         if self.received is not None:
             raise Interrupted(self.received)
 
+    def between(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Yield these, and look before each whether a signal has arrived."""
+        for step in steps:
+            self.check()
+            yield step
+
     @contextmanager
     def not_mistaken(self) -> Iterator[None]:
         """Raise Interrupted in place of an error that this context ends with after a signal has arrived."""
@@ -74,6 +83,7 @@ class Signals:
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Let the first signal only leave its number within this context; `check` is called often enough."""
+        self.check()
         before, self.promised = self.promised, True
         try:
             yield
