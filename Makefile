@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGUMENTS ?=
 
-.PHONY: help run test promises smoke lint format docs benchmark zoo lock clean
+.PHONY: help run test faults promises smoke lint format docs benchmark zoo lock clean
 
 help:
 	@echo "make run [ARGUMENTS='model=resnet ...']   install, then train, test and record"
 	@echo "make test                                 install, then run every test"
+	@echo "make faults [ARGUMENTS='train 20']        kill runs at every operation on their files, and go on: an hour"
 	@echo "make promises                             install, then try what the headers of data sets promise"
 	@echo "make smoke                                install, then try every legal combination, offline"
 	@echo "make lint | format | docs | benchmark     check the style; mend it; draw the rooms; measure the speed"
@@ -21,6 +22,10 @@ run: $(VENV)/installed
 # with one worker, so that the runs that its tests share are trained once; the longest files begin (tests/conftest.py).
 test: $(VENV)/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# Every operation of a training, of a run through every stage and of a sweep, by both signals; by hand and nightly.
+faults: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults $(ARGUMENTS)
 
 # Every data set's own command against its header; what is neither in RUNNER_DATA nor shipped is left out.
 promises: $(VENV)/installed
