@@ -33,7 +33,7 @@ def main() -> int:
     sample = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     failed = 0
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
-        server = Server(Path(folder), *([*RUNS[name], f"hydra.run.dir={folder}/warm-{name}"] for name in RUNS))
+        server = Server(Path(folder), [*RUNS["train"], f"hydra.run.dir={folder}/warm"])
         for name in names:
             case, tried, broken = Case(server, name), 0, 0
             for at, number, anywhere in attempts(case, sample):

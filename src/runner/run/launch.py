@@ -10,7 +10,6 @@ from runner.config import content, plugins, resolvers, rules, schema
 from runner.config.compose import Composed
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
-from runner.files import remove_unfinished
 from runner.tracking import layout, run_directory
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
@@ -61,7 +60,6 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
         config = record.config()
         if record.primary:
             make_ready(record, config, texts, config_dir)
-            remove_unfinished(record.path)
         os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
         # Left unresolved so that ${run_directory:} means where the directory lies now.
         OmegaConf.set_struct(config, True)

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import RunnerError
-from runner.files import write_json, write_text
+from runner.files import remove_unfinished, write_json, write_text
 from runner.tracking import layout, lock
 from runner.tracking.renamed import up_to_date
 from runner.tracking.signals import Interrupted, held_back
@@ -74,6 +74,8 @@ class RunDirectory:
     def held(self) -> Iterator[None]:
         """Keep other processes out of the directory within this context; the first process of a run does.
 
+        What a killed one left half written is removed.
+
         Raises:
             RunnerError: one works there.
         """
@@ -81,6 +83,7 @@ class RunDirectory:
             yield
             return
         with lock.held(self.path, "this run is still going on"):
+            remove_unfinished(self.path)
             yield
 
     @contextmanager
