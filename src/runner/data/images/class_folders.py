@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.data.alike import differ_in_case
 from runner.errors import RunnerError, did_you_mean
 
 # What the folders of a divided set are called, in any case.
@@ -57,7 +58,7 @@ def image_layout(root: str | Path) -> Layout:
     _check_no_parts_in_classes(root, folders)
     classes = _classes(root, folders)
     taken = [f"{path.name}/ is taken as a class, for it holds files and no folders." for path in parts.values()]
-    return Layout(root, {"": root}, classes, remarks=(*taken, *_parts_beside(root), *differ_in_case(classes)))
+    return Layout(root, {"": root}, classes, remarks=(*taken, *_parts_beside(root), *capitals(classes)))
 
 
 def class_folders(root: str | Path) -> list[Path]:
@@ -101,13 +102,10 @@ def printable(name: object) -> str:
     return str(name).encode(errors="replace").decode()
 
 
-def differ_in_case(labels: Iterable[str]) -> list[str]:
-    """Return a sentence where labels are the same but for capitals and small letters."""
-    alike: dict[str, list[str]] = {}
-    for label in labels:
-        alike.setdefault(label.casefold(), []).append(label)
-    twins = [" and ".join(each) for each in alike.values() if len(each) > 1]
-    return [f"{enumerated(twins)} differ in capitals only, and each counts by itself."] if twins else []
+def capitals(classes: Iterable[str]) -> list[str]:
+    """Return a sentence where folders differ in capitals and small letters only."""
+    twins = differ_in_case(classes)
+    return [f"{printable(twins)} differ in capitals only, and each counts by itself."] if twins else []
 
 
 def _existing(root: Path) -> Path:
@@ -153,7 +151,7 @@ def _is_class(parts: dict[str, Path], folders: list[Path]) -> bool:
 def _divided(root: Path, parts: dict[str, Path], folders: list[Path]) -> Layout:
     classes = _classes(parts["train"], subfolders(parts["train"]))
     unused = tuple(each for each in folders if each not in parts.values())
-    remarks = differ_in_case(classes)
+    remarks = capitals(classes)
     if unused:
         remarks.append(
             f"{root} is divided into {_slashed(parts.values())}; not used: {enumerated(f'{u.name}/' for u in unused)}."
