@@ -94,8 +94,8 @@ def plan(table: Table, choices: Choices) -> tuple[list[FeatureColumn], list[str]
         table.position(name)
     if choices.features is not None:
         chosen = [described(table, name, choices) for name in named(table, choices)]
-        told = [hint for column, _ in chosen for hint in hints.of_column(table, column.name, column.kind)]
-        return [column for column, _ in chosen], told
+        remarks = [hint for column, _ in chosen for hint in hints.of_column(table, column.name, column.kind)]
+        return [column for column, _ in chosen], remarks
     kept: list[FeatureColumn] = []
     notes: list[str] = []
     for name in table.columns:

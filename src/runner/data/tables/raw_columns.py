@@ -115,9 +115,9 @@ def codes(table: Table, column: FeatureColumn) -> Any:
     place = {category: float(index) for index, category in enumerate(column.categories)}
     place = {cell: place[known] for cell in encoded.dictionary.to_pylist() if (known := as_known(cell, place)) in place}
     missing, other = table.dialect.missing_texts, float(len(column.categories))
-    known = [np.nan if cell in missing else place.get(cell, other) for cell in encoded.dictionary.to_pylist()]
-    indices = np.asarray(encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False))
-    return np.asarray([*known, np.nan])[indices]
+    of_cell = [np.nan if cell in missing else place.get(cell, other) for cell in encoded.dictionary.to_pylist()]
+    indices = np.asarray(encoded.indices.fill_null(len(of_cell)).to_numpy(zero_copy_only=False))
+    return np.asarray([*of_cell, np.nan])[indices]
 
 
 def as_known(cell: str, known: Container[str]) -> str:
