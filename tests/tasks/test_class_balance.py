@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from runner.errors import RunnerError
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
+from runner.tasks.sequence import SequenceLabelling
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 RARE = torch.tensor([0] * 12 + [1] * 3 + [2] * 5)
@@ -136,3 +137,17 @@ def test_equal_classes_are_measured_as_before_unless_they_are_balanced():
 def test_weights_that_suit_no_class_are_refused(given, message):
     with pytest.raises(RunnerError, match=message):
         classification(class_weights=given)
+
+
+def test_tokens_of_sequences_have_weights_and_recalls_as_well():
+    tokens = torch.tensor([[0, 0, 0], [0, 1, -100]])
+    task = SequenceLabelling(nn.Linear(1, 1), SGD, num_classes=2, class_weights="balanced")
+    task.describe(data(tokens))
+    assert task.class_weights.tolist() == [pytest.approx(5 / 8), pytest.approx(5 / 2)]
+    outputs = torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(0))
+    each = F.cross_entropy(outputs.flatten(0, 1), tokens.flatten(), reduction="none", ignore_index=-100)
+    weights = torch.tensor([5 / 8] * 4 + [5 / 2, 0.0])
+    assert float(task.loss(outputs, tokens)) == pytest.approx(float((each * weights).sum() / weights.sum() * 5 / 2))
+    task.eval()
+    assert float(task.loss(outputs, tokens)) == pytest.approx(float(each.sum() / 2))
+    assert set(task.validation.names) == {"accuracy", "balanced_accuracy", "recall/0", "recall/1"}

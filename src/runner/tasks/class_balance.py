@@ -57,12 +57,16 @@ def class_metrics(num_classes: int, names: Sequence[str] | None) -> dict[str, Me
 
 
 def class_counts(datamodule: DataModule, num_classes: int) -> Tensor | None:
-    """Return how many training samples each class has, int64 (num_classes,); None where no data was read."""
+    """Return how many training samples (of sequences: tokens) each class has, int64 (num_classes,).
+
+    None where no data was read. What has no class, as the ends of sequences do, counts for nothing.
+    """
     if "train" not in datamodule.splits:
         return None
     training = datamodule.splits["train"]
     targets: Any = training.row_targets[training.indices]
-    return torch.bincount(targets.flatten().long(), minlength=num_classes)
+    classes = targets.flatten().long()
+    return torch.bincount(classes[classes >= 0], minlength=num_classes)
 
 
 def are_unequal(counts: Tensor) -> bool:

@@ -10,9 +10,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
+from runner.data.module import DataModule
 from runner.data.sequences.buckets import BucketLoader
 from runner.figures import plots
 from runner.tasks.base import Batch, Task
+from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.classification import Classification
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 
@@ -47,19 +49,32 @@ class SequenceClassification(PaddingLog, Classification):
 class SequenceLabelling(PaddingLog):
     """Classification of tokens: logits (N, T, num_classes), targets int64 (N, T or more), -100 for no class.
 
-    Logs `loss`, summed over the steps of a sequence, and `accuracy` over tokens. After each validation the first
-    sequences are spelled: as text in TensorBoard (`val/spelled`) and in the run's log.
+    Logs `loss`, summed over the steps of a sequence, and `accuracy` over tokens; where the classes of the tokens are
+    unequal or have weights also `balanced_accuracy` and `recall/NAME`. After each validation the first sequences are
+    spelled: as text in TensorBoard (`val/spelled`) and in the run's log.
+
+    Args:
+        class_weights: how much a training token of each class counts, see `Classification`.
     """
 
-    def __init__(self, *args: Any, num_classes: int, **kwargs: Any) -> None:
-        self.num_classes = num_classes
+    def __init__(self, *args: Any, num_classes: int, class_weights: Weights = None, **kwargs: Any) -> None:
+        check_weights(class_weights, num_classes)
+        self.num_classes, self.asked_weights = num_classes, class_weights
         super().__init__(*args, **kwargs)
         self.spelled: list[str] = []
+
+    def describe(self, datamodule: DataModule) -> None:
+        """Take over what the data knows, how often each class is a token's too."""
+        super().describe(datamodule)
+        self.balance(datamodule, self.asked_weights, self.num_classes)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy in nats, summed over the steps, the mean over sequences."""
         flat, classes = self.labelled(outputs, targets)
-        return F.cross_entropy(flat, classes, reduction="sum") / len(outputs)
+        if not self.training or self.class_weights is None:
+            return F.cross_entropy(flat, classes, reduction="sum") / len(outputs)
+        mean = F.cross_entropy(flat, classes, weight=self.class_weights.to(flat.dtype))
+        return mean * len(classes) / len(outputs)
 
     def labelled(self, outputs: Tensor, targets: Tensor) -> Batch:
         """Return the tokens that have a class: logits (M, num_classes) and classes (M,)."""

@@ -27,13 +27,15 @@ NAMES = [
     ("TRAINING", "Dev", "EVAL"),
     ("training_set", "val_set", "test_set"),
     ("trainset", "dev-set", "Test Set"),
+    ("train_images", "Val Images", "test-data"),
+    ("01_train", "02_val", "03_test"),
 ]
 
 
 @pytest.mark.parametrize("names", NAMES, ids="/".join)
 def test_parts_are_found_by_every_usual_name_in_any_case(tmp_path, names):
     for name, count in zip(names, (5, 3, 4), strict=True):
-        fill(tmp_path / name, count)
+        fill(tmp_path / name, count, above=10 * count)
     data = read_data(tmp_path)
     assert sizes(data) == {"train": 10, "val": 6, "test": 8}
     assert data.splits["val"].targets.tolist() == [0, 0, 0, 1, 1, 1]
@@ -41,11 +43,30 @@ def test_parts_are_found_by_every_usual_name_in_any_case(tmp_path, names):
 
 
 def test_folders_beside_the_parts_are_named(tmp_path):
-    for name in ("train", "valid", "test", "extra", "unlabelled"):
-        fill(tmp_path / name, 4)
+    for place, name in enumerate(("train", "valid", "test", "extra", "unlabelled")):
+        fill(tmp_path / name, 4, above=10 * place)
     data = read_data(tmp_path)
     assert sizes(data) == {"train": 8, "val": 8, "test": 8}
     assert data.remarks == [f"{tmp_path} is divided into train/, valid/, test/; not used: extra/, unlabelled/."]
+
+
+def test_a_word_that_says_more_than_a_part_is_a_class(tmp_path):
+    fill(tmp_path, 4, {"test_tubes": 60, "train_stations": 180, "val2": 120})
+    assert image_layout(tmp_path).classes == ("test_tubes", "train_stations", "val2")
+
+
+def test_a_level_too_many_above_the_parts_is_told(tmp_path):
+    fill(tmp_path / "images" / "train", 2)
+    fill(tmp_path / "images" / "val", 2)
+    assert message(tmp_path) == (
+        f"{tmp_path} holds one folder, images/, with train/, val/ inside. That is a level too many: "
+        f"set data.root={tmp_path / 'images'}."
+    )
+
+
+def test_classes_that_differ_in_capitals_only_are_told(tmp_path):
+    fill(tmp_path, 2, {"cat": 60, "Cat": 90, "dog": 180})
+    assert image_layout(tmp_path).remarks == ("Cat and cat differ in capitals only, and each counts by itself.",)
 
 
 def test_two_folders_for_one_part_are_refused(tmp_path):
@@ -148,7 +169,7 @@ def test_a_class_that_holds_empty_folders_is_refused(tmp_path):
 
 def test_a_part_that_lacks_a_class_is_told_and_one_with_another_refused(tmp_path):
     fill(tmp_path / "train", 5)
-    fill(tmp_path / "test", 5, {"dog": 180})
+    fill(tmp_path / "test", 5, {"dog": 190})
     assert read_data(tmp_path).remarks == ["test/ has no images of cat."]
     fill(tmp_path / "test", 5, {"Cat": 60})
     assert "test has folders for classes that the training images lack: Cat. Did you mean cat?" in message(tmp_path)

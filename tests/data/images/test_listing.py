@@ -10,7 +10,7 @@ from tests.support.pictures import fill, read_data
 
 
 def colour(level: int) -> Image.Image:
-    return Image.new("RGB", (6, 6), (level,) * 3)
+    return Image.new("RGB", (6, 6), (level, 255 - level, 40 * (level % 6)))
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".JPG", ".avif", ".webp", ".tif", ".TIFF", ".jp2", ".gif", ".tga", ".ppm"])
@@ -39,7 +39,7 @@ def test_what_is_skipped_is_counted_and_named(tmp_path):
 
 
 def test_links_are_followed_but_not_in_circles_and_not_into_other_classes(tmp_path):
-    elsewhere = fill(tmp_path / "elsewhere", 3, {"more": 60})
+    elsewhere = fill(tmp_path / "elsewhere", 3, {"more": 90})
     root = fill(tmp_path / "set", 5)
     (root / "cat" / "more").symlink_to(elsewhere / "more")
     (root / "cat" / "up").symlink_to("..")
@@ -72,7 +72,7 @@ def test_names_that_are_no_text_can_be_printed_and_are_no_classes(tmp_path):
     fill(tmp_path, 4)
     strange = os.fsdecode(b"M\xfcnchen")
     (tmp_path / "cat" / f"{strange}.txt").write_text("no image")
-    fill(tmp_path / "cat", 2, {strange: 60})
+    fill(tmp_path / "cat", 2, {strange: 90})
     said = read_data(tmp_path).remarks
     assert said == ["Skipped 1 .txt, not read as images: cat/M?nchen.txt."]
     (tmp_path / strange).mkdir()

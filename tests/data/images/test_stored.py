@@ -1,5 +1,6 @@
 """Decoded images on disk: read instead of the files, shared by runs, and never those of other images."""
 
+import fcntl
 import os
 import pickle
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.data.images import file_digests, stored
+from runner.data.images import file_digests, stale, stored
 from runner.data.images.image_folder import default_cache
 from runner.data.images.stored import LazyImages, StoredImages
 from runner.errors import RunnerError
@@ -221,3 +222,32 @@ def test_files_that_were_not_touched_are_not_read_again(root, tmp_path, monkeypa
 def test_files_that_were_just_written_are_read_again_for_their_clock_may_not_tell_them_apart(root, tmp_path):
     digest(root, tmp_path / "memory")
     assert not (tmp_path / "memory").exists()
+
+
+def test_decoded_images_of_an_earlier_state_of_a_folder_are_dropped_unless_a_run_reads_them(root, cache):
+    read_data(root, cache=str(cache))
+    other = fill(root.parent / "other", 3)
+    read_data(other, cache=str(cache))
+    read_data(root, cache=str(cache), fit="pad")
+    assert len(kept(cache)) == 3
+    fill(root, 9)
+    held = read_data(root, cache=str(cache))
+    assert len(kept(cache)) == 4, "what this process reads stays"
+    assert not [each for each in held.remarks if "Dropped" in each]
+    for each in stale._holds.values():  # as if the runs of before had ended
+        each.close()
+    stale._holds.clear()
+    told = read_data(root, cache=str(cache)).remarks
+    assert len(kept(cache)) == 3
+    assert told[-1].startswith(f"Dropped the decoded images of an earlier state of {root} (")
+
+
+def test_a_set_that_another_process_reads_is_not_dropped(root, cache):
+    read_data(root, cache=str(cache))
+    (place,) = [each for each in cache.iterdir() if each.is_dir()]
+    stale._holds.pop(place).close()
+    with (place / stale.HELD).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        fill(root, 9)
+        read_data(root, cache=str(cache))
+        assert place.is_dir()

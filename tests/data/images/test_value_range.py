@@ -126,8 +126,8 @@ def test_integers_and_floats_have_ranges_of_their_own(tmp_path):
 
 def test_animated_images_are_said_once(tmp_path):
     fill(tmp_path, 6)
-    for name in ("cat/a.gif", "dog/b.gif"):
-        Image.new("L", (6, 6), 9).save(tmp_path / name, save_all=True, append_images=[Image.new("L", (6, 6), 200)])
+    for level, name in enumerate(("cat/a.gif", "dog/b.gif")):
+        Image.new("L", (6, 6), level).save(tmp_path / name, save_all=True, append_images=[Image.new("L", (6, 6), 200)])
     assert read_data(tmp_path).remarks == [
         "The first frame or page is used of 2 images with several (cat/a.gif, dog/b.gif)."
     ]

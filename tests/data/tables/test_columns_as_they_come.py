@@ -4,9 +4,12 @@ import json
 import logging
 import math
 import random
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.compose import ColumnTransformer
@@ -344,3 +347,112 @@ def test_folds_fit_anew(tmp_path):
     data.use_fold(1, 3)
     assert data.preparation.mean != before
     assert data.preparation.mean == [pytest.approx(float(data.splits["train"].inputs.mean()))]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["5kg", "6kg", "7 kg"], r"taken for names, though its texts look like numbers or dates \('5kg'"),
+        (["(5)", "(6.5)", "7%"], "taken for names, though its texts look like numbers"),
+        (["28:15", "12:30", "3:59"], "taken for names, though its texts look like numbers"),
+        (["Yes", "no", "yes"], "Yes and yes differ in capitals only"),
+        (["01067", "01069", "80331"], r"leading zeros \('01067'\).*data.categorical=\[c\]"),
+        ([20240131, 20240201, 20240202], r"numbers such as 20240131, which look like dates.*data.date_format=%Y%m%d"),
+        ([2**64 + i for i in range(9)], "left out: it holds whole numbers of so many digits"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_said(tmp_path, cells, said):
+    data = set_up(write(tmp_path, "c,x,y\n" + rows(cells, [i % 5 for i in range(len(cells))])))
+    assert len(data.remarks) == 1
+    assert re.search(said, data.remarks[0])
+
+
+@pytest.mark.parametrize(
+    "cells", [["20-30", "30-40", "40-50"], ["10.0.0.1", "10.0.0.2", "10.0.0.1"], ["a1", "b2", "c"]]
+)
+def test_names_with_digits_are_names(tmp_path, cells):
+    assert set_up(write(tmp_path, "c,y\n" + rows(cells))).remarks == []
+
+
+def test_whole_numbers_are_dates_where_the_format_says_so(tmp_path):
+    data = set_up(write(tmp_path, "d,x,y\n" + rows([20240131, 20240201], [1234, 5678])), date_format="%Y%m%d")
+    assert [column.kind for column in data.columns] == ["date", "number"]
+    assert (data.splits["train"].inputs[:, 0] / DAY).diff().tolist() == [1.0]
+    assert data.read([write(tmp_path, "x,d\n1,20240301\n", "new.csv")])[0, 0] == 19_783 * DAY
+
+
+def test_log_files_and_compact_dates_are_read(tmp_path):
+    for text in (
+        "d;y\n2024-01-01 00:00:00,5;1\n2024-01-02 00:00:00,5;2\n",
+        "d,y\n20240101T0000Z,1\n20240102T0000Z,2\n",
+    ):
+        data = set_up(write(tmp_path, text))
+        assert data.columns[0].kind == "date"
+        assert data.splits["train"].inputs[:, 0].diff().tolist() == [DAY]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("d,y\n2024-01-31,1\n01/31/2024,2\n31.01.2024,3\n", "'2024-01-31' and '01/31/2024' are dates written in diff"),
+        ("d,y\n01-Jan-24,1\n02-Feb-24,2\n", "whose year has two digits.*data.date_format=%d-%b-%y"),
+        ("a b y\n1 2 3\n4 5 6\n", "Where blanks divide the cells, set data.delimiter=space"),
+        ('{"a":1,"y":2}\n{"a":2,"y":3}\n', "it is JSON"),
+    ],
+)
+def test_more_that_can_not_be_used_is_told(tmp_path, text, message):
+    with pytest.raises(RunnerError, match=message):
+        set_up(write(tmp_path, text))
+
+
+def test_remarks_before_the_header_are_skipped_and_said_and_a_header_may_begin_with_the_sign(tmp_path):
+    data = set_up(write(tmp_path, "# made by x, on y, in z\n# second\na,b,y\n1,2,3\n4,5,6\n"))
+    assert data.features == ["a", "b"]
+    assert data.remarks == [f"{tmp_path / 't.csv'} begins with lines of remarks (#), which are skipped: 2."]
+    assert set_up(write(tmp_path, "#a,b,y\n1,2,3\n4,5,6\n")).features == ["#a", "b"]
+
+
+def test_several_blanks_between_cells_are_one(tmp_path):
+    data = set_up(write(tmp_path, "a     b   y\n1     2   3\n 44   5   6 \n"), delimiter="space")
+    assert data.splits["train"].inputs.tolist() == [[1, 2], [44, 5]]
+
+
+@pytest.mark.parametrize("cell", ["2", "0.5"])
+def test_only_one_and_zero_stand_for_true_and_false(tmp_path, cell):
+    data = set_up(write(tmp_path, "b,y\ntrue,1\nfalse,2\n"))
+    assert data.read([write(tmp_path, "b\n1\n0\n", "new.csv")]).flatten().tolist() == [1, 0]
+    with pytest.raises(RunnerError, match=f"'{cell}' is neither true nor false"):
+        data.read([write(tmp_path, f"b\n{cell}\n", "new.csv")])
+
+
+def test_a_category_that_another_tool_wrote_as_a_fraction_is_known(tmp_path):
+    data = set_up(write(tmp_path, "z,y\n1,1\n2,2\n"), categorical=["z"])
+    assert data.read([write(tmp_path, "z\n1.0\n01\n", "new.csv")]).flatten().tolist() == [0, 2]
+
+
+def test_a_target_of_two_numbers_is_said_to_be_predicted_as_a_number(tmp_path):
+    path = write(tmp_path, "x,y\n" + "".join(f"{i % 7},{'true' if i % 3 else 'false'}\n" for i in range(30)))
+    assert "task=binary_classification takes them for classes" in set_up(path).remarks[-1]
+
+
+def test_a_target_of_numbers_that_are_named_categorical_is_refused(tmp_path):
+    with pytest.raises(RunnerError, match=r"data\.categorical takes the target 'y' for names"):
+        set_up(write(tmp_path, "x,y\n1,2\n3,4\n"), categorical=["y"])
+
+
+def test_whole_numbers_of_64_bits_are_exact_whatever_is_predicted_for(tmp_path):
+    table = pa.table({"a": pa.array([2**64 - 1, 2**63, 2**63 + 5], pa.uint64()), "y": [1, 2, 3]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    data = set_up(tmp_path / "t.parquet")
+    assert data.splits["train"].inputs.flatten().tolist() == [float(2**63 - 1), 0.0, 5.0]
+    assert data.read([write(tmp_path, "a\n5\n", "new.csv")]).tolist() == [[float(5 - 2**63)]]
+
+
+def test_columns_of_lists_are_left_out_and_texts_stripped(tmp_path):
+    table = pa.table({"l": [[1], [2]], "t": ["x ", "x"], "d": pa.array([1000, 2500], pa.duration("ms")), "y": [1, 2]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    data = set_up(tmp_path / "t.parquet")
+    assert data.splits["train"].inputs.tolist() == [[0, 1.0], [0, 2.5]]
+    assert "Column 'l' is left out: it holds list<" in data.remarks[0]
+    with pytest.raises(RunnerError, match=r"column 'l': holds list<.*Leave the column out of data.features"):
+        set_up(tmp_path / "t.parquet", features=["l"])

@@ -77,7 +77,7 @@ def test_parquet_keeps_types_and_pandas_index_has_no_name(tmp_path):
     assert columns(read_table(path)) == {"x": [1, None], "colour": ["red", "blue"], "Unnamed: 2": [5, 6]}
     pa.parquet.write_table(pa.table({"x": [[1], [2]]}), path)
     with pytest.raises(RunnerError, match=r"column 'x': holds list<.*Leave the column out"):
-        read_table(path)
+        read_table(path).values("x")
     with pytest.raises(RunnerError, match="can't be read as a table"):
         read_table(write(tmp_path, "no parquet", "u.parquet"))
 

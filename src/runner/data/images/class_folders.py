@@ -1,17 +1,21 @@
 """The folders of an image set, found without importing torch; configurations reach the classes by a resolver."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.data.alike import differ_in_case
 from runner.errors import RunnerError, did_you_mean
 
-# What the folders of a divided set are called, in any case, with or without "set" behind it (`test_set`, `Valset`).
+# What the folders of a divided set are called, in any case.
 SPLITS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing", "eval"),
 }
+# Words that may stand beside: `test_set`, `train_images`, `01_val`.
+NEUTRAL = frozenset({"set", "data", "dataset", "split", "images", "image", "imgs", "img", "photos", "pictures"})
 # What operating systems and file servers leave in folders.
 SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"})
 # So many names are given where something is counted.
@@ -52,8 +56,9 @@ def image_layout(root: str | Path) -> Layout:
         return _divided(root, parts, folders)
     _check_no_lone_split(root, parts, folders)
     _check_no_parts_in_classes(root, folders)
+    classes = _classes(root, folders)
     taken = [f"{path.name}/ is taken as a class, for it holds files and no folders." for path in parts.values()]
-    return Layout(root, {"": root}, _classes(root, folders), remarks=(*taken, *_parts_beside(root)))
+    return Layout(root, {"": root}, classes, remarks=(*taken, *_parts_beside(root), *capitals(classes)))
 
 
 def class_folders(root: str | Path) -> list[Path]:
@@ -97,6 +102,12 @@ def printable(name: object) -> str:
     return str(name).encode(errors="replace").decode()
 
 
+def capitals(classes: Iterable[str]) -> list[str]:
+    """Return a sentence where folders differ in capitals and small letters only."""
+    twins = differ_in_case(classes)
+    return [f"{printable(twins)} differ in capitals only, and each counts by itself."] if twins else []
+
+
 def _existing(root: Path) -> Path:
     if root.is_dir():
         return root
@@ -110,7 +121,9 @@ def _existing(root: Path) -> Path:
 
 def _split_of(name: str) -> str | None:
     """Return which part of a divided set a folder's name stands for."""
-    plain = name.casefold().removesuffix("set").rstrip("_- ")
+    numberless = re.sub(r"^\d+[\W_]+", "", name.casefold())
+    words = [word for word in re.split(r"[\W_]+", numberless) if word and word not in NEUTRAL]
+    plain = words[0].removesuffix("set") if len(words) == 1 else ""
     return next((split for split, names in SPLITS.items() if plain in names), None)
 
 
@@ -138,7 +151,7 @@ def _is_class(parts: dict[str, Path], folders: list[Path]) -> bool:
 def _divided(root: Path, parts: dict[str, Path], folders: list[Path]) -> Layout:
     classes = _classes(parts["train"], subfolders(parts["train"]))
     unused = tuple(each for each in folders if each not in parts.values())
-    remarks = []
+    remarks = capitals(classes)
     if unused:
         remarks.append(
             f"{root} is divided into {_slashed(parts.values())}; not used: {enumerated(f'{u.name}/' for u in unused)}."
@@ -160,13 +173,24 @@ def _check_no_lone_split(root: Path, parts: dict[str, Path], folders: list[Path]
 
 def _check_no_parts_in_classes(root: Path, folders: list[Path]) -> None:
     """Raise RunnerError where every class is divided by itself: its test images would be trained on."""
-    inside = [{_split_of(each.name): each.name for each in subfolders(folder)} for folder in folders]
+    inside = [_parts_in(folder) for folder in folders]
+    if len(inside) == 1 and "train" in inside[0]:
+        raise RunnerError(
+            f"{root} holds one folder, {folders[0].name}/, with {_slashed(map(Path, inside[0].values()))} "
+            f"inside. That is a level too many: set data.root={folders[0]}."
+        )
     if inside and all("train" in parts and len(parts) > 1 for parts in inside):
-        names = _slashed(Path(name) for split, name in inside[0].items() if split)
+        names = _slashed(map(Path, inside[0].values()))
         raise RunnerError(
             f"{root} holds {_slashed(folders)}, each with {names} inside. Turn the folders around: "
             f"{root / inside[0]['train'] / folders[0].name}, and so on."
         )
+
+
+def _parts_in(folder: Path) -> dict[str, str]:
+    """Return the names of the folders in a folder that are called like a part, by the part."""
+    named = ((_split_of(each.name), each.name) for each in subfolders(folder))
+    return {split: name for split, name in named if split}
 
 
 def _parts_beside(root: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runner.data.batches import Rows
-from runner.data.images import inspection, stored
+from runner.data.images import copies, inspection, stale, stored
 from runner.data.images.class_folders import Layout, image_layout
 from runner.data.images.decode import in_silence
 from runner.data.images.image import ImageDataModule
@@ -57,6 +57,8 @@ class ImageFolder(ImageDataModule):
         self.root, self.memory_limit_gb = Path(root).expanduser(), memory_limit_gb
         self.cache, self.on_broken = cache, on_broken
         self.remarks: list[str] = []
+        self.names: list[str] = []
+        self.copies: list[list[int]] = []
         if value_range is not None:
             self.appearance = replace(self.appearance, ranges=_given(value_range))
 
@@ -77,7 +79,21 @@ class ImageFolder(ImageDataModule):
             self.remarks = [*layout.remarks, *listing.remarks, *unusual]
             images, broken = self._images(listing, looks, threads)
         self._leave_out(layout, listing, broken)
+        if self.dry_run and len(looks) > inspection.QUICKLY:
+            self.remarks.append(inspection.NOT_DECODED.format(len(looks)))
+        whole = [look for row, look in enumerate(looks) if row not in broken]
+        self.copies = copies.groups_of_copies(listing.paths, whole)
+        self.names = [listing.name(path) for path in listing.paths]
         return _source(layout, listing, images)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Set up as in ImageDataModule; then look whether a picture is in several parts, or in several classes."""
+        if self.splits:
+            return
+        super().setup(stage)
+        everyone = self.splits["train"].row_targets[torch.arange(len(self.names))]
+        assert isinstance(everyone, torch.Tensor)
+        self.remarks = [*self.remarks, *copies.remarks(self.names, self.copies, self.splits, everyone)]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave; images that were decoded with other ranges are decoded again."""
@@ -115,20 +131,37 @@ class ImageFolder(ImageDataModule):
         elif self.cache == "none":
             return self._lazily(listing, looks)
         else:
-            directory = default_cache() if self.cache == "auto" else Path(self.cache).expanduser()
-            names = [listing.name(path) for path in paths]
             try:
-                found = stored.decode_to_disk(names, paths, appearance, directory, threads)
+                found = self._on_disk(listing, threads)
             except stored.CacheRefusedError as error:
                 if self.cache != "auto":
                     raise
                 self.remarks.append(f"{error} Until then every batch is decoded anew, in data.num_workers processes.")
                 return self._lazily(listing, looks)
-            if self.cache == "auto":
-                size = stored.size_in_bytes(len(paths), appearance) / 1e9
-                self.remarks.append(f"Decoded images lie in {directory} ({size:.1f} GB); data.cache=none keeps none.")
         broken = found.broken | {row: look.broken for row, look in enumerate(looks) if look.broken}
         return stored.without(found.images, set(broken)), dict(sorted(broken.items()))
+
+    def _on_disk(self, listing: Listing, threads: int) -> stored.Decoded:
+        """Return images from the cache; say where it is, and drop what it holds of earlier states of this folder."""
+        directory = default_cache() if self.cache == "auto" else Path(self.cache).expanduser()
+        names = [listing.name(path) for path in listing.paths]
+        found = stored.decode_to_disk(names, listing.paths, self.appearance, directory, threads)
+        assert isinstance(found.images, stored.StoredImages)
+        place = found.images.file.parent
+        freed = stale.keep_only(place, self.root, self.appearance)
+        if freed:
+            self.remarks.append(
+                f"Dropped the decoded images of an earlier state of {self.root} ({freed / 1e9:.1f} GB)."
+            )
+        if self.cache == "auto":
+            size = stored.size_in_bytes(len(names), self.appearance) / 1e9
+            whole = stale.size_of(directory) / 1e9
+            together = f", with those of other sets {whole:.1f} GB" if whole > 1.1 * size else ""
+            self.remarks.append(
+                f"Decoded images lie in {directory} ({size:.1f} GB{together}); data.cache=none keeps none, and the "
+                "directory may be deleted at any time when no run reads it."
+            )
+        return found
 
     def _lazily(self, listing: Listing, looks: list[Look]) -> tuple[Rows, dict[int, str]]:
         broken = inspection.try_doubtful(

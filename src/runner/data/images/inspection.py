@@ -18,6 +18,9 @@ ENDS = {JPEG: b"\xff\xd9", b"\x89PNG": b"IEND", b"GIF8": b"\x3b"}
 LAST = 16
 # A set of at most so many files is decoded even where nothing is trained; of a larger one, so many that look cut off.
 QUICKLY = 256
+NOT_DECODED = (
+    "Of {:,} images only beginnings and ends were looked at: damage inside of one is found when it is decoded."
+)
 # So many files are handed to a thread at once: a hand-over takes as long as a look.
 PART = 256
 
@@ -32,6 +35,7 @@ class Look:
         frames: whether there are several.
         narrowed: whether Pillow keeps 8 of the 16 bits of each colour.
         doubtful: whether the end looks cut off.
+        ending: how many bytes there are, and the last of them: other for nearly every two pictures.
     """
 
     broken: str = ""
@@ -39,6 +43,7 @@ class Look:
     frames: bool = False
     narrowed: bool = False
     doubtful: bool = False
+    ending: tuple[int, bytes] = (0, b"")
 
 
 def inspect(path: Path) -> Look:
@@ -55,10 +60,11 @@ def inspect(path: Path) -> Look:
         return Look(broken="the file is empty")
     doubtful = any(first.startswith(start) and end not in last for start, end in ENDS.items())
     if first.startswith(JPEG):
-        return Look(doubtful=doubtful)
+        return Look(doubtful=doubtful, ending=(size, last))
     try:
         with Image.open(path) as image:
-            return Look("", kind_of_values(image.mode) or "", _several(image), _is_narrowed(image), doubtful)
+            kind = kind_of_values(image.mode) or ""
+            return Look("", kind, _several(image), _is_narrowed(image), doubtful, (size, last))
     except Exception as error:  # what Pillow raises for a damaged file is of any kind
         return Look(broken=reason(error))
 

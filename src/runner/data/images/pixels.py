@@ -1,9 +1,11 @@
 """Pixels: a picture of any of Pillow's modes as a person sees it, in 8 bits of grey or of red, green and blue."""
 
+import io
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageCms, ImageColor, ImageOps
 
 from runner.data.images.value_range import ValueRanges, kind_of_values, range_for, scaled
 from runner.errors import RunnerError
@@ -11,6 +13,9 @@ from runner.errors import RunnerError
 Colour = tuple[int, int, int]
 # TIFF's tag PhotometricInterpretation, and its value for pictures whose zeros are white.
 PHOTOMETRIC, ZERO_IS_WHITE = 262, 0
+
+# What a profile can be of, by Pillow's modes; alpha is carried along. Others are colours of their own (LAB, HSV).
+SPACES = {"L": "GRAY", "RGB": "RGB ", "RGBA": "RGB ", "RGBX": "RGB ", "CMYK": "CMYK"}
 
 
 def parse_colour(value: str | Sequence[int]) -> Colour:
@@ -40,7 +45,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def as_seen(image: Image.Image, background: Colour, ranges: ValueRanges) -> Image.Image:
-    """Return a loaded picture in mode L or RGB: scaled to 8 bits, without its palette, on `background`.
+    """Return a loaded picture in mode L or RGB: scaled to 8 bits, without its palette, in sRGB, on `background`.
 
     Raises:
         RunnerError: its values have no known range; see `value_range.range_for`.
@@ -48,6 +53,7 @@ def as_seen(image: Image.Image, background: Colour, ranges: ValueRanges) -> Imag
     """
     if kind_of_values(image.mode):
         return _eight_bits(image, background, ranges)
+    image = in_srgb(_plain(image) if image.info.get("icc_profile") else image)
     if image.has_transparency_data:
         return _composited(image, background)
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
@@ -65,6 +71,13 @@ def _eight_bits(image: Image.Image, background: Colour, ranges: ValueRanges) -> 
     return Image.composite(Image.new("RGB", grey.size, background), grey.convert("RGB"), _mask(values == clear))
 
 
+def _plain(image: Image.Image) -> Image.Image:
+    """Return a picture of colours that a profile can be of: without a palette, transparency as a channel."""
+    if image.mode not in ("P", "PA") and not (image.mode == "RGB" and image.has_transparency_data):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
 def _mask(chosen: np.ndarray) -> Image.Image:
     return Image.fromarray(chosen.astype(np.uint8) * 255)
 
@@ -75,3 +88,37 @@ def _composited(image: Image.Image, background: Colour) -> Image.Image:
     layer = (image.convert(straight) if straight else image).convert("RGBA")
     ground = Image.new("RGBA", layer.size, (*background, 255))
     return Image.alpha_composite(ground, layer).convert("RGB")
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """Return a loaded picture in sRGB where a profile in its file says that it is in other colours.
+
+    One without a profile, with sRGB's, or with one that is damaged or of another kind of colours, is returned as it is.
+    """
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or image.mode not in SPACES:
+        return image
+    transform = transform_of(profile, image.mode)
+    if transform is None:
+        return image
+    seen = ImageCms.applyTransform(image, transform)
+    assert seen is not None
+    return seen
+
+
+@lru_cache(maxsize=64)
+def transform_of(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the way from a profile's colours to sRGB; None where there is nothing to do, or nothing can be done."""
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if given.profile.xcolor_space != SPACES[mode] or "srgb" in (given.profile.profile_description or "").lower():
+            return None
+        return ImageCms.buildTransform(given, srgb(), mode, "RGBA" if mode == "RGBA" else "RGB")
+    except (OSError, ImageCms.PyCMSError):  # viewers pass over a damaged profile as well
+        return None
+
+
+@lru_cache(maxsize=1)
+def srgb() -> ImageCms.ImageCmsProfile:
+    """Return the profile of what screens show."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -26,7 +26,7 @@ from runner.errors import RunnerError
 from runner.files import write_json
 
 # Part of the key of what is stored: raise it when the same file would be decoded to other pixels.
-VERSION = 1
+VERSION = 2
 PIXELS, BROKEN = "pixels.npy", "broken.json"
 # So many images are handed to the threads at once: what is left of them is waited for when a run is interrupted.
 CHUNK = 1024

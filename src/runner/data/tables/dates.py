@@ -10,11 +10,14 @@ import pyarrow.compute as pc
 from runner.data.tables.cycles import CYCLES
 
 DAY = 86_400.0
-TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?)?"
-ISO = re.compile(rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}{TIME}(Z|[+-]\d{{2}}:?\d{{2}})?|\d{{4}}-(0[1-9]|1[0-2])")
+TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp]\.?[Mm]\.?)?)?"
+ISO = re.compile(
+    rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}{TIME}(Z|[+-]\d{{2}}:?\d{{2}})?|\d{{4}}-(0[1-9]|1[0-2])|\d{{8}}T\d{{4,6}}Z?"
+)
 WRITTEN = re.compile(rf"(\d{{1,2}})([./-])(\d{{1,2}})\2(\d{{4}}){TIME}")
 NAMED = re.compile(r"(\d{1,2}[ -])?[A-Za-z]{3,9}\.?[ -]\d{1,2},?[ -]\d{4}|\d{1,2}[ -][A-Za-z]{3,9}\.?[ -]\d{4}")
 SHORT = re.compile(rf"\d{{1,2}}([./-])\d{{1,2}}\1\d{{2}}{TIME}")
+SHORT_NAMED = re.compile(r"\d{1,2}([ -])[A-Za-z]{3}\1\d{2}")
 ISO_FORMAT, MIXED = "iso", "mixed"
 DAY_FIRST, MONTH_FIRST = "day_first", "month_first"
 
@@ -29,6 +32,24 @@ def all_written(cells: list[str], given: str) -> bool:
     import pandas as pd
 
     return not pd.to_datetime(pd.Series(cells, dtype=object), errors="coerce", format=given).isna().any()
+
+
+def numbers_written(numbers: list[str], given: str) -> bool:
+    """Return whether all of these whole numbers are dates of the format `given`, each written in full: 20240131."""
+    import pandas as pd
+
+    found = pd.to_datetime(pd.Series(numbers, dtype=object), errors="coerce", format=given)
+    return not found.isna().any() and found.dt.strftime(given).tolist() == numbers
+
+
+def short_format(cell: str) -> str | None:
+    """Return how a date whose year has two digits may be written, in words for strptime; None where it is none."""
+    if SHORT_NAMED.fullmatch(cell):
+        return "%d{0}%b{0}%y".format("-" if "-" in cell else " ")
+    if not SHORT.fullmatch(cell):
+        return None
+    sign = next(sign for sign in cell if not sign.isdigit())
+    return " or ".join(f"%{day}{sign}%{month}{sign}%y" for day, month in ("dm", "md"))
 
 
 def format_of(cells: list[str]) -> str | None:
@@ -59,12 +80,15 @@ def seconds(values: pa.ChunkedArray, written: str) -> "np.ndarray[Any, np.dtype[
         return since_1970(pc.cast(values, pa.timestamp("us", tz=getattr(values.type, "tz", None)), safe=False))
     if kind.is_null(values.type):
         return np.full(len(values), np.nan)
+    if kind.is_integer(values.type) and "%" in written:
+        values = values.cast(pa.string())
     if not kind.is_string(values.type):
         return np.full(len(values), np.nan)
 
     import pandas as pd
 
     given = pd.Series(values.to_pylist(), dtype=object)
+    given = given.str.replace(r"(:\d{2}),(\d+)", r"\1.\2", regex=True)
     styles: dict[str, dict[str, Any]] = {
         ISO_FORMAT: {"format": "ISO8601"},
         DAY_FIRST: {"format": "mixed", "dayfirst": True},

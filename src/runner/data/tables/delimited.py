@@ -7,11 +7,12 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.data.tables.files.content import read_content
-from runner.data.tables.files.dialect import Dialect, Shape, records, shape_of
+from runner.data.tables.files.dialect import HEAD, Dialect, Shape, records, shape_of
 from runner.errors import RunnerError, did_you_mean
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNAR = (".parquet", ".pq", ".feather", ".arrow")
 SHOWN = 30
+# So many rows are looked at as they are written.
+LOOKED_AT = 200
 
 
 @dataclass
@@ -30,12 +33,14 @@ class Table:
         data: the columns.
         dialect: how the file was read, decimal and thousands signs as they were found.
         notes: what was guessed, in sentences.
+        written: the cells of the first rows as they are written; of Parquet files none.
     """
 
     path: Path
     data: pa.Table
     dialect: Dialect
     notes: list[str] = field(default_factory=list)
+    written: list[list[str]] = field(default_factory=list)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -54,11 +59,21 @@ class Table:
         hint = f" Did you mean {', '.join(same)}?" if same else did_you_mean(column, self.columns)
         if not hint and self.dialect.header and all(map(is_number, self.columns)):
             hint = " Its first line holds numbers only: without a header line, data.header=false names the columns."
+        if len(self.columns) == 1 and len(self.columns[0].split()) > 1:
+            hint = " Where blanks divide the cells, set data.delimiter=space."
         raise RunnerError(f"{self.path} has no column '{column}'.{hint} Its columns: {listed}.")
 
     def values(self, column: str) -> pa.ChunkedArray:
-        """Return a column as Arrow understood it."""
-        return self.data.column(self.position(column))
+        """Return a column as Arrow understood it; raises RunnerError for one of lists, records or bytes."""
+        values = self.data.column(self.position(column))
+        if what := unusable(values.type):
+            raise RunnerError(f"{self.path}, column '{column}': {what}. Leave the column out of data.features.")
+        return values
+
+    def cells(self, column: str) -> list[str]:
+        """Return what is written in the first rows of a column; nothing of Parquet files."""
+        position = self.position(column)
+        return [row[position].strip() for row in self.written if position < len(row)]
 
     def column(self, column: str) -> list[str]:
         """Return all values of one column as text, stripped; the empty text where there is none."""
@@ -85,7 +100,7 @@ class Table:
 
         if self.path.suffix.lower() in COLUMNAR:
             return
-        content, _ = read_content(self.path, self.dialect.encoding)
+        content, _ = read_text(self.path, self.dialect)
         shape = shape_of(content, self.dialect)
         nothing = [
             {""} if pa.types.is_string(each) else set(self.dialect.missing_numbers) for each in self.data.schema.types
@@ -113,7 +128,7 @@ def read_table(path: str | Path, dialect: Dialect | None = None, text: Collectio
         from runner.data.tables.files.parquet import read_columns
 
         return checked(Table(path, read_columns(path, text), dialect))
-    content, notes = read_content(path, dialect.encoding)
+    content, notes = read_text(path, dialect)
     try:
         shape = shape_of(content, dialect)
     except csv.Error as error:
@@ -127,9 +142,28 @@ def read_table(path: str | Path, dialect: Dialect | None = None, text: Collectio
     from runner.data.tables.files.arrow import parse
     from runner.data.tables.files.written_numbers import understood
 
+    if shape.comments:
+        notes.append(f"{path} begins with lines of remarks (#), which are skipped: {shape.comments}.")
     body = Shape(shape.delimiter, names, shape.start, shape.line)
     data, found, words = understood(path, content, body, dialect, text, parse)
-    return checked(Table(path, data, found, [*notes, *words]))
+    first = [cells for _, cells in islice(records(content[: shape.start + HEAD], body), LOOKED_AT)]
+    return checked(Table(path, data, found, [*notes, *words], first))
+
+
+def read_text(path: Path, dialect: Dialect) -> tuple[bytes, list[str]]:
+    """Return a file's text in UTF-8, of several blanks between cells one, and notes; see `read_content`."""
+    content, notes = read_content(path, dialect.encoding)
+    if dialect.delimiter == " " and b'"' not in content:
+        content = re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", content)
+        content = re.sub(rb"[ \t]+", b" ", content)
+    return content, notes
+
+
+def unusable(type_: pa.DataType) -> str | None:
+    """Return what is wrong with a type of values that no network can be given, as the end of a sentence."""
+    from runner.data.tables.files.parquet import is_usable
+
+    return None if is_usable(type_) else f"holds {type_}, which is neither number, text, date nor true and false"
 
 
 def checked(table: Table) -> Table:

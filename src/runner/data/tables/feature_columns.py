@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.data.tables import identifiers
+from runner.data.tables import hints, identifiers
 from runner.data.tables.delimited import Table
 from runner.data.tables.labels import in_order
 from runner.errors import RunnerError
@@ -93,7 +93,9 @@ def plan(table: Table, choices: Choices) -> tuple[list[FeatureColumn], list[str]
     for name in choices.categorical:
         table.position(name)
     if choices.features is not None:
-        return [described(table, name, choices)[0] for name in named(table, choices)], []
+        chosen = [described(table, name, choices) for name in named(table, choices)]
+        remarks = [hint for column, _ in chosen for hint in hints.of_column(table, column.name, column.kind)]
+        return [column for column, _ in chosen], remarks
     kept: list[FeatureColumn] = []
     notes: list[str] = []
     for name in table.columns:
@@ -107,7 +109,7 @@ def plan(table: Table, choices: Choices) -> tuple[list[FeatureColumn], list[str]
             notes.append(f"Column '{name}' is left out: it {why}. data.features names the columns to use.")
         else:
             kept.append(column)
-            notes += [told] if told else []
+            notes += [*([told] if told else []), *hints.of_column(table, name, column.kind)]
     if not kept and any("left out" in note for note in notes):
         named_all = ", ".join(name for name in table.columns if name != choices.target)
         raise RunnerError(
@@ -139,6 +141,8 @@ def described(table: Table, name: str, choices: Choices) -> tuple[FeatureColumn,
     import pyarrow.compute as pc
 
     values, kind = table.values(name), pa.types
+    if name not in choices.categorical and is_of_format(table, name, choices.date_format):
+        return FeatureColumn(name, DATE, written=str(choices.date_format)), None
     if name in choices.categorical or kind.is_string(values.type):
         return of_text(table, name, choices)
     if kind.is_null(values.type) or values.null_count == len(values):
@@ -167,8 +171,6 @@ def of_text(table: Table, name: str, choices: Choices) -> tuple[FeatureColumn, s
     cells = list(counts)
     if name not in choices.categorical:
         refuse_mistakes(table, name, counts)
-        if is_of_format(table, name, choices.date_format):
-            return FeatureColumn(name, DATE, written=str(choices.date_format)), None
         written = dates.format_of(cells)
         if written == "ambiguous" and choices.date_format in (dates.DAY_FIRST, dates.MONTH_FIRST):
             written = choices.date_format
@@ -193,37 +195,50 @@ def of_text(table: Table, name: str, choices: Choices) -> tuple[FeatureColumn, s
 
 
 def is_of_format(table: Table, name: str, given: str | None) -> bool:
-    """Return whether a column is text that holds dates of the format that the user gives, as strptime has it."""
+    """Return whether a column holds dates of the format that the user gives, as strptime has it; also as numbers."""
     import pyarrow as pa
 
-    if given is None or "%" not in given or not pa.types.is_string(table.values(name).type):
+    kind = table.data.schema.field(name).type
+    if given is None or "%" not in given or not (pa.types.is_string(kind) or pa.types.is_integer(kind)):
         return False
     from runner.data.tables import dates
 
     cells = list(counted(table.values(name), table.dialect.missing_numbers))
-    return bool(cells) and dates.all_written(cells, given)
+    written = dates.all_written if pa.types.is_string(kind) else dates.numbers_written
+    return bool(cells) and written(cells, given)
 
 
 def refuse_strange_dates(table: Table, name: str, counts: Mapping[str, int]) -> None:
-    """Raise RunnerError where years have two digits, or most of a column are dates and some are not."""
+    """Raise RunnerError where years have two digits, dates are written in several ways, or some cells are none."""
     from runner.data.tables import dates
 
-    if all(dates.SHORT.fullmatch(cell) for cell in counts):
+    if all(map(dates.short_format, counts)):
         place, cell = table.place(name, first_row(table, name, next(iter(counts))))
-        signed = next(sign for sign in cell if not sign.isdigit())
-        ways = " or ".join(f"%{day}{signed}%{month}{signed}%y" for day, month in ("dm", "md"))
         raise RunnerError(
             f"{place}: '{cell}' seems to be a date whose year has two digits. Say how it is written: data.date_format="
-            f"{ways}; or that these are names: data.categorical=[{name}]."
+            f"{dates.short_format(cell)}; or that these are names: data.categorical=[{name}]."
         )
     strange = [cell for cell in counts if not dates.looks_like_one(cell)]
     stray = sum(counts[cell] for cell in strange)
+    if not strange:
+        shown = " and ".join(f"'{cell}'" for cell in different_ways(list(counts)))
+        raise RunnerError(
+            f"{table.path}, column '{name}': {shown} are dates written in different ways. Write all in one way, best "
+            f"as 2024-01-31; or take them as names: data.categorical=[{name}]."
+        )
     if strange and stray < (1 - MOSTLY) * sum(counts.values()):
         place, cell = table.place(name, first_row(table, name, strange[0]))
         raise RunnerError(
             f"{place}: '{cell}' is no date, as most of the column are. Mend it; where it says that nothing is known, "
             f"set data.missing_values=['{cell}']; or leave the column out of data.features."
         )
+
+
+def different_ways(cells: Sequence[str]) -> list[str]:
+    """Return two dates that are not written alike: the first, and the first that no way of it fits."""
+    from runner.data.tables import dates
+
+    return [cells[0], next((cell for cell in cells if dates.format_of([cells[0], cell]) is None), cells[-1])]
 
 
 def refuse_mistakes(table: Table, name: str, counts: Mapping[str, int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from runner.data.tables.delimited import Table
+from runner.data.tables.delimited import Table, unusable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,6 +16,7 @@ JOINED = re.compile(r"(user|row|customer|client|patient|sample|item|order|record
 UNNAMED = re.compile(r"Unnamed: \d+(\.\d+|_level_\d+)?|level_\d+")
 # Numbers with signs that `written_numbers` tells about.
 WRITTEN_NUMBER = re.compile(r"[+-]?[$€£]? ?\d[\d.,' _]*[%$€£]?")
+LONG_NUMBER = re.compile(r"[+-]?\d{19,}")
 # As many rows as make chance unlikely: a column of so few may count by itself.
 ROWS_TO_COUNT = 50
 ROWS_OF_TEXT = 10
@@ -30,13 +31,23 @@ def reason_to_leave_out(table: Table, name: str) -> str | None:
     """
     import pyarrow as pa
 
+    if what := unusable(table.data.schema.field(name).type):
+        return what
     values = table.values(name)
+    if pa.types.is_floating(values.type) and is_too_long(table.cells(name)):
+        return "holds whole numbers of so many digits that most are lost, as identifiers have"
     whole, text = pa.types.is_integer(values.type), pa.types.is_string(values.type)
     if len(values) < 2 or not (whole or text):
         return None
     if whole:
         return of_numbers(name, values)
     return of_texts(name, values, table.dialect.missing_texts)
+
+
+def is_too_long(cells: list[str]) -> bool:
+    """Return whether numbers are written with more digits than 64 bits hold: nothing that is measured has so many."""
+    known = [cell for cell in cells if LONG_NUMBER.fullmatch(cell)]
+    return bool(known) and len(known) > len(cells) / 2
 
 
 def of_numbers(name: str, values: pa.ChunkedArray) -> str | None:

@@ -1,7 +1,8 @@
 """A table's feature columns as one matrix of float64: numbers, seconds, turns of a cycle, numbers of categories."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from runner.data.tables.files.written_numbers import floats, is_written, plain, 
 from runner.errors import RunnerError
 
 SHOWN = 3
+BLOCK = 4096
 TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "1": 1.0, "0": 0.0}
 
 
@@ -36,7 +38,16 @@ def raw_columns(table: Table, columns: Sequence[FeatureColumn], date_parts: Sequ
             parts += [stamps, *(dates.turns(stamps, part) for part in date_parts)]
         else:
             parts.append(finite(table, column, values))
-    return np.stack(parts, axis=1)
+    return side_by_side(parts, len(table))
+
+
+def side_by_side(parts: Sequence[Any], rows: int) -> Any:
+    """Return columns float64 (n,) as one matrix (n, C); block by block, for memory is slow in large steps."""
+    whole = np.empty((rows, len(parts)))
+    for start in range(0, rows, BLOCK):
+        for place, part in enumerate(parts):
+            whole[start : start + BLOCK, place] = part[start : start + BLOCK]
+    return whole
 
 
 def finite(table: Table, column: FeatureColumn, values: pa.ChunkedArray) -> Any:
@@ -47,6 +58,10 @@ def finite(table: Table, column: FeatureColumn, values: pa.ChunkedArray) -> Any:
         place, cell = table.place(column.name, 0)
         raise RunnerError(f"{place}: '{cell}' is a date, and the column holds numbers.")
     found = floats(values, column.origin)
+    if column.kind == BOOLEAN:
+        for row in np.flatnonzero(~np.isnan(found) & (found != 0) & (found != 1))[:1]:
+            place, cell = table.place(column.name, int(row))
+            raise RunnerError(f"{place}: '{cell}' is neither true nor false. Mend it.")
     for row in np.flatnonzero(np.isinf(found))[:1]:
         place, cell = table.place(column.name, int(row))
         raise RunnerError(f"{place}: '{cell}' is no number. Mend it, or leave the column out of data.features.")
@@ -98,10 +113,16 @@ def codes(table: Table, column: FeatureColumn) -> Any:
     encoded = values.combine_chunks().dictionary_encode()
     encoded = encoded if isinstance(encoded, pa.DictionaryArray) else encoded.chunk(0)
     place = {category: float(index) for index, category in enumerate(column.categories)}
+    place = {cell: place[known] for cell in encoded.dictionary.to_pylist() if (known := as_known(cell, place)) in place}
     missing, other = table.dialect.missing_texts, float(len(column.categories))
-    known = [np.nan if cell in missing else place.get(cell, other) for cell in encoded.dictionary.to_pylist()]
-    indices = np.asarray(encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False))
-    return np.asarray([*known, np.nan])[indices]
+    of_cell = [np.nan if cell in missing else place.get(cell, other) for cell in encoded.dictionary.to_pylist()]
+    indices = np.asarray(encoded.indices.fill_null(len(of_cell)).to_numpy(zero_copy_only=False))
+    return np.asarray([*of_cell, np.nan])[indices]
+
+
+def as_known(cell: str, known: Container[str]) -> str:
+    """Return a category as training knew it: `1.0` may be its `1`, for gaps make other tools write fractions."""
+    return cell if cell in known or not re.fullmatch(r"-?\d+\.0+", cell) else cell.partition(".")[0]
 
 
 def unknown_categories(table: Table, columns: Sequence[FeatureColumn]) -> list[str]:
@@ -111,7 +132,8 @@ def unknown_categories(table: Table, columns: Sequence[FeatureColumn]) -> list[s
         if column.kind != CATEGORY:
             continue
         counts = counted(table.values(column.name), table.dialect.missing_texts)
-        if strange := [cell for cell in counts if cell not in column.categories]:
+        known = set(column.categories)
+        if strange := [cell for cell in counts if as_known(cell, known) not in known]:
             shown = ", ".join(f"'{cell}'" for cell in strange[:SHOWN]) + (", …" if len(strange) > SHOWN else "")
             rows = sum(counts[cell] for cell in strange)
             sentences.append(f"{table.path}, column '{column.name}': training never saw {shown} ({rows} rows).")

@@ -91,8 +91,11 @@ class CsvTable(TabularDataModule):
         self.table_columns, self.dialect = list(table.columns), table.dialect
         raw = raw_columns(table, self.columns, self.choices.date_parts)
         wanted = targets.numbers_of(table, self.target) if self._regression else targets.classes_of(table, self.target)
-        kept = torch.from_numpy(self._without_gaps(table, raw, wanted))
-        inputs, values = torch.from_numpy(raw)[kept], torch.tensor(wanted.values)[kept]
+        self.remarks = [*self.remarks, *targets.remarks(wanted, self.target)]
+        kept = self._without_gaps(table, raw, wanted)
+        if not kept.all():
+            raw = raw[kept]
+        inputs, values = torch.from_numpy(raw), torch.tensor(wanted.values[kept])
         if self._regression:
             return Source(inputs=inputs, targets=values.to(torch.float32)[:, None])
         self._check_count(wanted.names or ())

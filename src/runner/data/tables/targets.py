@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from runner.data.alike import differ_in_case
 from runner.data.tables.delimited import Table
 from runner.data.tables.feature_columns import counted, first_row, refuse_mistakes
 from runner.data.tables.files.written_numbers import floats
@@ -15,6 +16,8 @@ from runner.errors import RunnerError
 # More different fractions than this are measurements, not labels.
 MOST_FRACTIONS = 20
 MEASURED_ROWS = 20
+# Among the first so many rows are all values, where there are two.
+MANY = 1000
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,32 @@ def refuse_text(table: Table, target: str) -> None:
     if not counts:
         raise RunnerError(f"{table.path}: the target '{target}' is empty in every row. Fill it in.")
     refuse_mistakes(table, target, counts)
-    strange = next(cell for cell in counts if number(cell) is None)
+    strange = next((cell for cell in counts if number(cell) is None), None)
+    if strange is None:
+        raise RunnerError(
+            f"data.categorical takes the target '{target}' for names, and task=regression predicts numbers. Leave it "
+            "out of data.categorical, or use task=classification."
+        )
     place, cell = table.place(target, first_row(table, target, strange))
     raise RunnerError(
         f"{place}: '{cell}' is no number, and task=regression predicts numbers. The column holds {len(counts):,} "
         f"different texts: take them as classes with task={'binary_' if len(counts) == 2 else ''}classification."
     )
+
+
+def remarks(targets: Targets, target: str) -> list[str]:
+    """Return what a person should know of a target, in sentences."""
+    if targets.names is not None:
+        twins = differ_in_case(targets.names)
+        return [f"Classes of '{target}': {twins} differ in capitals only, and each counts by itself."] if twins else []
+    known = targets.values[targets.known]
+    different = np.unique(known[:MANY]) if len(known) >= MEASURED_ROWS else known[:0]
+    if len(different) != 2 or not np.isin(known, different).all():
+        return []
+    return [
+        f"The target '{target}' holds two different numbers only ({different[0]:g} and {different[1]:g}), and "
+        "task=regression predicts numbers. task=binary_classification takes them for classes."
+    ]
 
 
 def classes_of(table: Table, target: str) -> Targets:

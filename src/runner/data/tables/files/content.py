@@ -27,6 +27,10 @@ FOREIGN = (
     (b"%PDF", "a PDF document"),
     (b"<!DOCTYPE", "a web page"),
     (b"<html", "a web page"),
+    (b"<table", "a web page"),
+    (b"<?xml", "XML"),
+    (b'{"', "JSON"),
+    (b"[{", "JSON"),
 )
 GUESS = 4096
 

@@ -91,31 +91,64 @@ class Shape:
         columns: names, stripped.
         start: byte at which the rows begin.
         line: number of the line before the rows.
+        comments: lines of remarks before the header.
     """
 
     delimiter: str
     columns: tuple[str, ...]
     start: int
     line: int
+    comments: int = 0
 
 
 def shape_of(content: bytes, dialect: Dialect) -> Shape | None:
     """Return the shape of a text in UTF-8; None where it holds nothing.
 
-    A first line `sep=;`, as spreadsheets write it, names the separator; blank lines before the header count nothing.
+    A first line `sep=;`, as spreadsheets write it, names the separator; blank lines before the header count nothing,
+    nor do lines of remarks, which begin with `#`.
     """
     start, line, named = 0, 0, None
     if found := SEPARATOR_LINE.match(content):
         start, line, named = found.end(), 1, found.group(1).decode(errors="replace")
+    start, comments = behind_comments(content, start, dialect)
+    line += comments
     delimiter = dialect.delimiter or named or guess_delimiter(content[start : start + HEAD])
     lines = Lines(content, start)
     for record in csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != " "):
         if any(cell.strip() for cell in record):
             if dialect.header:
-                return Shape(delimiter, tuple(cell.strip() for cell in record), lines.position, line + lines.count)
+                names = tuple(cell.strip() for cell in record)
+                return Shape(delimiter, names, lines.position, line + lines.count, comments)
             names = tuple(f"column_{number}" for number in range(1, len(record) + 1))
-            return Shape(delimiter, names, lines.before, line + lines.count - 1)
+            return Shape(delimiter, names, lines.before, line + lines.count - 1, comments)
     return None
+
+
+def behind_comments(content: bytes, start: int, dialect: Dialect) -> tuple[int, int]:
+    """Return the byte behind the lines of remarks at `start`, and how many lines that is.
+
+    The last line that begins with `#` may be the header (`#,height,weight`): where it has as many cells as the next
+    line, which isn't a header itself.
+    """
+    lines = Lines(content, start)
+    ends: list[tuple[str, int]] = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        ends.append((line, lines.position))
+    else:
+        return start, 0
+    if ends and dialect.header and heads(ends[-1][0], [line, next(lines, "")], dialect):
+        ends.pop()
+    return (ends[-1][1], len(ends)) if ends else (start, 0)
+
+
+def heads(line: str, rows: list[str], dialect: Dialect) -> bool:
+    """Return whether a line that begins with `#` names the columns of the two lines below it."""
+    delimiter = dialect.delimiter or guess_delimiter("".join(rows).encode())
+    names, first, second = (next(csv.reader([each], delimiter=delimiter), []) for each in (line, *rows))
+    numbers = [[bool(re.fullmatch(r"\s*[+-]?[\d.,]+\s*", cell)) for cell in cells] for cells in (first, second)]
+    return len(names) == len(first) > 1 and (any(numbers[0]) or not any(numbers[1]))
 
 
 class Lines:

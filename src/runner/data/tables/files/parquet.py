@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from runner.errors import RunnerError
 
@@ -11,14 +12,16 @@ from runner.errors import RunnerError
 def read_columns(path: Path, text: Collection[str] = ()) -> pa.Table:
     """Return the columns of a file, categories and long texts as text, those named in `text` too.
 
+    Texts are stripped, spans of time are seconds; lists, records and bytes stay what they are.
+
     Raises:
-        RunnerError: the file is damaged, or a column holds lists, records or bytes.
+        RunnerError: the file is damaged.
     """
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             import pyarrow.parquet
 
-            columns = pyarrow.parquet.read_table(path)
+            columns = pyarrow.parquet.ParquetFile(path).read()
         else:
             import pyarrow.feather
 
@@ -26,9 +29,7 @@ def read_columns(path: Path, text: Collection[str] = ()) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise RunnerError(f"{path} can't be read as a table ({error}). Write the file again.") from error
     for place, name in enumerate(columns.column_names):
-        columns = columns.set_column(
-            place, renamed(name, place), plain(path, name, columns.column(place), name in text)
-        )
+        columns = columns.set_column(place, renamed(name, place), plain(columns.column(place), name in text))
     return columns
 
 
@@ -37,22 +38,30 @@ def renamed(name: str, place: int) -> str:
     return f"Unnamed: {place}" if not name.strip() or name.startswith("__index_level_") else name.strip()
 
 
-def plain(path: Path, name: str, values: pa.ChunkedArray, as_text: bool) -> pa.ChunkedArray:
-    """Return a column as one of the types that delimited text has; raises RunnerError where there is none."""
+def plain(values: pa.ChunkedArray, as_text: bool) -> pa.ChunkedArray:
+    """Return a column as one of the types that delimited text has, where there is one."""
     kind = pa.types
     if kind.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if kind.is_decimal(values.type) or kind.is_float16(values.type):
         values = values.cast(pa.float64())
+    if kind.is_duration(values.type):
+        units = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+        values = pc.divide(values.cast(pa.int64()).cast(pa.float64(), safe=False), float(units[values.type.unit]))
     if kind.is_large_string(values.type) or kind.is_string_view(values.type):
         values = values.cast(pa.string())
-    simple = (
-        *(kind.is_string, kind.is_integer, kind.is_floating, kind.is_boolean, kind.is_null),
-        *(kind.is_date, kind.is_timestamp, kind.is_time),
-    )
-    if not any(check(values.type) for check in simple):
-        raise RunnerError(
-            f"{path}, column '{name}': holds {values.type}, which is neither number, text, date nor true and false. "
-            "Leave the column out of the file."
+    if as_text and is_usable(values.type) and not kind.is_string(values.type):
+        values = values.cast(pa.string())
+    return pc.utf8_trim_whitespace(values) if kind.is_string(values.type) else values
+
+
+def is_usable(type_: pa.DataType) -> bool:
+    """Return whether a network can be given values of a type."""
+    kind = pa.types
+    return any(
+        check(type_)
+        for check in (
+            *(kind.is_string, kind.is_integer, kind.is_floating, kind.is_boolean, kind.is_null),
+            *(kind.is_date, kind.is_timestamp, kind.is_time),
         )
-    return values.cast(pa.string()) if as_text and not kind.is_string(values.type) else values
+    )

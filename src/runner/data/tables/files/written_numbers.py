@@ -1,5 +1,6 @@
 """Numbers as people write them: decimal commas, signs between thousands; recognised, or told with the setting."""
 
+import math
 import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -14,7 +15,10 @@ from runner.data.tables.files.dialect import Dialect, Shape
 from runner.errors import RunnerError
 
 SAMPLE = 10_000
-WHOLE = r"[+-]?\d+"
+# A sign may be the typographic minus that word processors write.
+SIGN = "[+\\-\u2212]?"
+WHOLE = rf"{SIGN}\d+"
+BLANKS = " \u00a0\u202f"
 # Signs that people put between groups of three digits.
 GROUP_SIGNS = ",.' _\u00a0\u202f\u2019"
 Parse = Callable[[Path, bytes, Shape, Dialect, Collection[str]], pa.Table]
@@ -44,16 +48,19 @@ def signs(columns: pa.Table, dialect: Dialect, text: Collection[str]) -> tuple[s
 
     "2,033" may be either; it tells nothing. "2,07" or "1.234,5" does.
     """
-    comma, grouped = False, False
+    comma, signs_found = False, set[str]()
     for name in text_columns(columns, text):
         cells = sample(columns.column(name), dialect)
-        pattern = re.compile(rf"{WHOLE}(,\d+)?([eE][+-]?\d+)?|[+-]?\d{{1,3}}(\.\d{{3}})+(,\d+)?")
+        group = rf"[.'{BLANKS}\u2019]"
+        pattern = re.compile(rf"{WHOLE}(,\d+)?([eE][+-]?\d+)?|{SIGN}\d{{1,3}}({group}\d{{3}})+(,\d+)?")
         if not cells or not all(pattern.fullmatch(cell) for cell in cells):
             continue
         decimals = [cell.rpartition(",")[2] for cell in cells if "," in cell]
-        comma = comma or any(len(digits) != 3 for digits in decimals) or any("." in c and "," in c for c in cells)
-        grouped = grouped or any("." in cell for cell in cells)
-    return (",", "." if grouped else None) if comma else None
+        between = {" " if sign in BLANKS else sign for cell in cells for sign in re.findall(group, cell)}
+        comma = comma or any(len(digits) != 3 for digits in decimals)
+        comma = comma or any("," in cell and re.search(group, cell) for cell in cells)
+        signs_found |= between
+    return (",", next(iter(signs_found), None)) if comma and len(signs_found) < 2 else None
 
 
 def converted(columns: pa.Table, dialect: Dialect, text: Collection[str]) -> pa.Table:
@@ -86,13 +93,16 @@ def as_numbers(values: pa.ChunkedArray, dialect: Dialect) -> pa.ChunkedArray | N
 def is_written(cell: str, dialect: Dialect) -> bool:
     """Return whether a cell is a number by the settings: groups of three digits where thousands have a sign."""
     point, sign = re.escape(dialect.decimal or "."), re.escape(dialect.thousands or "")
+    sign = f"[{BLANKS}]" if dialect.thousands == " " else sign
     grouped = rf"|\d{{1,3}}({sign}\d{{3}})+({point}\d*)?" if sign else ""
-    return re.fullmatch(rf"[+-]?(\d+({point}\d*)?|{point}\d+{grouped})([eE][+-]?\d+)?", cell) is not None
+    return re.fullmatch(rf"{SIGN}(\d+({point}\d*)?|{point}\d+{grouped})([eE][+-]?\d+)?", cell) is not None
 
 
 def plain(cell: str, dialect: Dialect) -> str:
     """Return a number that `is_written` as Python writes it."""
-    return cell.replace(dialect.thousands or "", "").replace(dialect.decimal or ".", ".")
+    for sign in BLANKS if dialect.thousands == " " else (dialect.thousands or "",):
+        cell = cell.replace(sign, "")
+    return cell.replace(dialect.decimal or ".", ".").replace("\u2212", "-")
 
 
 def refuse_other_signs(place: tuple[str, str], cell: str) -> None:
@@ -101,7 +111,9 @@ def refuse_other_signs(place: tuple[str, str], cell: str) -> None:
     for sign in GROUP_SIGNS:
         if re.fullmatch(rf"[+-]?\d{{1,3}}({re.escape(sign)}\d{{3}})+([.,]\d+)?", cell) and sign != ".":
             whole = cell.replace(sign, "")
-            word = {" ": "space", ",": "comma", "'": "apostrophe", "_": "underscore"}.get(sign, f"'{sign}'")
+            word = {**dict.fromkeys(BLANKS, "space"), ",": "comma", "'": "apostrophe", "_": "underscore"}.get(
+                sign, f"'{sign}'"
+            )
             other = (
                 f" data.decimal=comma reads {cell.replace(',', '.')}." if re.fullmatch(r"[+-]?\d+,\d+", cell) else ""
             )
@@ -141,8 +153,11 @@ def floats(values: pa.ChunkedArray, origin: int = 0) -> "np.ndarray[Any, np.dtyp
         counts = values.cast(pa.int32() if kind.is_time32(values.type) else pa.int64())
         return floats(counts) / seconds
     if origin and kind.is_integer(values.type):
-        values = pc.subtract(values, pa.scalar(origin, values.type))
-        origin = 0
+        try:
+            values, origin = pc.subtract_checked(values, pa.scalar(origin, values.type)), 0
+        except (pa.ArrowInvalid, OverflowError):  # beyond what 64 bits hold: Python's numbers have no end
+            exact = [math.nan if each is None else float(each - origin) for each in values.to_pylist()]
+            return np.asarray(exact, dtype=np.float64)
     if values.null_count and kind.is_integer(values.type):
         values = values.cast(pa.float64(), safe=False)
     found = np.asarray(values.to_numpy(), dtype=np.float64)
