@@ -117,11 +117,13 @@ class Task(pl.LightningModule, ABC):
         self.register_buffer("class_weights", weights, persistent=False)
         chosen = weights is not None or datamodule.row_sampling is not None
         if chosen or (counts is not None and are_unequal(counts)):
-            metrics = {**self.make_metrics(), **class_metrics(num_classes, self.class_names)}
-            self.validation = Evaluation("val", metrics, self.metric_inputs)
-            self.testing = Evaluation(
-                "test", {name: metric.clone() for name, metric in metrics.items()}, self.metric_inputs
-            )
+            self.use_metrics({**self.make_metrics(), **class_metrics(num_classes, self.class_names)})
+
+    def use_metrics(self, metrics: dict[str, Metric]) -> None:
+        """Evaluate validation and test by these metrics from now on."""
+        self.validation = Evaluation("val", metrics, self.metric_inputs)
+        copies = {name: metric.clone() for name, metric in metrics.items()}
+        self.testing = Evaluation("test", copies, self.metric_inputs)
 
     def call(self, network: nn.Module, inputs: Any) -> Nested:
         """Return the outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""

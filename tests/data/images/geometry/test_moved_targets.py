@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from runner.data.images.affine import move_boxes, random_affine
+from runner.data.images.geometry.affine import move_boxes, random_affine
 from runner.data.images.augmentation import Augmentation
 from runner.errors import RunnerError
 
