@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
@@ -73,3 +73,29 @@ def outline(mask: Tensor) -> Tensor:
     classes = mask.float()[:, None].masked_fill((mask == 255)[:, None], 0)
     wide = max_pool2d(classes, 3, stride=1, padding=1)
     return ((wide > 0) & (classes == 0))[:, 0]
+
+
+def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:
+    """Draw each image twice, with its true and with its found boxes, these with their scores.
+
+    `images` are float (n, 1 or 3, h, w) from 0 to 1, `true` (n, most, 5) class and corners, `found` (n, most, 6)
+    corners, score and class; class -1 is padding.
+    """
+    height, width = images.shape[2:]
+    twice = images.expand(-1, 3, -1, -1).repeat_interleave(2, 0)
+    seen = {int(each) for each in (*true[..., 0].unique(), *found[..., 5].unique()) if each >= 0}
+    figure = in_pairs(twice, [(names[index], colour(index)) for index in sorted(seen)])
+    axes = figure.axes[0]
+    for index in range(len(images)):
+        real = [(int(row[0]), row[1:], "") for row in true[index] if row[0] >= 0]
+        guessed = [(int(row[5]), row[:4], f"{row[4]:.2f}") for row in found[index] if row[5] >= 0]
+        for place, rows in ((2 * index, real), (2 * index + 1, guessed)):
+            left, top = place % (2 * PAIRS) * width - 0.5, place // (2 * PAIRS) * height - 0.5
+            for label, corners, text in rows:
+                x1, y1, x2, y2 = corners.tolist()
+                shade = colour(label)
+                axes.add_patch(
+                    Rectangle((left + x1, top + y1), x2 - x1, y2 - y1, fill=False, color=shade, linewidth=1.5)
+                )
+                axes.text(left + x1, top + y1, text, fontsize=6, color="white", va="bottom", ha="left", clip_on=True)
+    return figure
