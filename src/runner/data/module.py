@@ -163,7 +163,9 @@ class DataModule(pl.LightningDataModule, ABC):
     def use_fold(self, index: int, folds: int) -> None:
         """Train on all but fold `index` (from 0) of the non-test samples, validate on that fold."""
         pool = self._pool()
-        train, val = fold(pool.indices, index, folds, seed=self.split_seed, labels=strata(pool.targets, self.class_names))
+        train, val = fold(
+            pool.indices, index, folds, seed=self.split_seed, labels=strata(pool.targets, self.class_names)
+        )
         self._retrain_on(pool, train, val)
 
     def check_folds(self, folds: int) -> None:

@@ -44,7 +44,9 @@ def in_pairs(images: Tensor, legend: Sequence[tuple[str, tuple[float, float, flo
     axes = figure.add_axes((0, bottom, 1, top - bottom))
     axes.set_axis_off()
     blank = images.new_ones(columns * lines - len(images), *images.shape[1:])
-    grid = torch.cat([images, blank]).unflatten(0, (lines, columns)).permute(0, 3, 1, 4, 2).reshape(lines * height, -1, 3)
+    grid = (
+        torch.cat([images, blank]).unflatten(0, (lines, columns)).permute(0, 3, 1, 4, 2).reshape(lines * height, -1, 3)
+    )
     axes.imshow(grid.numpy(), aspect="auto", vmin=0, vmax=1)
     for column in range(columns):
         axes.axvline(column * width - 0.5, color="white", linewidth=3 if column % 2 == 0 else 1)

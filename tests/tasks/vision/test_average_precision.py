@@ -21,13 +21,16 @@ def made_up(images: int, most: int, seed: int) -> tuple[Tensor, Tensor]:
         return torch.rand(*shape, generator=generator)
 
     low = 80 * random(images, most, 2)
-    true = torch.cat([torch.randint(CLASSES, (images, most, 1), generator=generator), low, low + 6 + 30 * random(images, most, 2)], 2)
+    true = torch.cat(
+        [torch.randint(CLASSES, (images, most, 1), generator=generator), low, low + 6 + 30 * random(images, most, 2)], 2
+    )
     true[random(images, most) < 0.3] = torch.tensor([-1.0, 0, 0, 0, 0])
     near = torch.cat([true[..., 1:] + 4 * (random(images, most, 4) - 0.5), random(images, most, 1), true[..., :1]], 2)
     again = torch.cat([near[..., :4] + 1, random(images, most, 1), near[..., 5:]], 2)
     places = 80 * random(images, most, 2)
     invented = torch.cat(
-        [places, places + 20, random(images, most, 1), torch.randint(CLASSES, (images, most, 1), generator=generator)], 2
+        [places, places + 20, random(images, most, 1), torch.randint(CLASSES, (images, most, 1), generator=generator)],
+        2,
     )
     found = torch.cat([near, again, invented], 1)
     # ties of scores are ordinary with int8

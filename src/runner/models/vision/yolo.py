@@ -50,12 +50,12 @@ class YOLO(nn.Module):
                 f"Images of {image_size}x{image_size} don't divide into cells of {self.strides[-1]} pixels: set "
                 f"data.image_size={fitting} or another multiple, or model.strides."
             )
-        self.trunk: nn.Module
-        if trunk is None:
-            self.trunk = Trunk(in_channels, channels, self.strides)
-        else:
-            self.trunk = _timm_trunk(trunk, in_channels, self.strides, pretrained)
-        widths = self.trunk.widths
+        chosen = (
+            Trunk(in_channels, channels, self.strides)
+            if trunk is None
+            else _timm_trunk(trunk, in_channels, self.strides, pretrained)
+        )
+        self.trunk, widths = chosen, chosen.widths
         self.lateral = nn.ModuleList(_convolution(each, width, 1) for each in widths)
         self.join = nn.ModuleList(_convolution(2 * width, width, 3) for _ in widths[1:])
         self.box = nn.ModuleList(_convolution(width, width, 3) for _ in widths)
@@ -126,7 +126,7 @@ def _begin_empty(layer: nn.Module, anchors: int) -> None:
         layer.bias.view(anchors, -1)[:, 4] = RARE
 
 
-def _timm_trunk(name: str, in_channels: int, strides: tuple[int, ...], pretrained: bool) -> nn.Module:
+def _timm_trunk(name: str, in_channels: int, strides: tuple[int, ...], pretrained: bool) -> "_ChosenMaps":
     import timm
 
     try:

@@ -16,7 +16,7 @@ from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.vision.average_precision import precision_metrics
 from runner.tasks.vision.detection_loss import LossWeights, detection_loss
-from runner.tasks.vision.grid import OBJECT, Places, boxes_of, flatten, places, scores_of, select
+from runner.tasks.vision.grid import OBJECT, GridPlaces, boxes_of, flatten, places, scores_of, select
 
 Maps = tuple[Tensor, ...]
 # Scores from here on count for the average precision, which looks at all recalls.
@@ -71,7 +71,7 @@ class Detection(Task):
         # Fewer boxes than anchors: some stand twice.
         self.anchors.copy_(found[torch.arange(maps * count) * len(found) // (maps * count)].view(maps, count, 2))
 
-    def flat(self, outputs: Maps) -> tuple[Tensor, Places]:
+    def flat(self, outputs: Maps) -> tuple[Tensor, GridPlaces]:
         """Return all answers float32 (N, P, 5 + num_classes), and where they belong."""
         shapes = [(each.shape[2], each.shape[3]) for each in outputs]
         return flatten(outputs, OBJECT + self.num_classes), places(shapes, self.strides, self.anchors)
@@ -81,7 +81,7 @@ class Detection(Task):
         parts = detection_loss(*self.arguments(outputs, targets), self.weights)
         return torch.stack(list(parts.values())).sum()
 
-    def arguments(self, outputs: Maps, targets: Tensor) -> tuple[Tensor, Tensor, Places]:
+    def arguments(self, outputs: Maps, targets: Tensor) -> tuple[Tensor, Tensor, GridPlaces]:
         """Return answers, targets and places, as the loss takes them."""
         answers, where = self.flat(outputs)
         return answers, targets, where
@@ -97,9 +97,7 @@ class Detection(Task):
     def detections(self, outputs: Maps, least: float) -> Tensor:
         """Return the detections float32 (N, most, 6): corners, score and class, best first; class -1 is padding."""
         answers, where = self.flat(outputs)
-        return select(
-            boxes_of(answers, where), scores_of(answers), least=least, overlap=self.overlap, most=self.most
-        )
+        return select(boxes_of(answers, where), scores_of(answers), least=least, overlap=self.overlap, most=self.most)
 
     def predictions(self, outputs: Maps) -> dict[str, Tensor]:
         """Return `boxes` float32 (N, most, 6), those with a score of at least `score`."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from runner.measure.boxes import giou, iou, to_centres
-from runner.tasks.vision.grid import BOX, OBJECT, Places, boxes_of
+from runner.tasks.vision.grid import BOX, OBJECT, GridPlaces, boxes_of
 
 # A place whose box overlaps an object it doesn't own by more than this is neither right nor wrong.
 UNDECIDED = 0.5
@@ -30,7 +30,7 @@ class LossWeights:
     classes: float = 1.0
 
 
-def owners(targets: Tensor, where: Places) -> tuple[Tensor, Tensor]:
+def owners(targets: Tensor, where: GridPlaces) -> tuple[Tensor, Tensor]:
     """Return which place owns each object, int64 (N, most), and whether there is one, bool (N, most).
 
     It is a place in whose cell the centre lies; of these, of all maps, the one whose anchor has the best IoU with the
@@ -48,9 +48,10 @@ def owners(targets: Tensor, where: Places) -> tuple[Tensor, Tensor]:
     return overlap.masked_fill(~inside, -1).argmax(-1), there
 
 
-def detection_loss(answers: Tensor, targets: Tensor, where: Places, weights: LossWeights) -> dict[str, Tensor]:
-    """Return the weighted parts of the loss, each 0-d: `box`, `object`, `empty`, `classes`; a sum over an image's
-    places, over objects.
+def detection_loss(answers: Tensor, targets: Tensor, where: GridPlaces, weights: LossWeights) -> dict[str, Tensor]:
+    """Return the weighted parts of the loss, each 0-d: `box`, `object`, `empty`, `classes`.
+
+    Each is a sum over the batch, divided by its number of objects.
 
     Box and classes count only where an object is, and a place that overlaps one without owning it is left out of the
     empty ones.

@@ -16,7 +16,7 @@ BOX, OBJECT = 4, 5
 CANDIDATES = 1000
 
 
-class Places(NamedTuple):
+class GridPlaces(NamedTuple):
     """Where the answers of all maps belong, in one order: coarse maps behind fine ones, anchors one after the other.
 
     Attributes:
@@ -36,13 +36,13 @@ def flatten(maps: Sequence[Tensor], numbers: int) -> Tensor:
     return torch.cat(parts, dim=1).float()
 
 
-def places(shapes: Sequence[tuple[int, int]], strides: Sequence[int], anchors: Tensor) -> Places:
+def places(shapes: Sequence[tuple[int, int]], strides: Sequence[int], anchors: Tensor) -> GridPlaces:
     """Return the places of maps with these heights and widths; `anchors` are float (maps, anchors, 2)."""
     cells, steps = _cells(tuple(shapes), tuple(strides), anchors.shape[1], anchors.device)
     sizes = [
         each.repeat_interleave(height * width, dim=0) for each, (height, width) in zip(anchors, shapes, strict=True)
     ]
-    return Places(cells, steps, torch.cat(sizes))
+    return GridPlaces(cells, steps, torch.cat(sizes))
 
 
 @lru_cache(maxsize=8)
@@ -57,7 +57,7 @@ def _cells(
     return torch.cat(cells).to(device), torch.cat(steps).to(device)
 
 
-def boxes_of(answers: Tensor, where: Places) -> Tensor:
+def boxes_of(answers: Tensor, where: GridPlaces) -> Tensor:
     """Return the boxes (N, P, 4) of flattened maps, corners in pixels."""
     return decode(answers[..., :BOX], where.cells, where.strides, where.anchors)
 

@@ -86,7 +86,9 @@ def _read_part(
             found.problems.append(f"{where}: bbox is {entry.get('bbox')}, not four numbers x, y, width, height")
         else:
             x, y, width, height = map(float, entry["bbox"])
-            picture.boxes.append(Box(number_of[category], (x, y, x + width, y + height), f"{where} ({picture.path.name})"))
+            picture.boxes.append(
+                Box(number_of[category], (x, y, x + width, y + height), f"{where} ({picture.path.name})")
+            )
     found.pictures += pictures.values()
     return crowds
 

@@ -24,7 +24,9 @@ def labels_of(root: str | Path) -> LabelSet:
         raise RunnerError(f"data.root={root}: there is no such folder or file.")
     place = place.absolute()
     stamps = tuple(
-        sorted((str(path), path.stat().st_mtime_ns) for path in {place, place.parent, *place.glob("*"), *place.glob("*/*")})
+        sorted(
+            (str(path), path.stat().st_mtime_ns) for path in {place, place.parent, *place.glob("*"), *place.glob("*/*")}
+        )
     )
     return _read(place, stamps)
 

@@ -66,9 +66,9 @@ def _declared(file: Path) -> tuple[tuple[str, ...], dict[str, list[Path]]]:
     places: dict[str, list[Path]] = {}
     for part, words in SPLITS.items():
         for word in words:
-            for entry in content.get(word) if isinstance(content.get(word), list) else [content.get(word)]:
-                if entry:
-                    places.setdefault(part, []).append(_place(file, base, str(entry)))
+            given_places = content.get(word) or []
+            for entry in given_places if isinstance(given_places, list) else [given_places]:
+                places.setdefault(part, []).append(_place(file, base, str(entry)))
     return tuple(map(str, given)), places or _usual_places(file.parent)
 
 
@@ -98,7 +98,9 @@ def _images(place: Path) -> list[Path]:
         lines = [line.strip() for line in place.read_text(encoding="utf-8").splitlines()]
         return [place.parent / line for line in lines if line]
     suffixes = image_suffixes()
-    return sorted(path for path in place.rglob("*") if path.suffix.lower() in suffixes and not path.name.startswith("."))
+    return sorted(
+        path for path in place.rglob("*") if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    )
 
 
 def _picture(found: LabelSet, image: Path, part: str, file: Path) -> Picture:
@@ -143,8 +145,10 @@ def _box(words: list[str], where: str, classes: int, file: Path) -> Box | str:
         hint = " (are they counted from 1?)" if label == classes else ""
         return f"class {label:g}, but {file.name} names {classes}, numbered 0 to {classes - 1}{hint}"
     if not all(-SLACK <= each <= 1 + SLACK for each in numbers):
-        return "numbers above 1: pixels where shares of the image's sides, 0 to 1, belong" if max(numbers) > 1 else (
-            "negative numbers"
+        return (
+            "numbers above 1: pixels where shares of the image's sides, 0 to 1, belong"
+            if max(numbers) > 1
+            else ("negative numbers")
         )
     if len(numbers) > 4:
         xs, ys = numbers[::2], numbers[1::2]

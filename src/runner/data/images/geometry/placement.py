@@ -50,11 +50,11 @@ def placement(width: int, height: int, size: int, fit: str) -> Placement:
     if fit == "pad":  # as decode pads: whole pixels
         longest = max(width, height)
         inner = [max(1, round(side * size / longest)) for side in (width, height)]
-        left, top = ((size - side) // 2 for side in inner)
-        return Placement(width, height, size, inner[0] / width, inner[1] / height, left, top)
+        bars = [(size - side) // 2 for side in inner]
+        return Placement(width, height, size, inner[0] / width, inner[1] / height, *bars)
     scale = size / min(width, height)
-    left, top = (-(side - min(width, height)) / 2 * scale for side in (width, height))
-    return Placement(width, height, size, scale, scale, left, top)
+    cut = [(side - min(width, height)) / 2 * scale for side in (width, height)]
+    return Placement(width, height, size, scale, scale, -cut[0], -cut[1])
 
 
 def size_as_seen(path: Path) -> tuple[int, int]:

@@ -63,7 +63,9 @@ def _draw(count: int, size: int, most: int, noise: float, generator: torch.Gener
         images.scatter_(2, everywhere, torch.lerp(below, colours[:, :, None].expand_as(below), cover[:, None]))
         owners.scatter_(1, pixels, torch.where(cover > 0.5, number, owners.gather(1, pixels)))
         areas[:, number] = (cover > 0.5).sum(1)
-        corners[:, number] = _corners((cover > 0.5).unflatten(1, (-1, math.isqrt(cover.shape[1])))) + corner.repeat(1, 2)
+        corners[:, number] = _corners((cover > 0.5).unflatten(1, (-1, math.isqrt(cover.shape[1])))) + corner.repeat(
+            1, 2
+        )
     images += noise * torch.randn(images.shape, generator=generator)
     seen = torch.stack([(owners == number).sum(1) for number in range(most)], 1) / areas.clamp(min=1)
     boxes = torch.cat([classes[:, :, None].float(), corners], 2)
