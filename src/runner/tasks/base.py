@@ -94,6 +94,10 @@ class Task(pl.LightningModule, ABC):
     def rows(self, outputs: Nested, targets: Nested | None = None) -> list[dict[str, Any]]:
         """Return one row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
 
+    def answers(self, outputs: Nested) -> list[list[dict[str, Any]]]:
+        """Return what is said of each sample to who asks for a prediction: its row, or one row an object."""
+        return [[row] for row in self.rows(outputs)]
+
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None

@@ -113,6 +113,17 @@ class Detection(Task):
             rows.append(row if targets is None else {"target": int((targets[index, :, 0] >= 0).sum()), **row})
         return rows
 
+    def answers(self, outputs: Maps) -> list[list[dict[str, Any]]]:
+        """Return one row an object, best first: `class`, `score`, and the corners `x1`, `y1`, `x2`, `y2` in pixels."""
+        return [
+            [
+                {"class": self.name_of(int(label)), "score": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
+                for x1, y1, x2, y2, score, label in found.tolist()
+                if label >= 0
+            ]
+            for found in self.detections(outputs, self.score)
+        ]
+
     def name_of(self, index: int) -> str:
         """Return the class's name, or its index."""
         return self.class_names[index] if self.class_names else str(index)

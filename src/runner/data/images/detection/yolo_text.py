@@ -1,5 +1,6 @@
 """YOLO text: a line for each object in a text file beside each image, and the classes' names in data.yaml."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -145,16 +146,21 @@ def _box(words: list[str], where: str, classes: int, file: Path) -> Box | str:
         hint = " (are they counted from 1?)" if label == classes else ""
         return f"class {label:g}, but {file.name} names {classes}, numbered 0 to {classes - 1}{hint}"
     if not all(-SLACK <= each <= 1 + SLACK for each in numbers):
-        return (
-            "numbers above 1: pixels where shares of the image's sides, 0 to 1, belong"
-            if max(numbers) > 1
-            else ("negative numbers")
-        )
+        return why_no_shares(numbers)
     if len(numbers) > 4:
         xs, ys = numbers[::2], numbers[1::2]
         return Box(int(label), (min(xs), min(ys), max(xs), max(ys)), where)
     x, y, width, height = numbers
     return Box(int(label), (x - width / 2, y - height / 2, x + width / 2, y + height / 2), where)
+
+
+def why_no_shares(numbers: list[float]) -> str:
+    """Return what is wrong with numbers that should be from 0 to 1."""
+    if not all(map(math.isfinite, numbers)):
+        return "numbers that are not finite"
+    if max(numbers) > 1 + SLACK:
+        return "numbers above 1: pixels where shares of the image's sides, 0 to 1, belong"
+    return "negative numbers"
 
 
 def _yaml(path: Path) -> Any:
