@@ -31,8 +31,16 @@ def users_files(tmp_path_factory):
         (folder / "images" / name).mkdir(parents=True)
         for number in range(IMAGES_A_CLASS):
             Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / "images" / name / f"{number}.png")
+    labels = folder / "labels" / "labels"
+    labels.mkdir(parents=True)
+    (labels.parent / "images").mkdir()
+    (labels.parent / "data.yaml").write_text("names: [cat, dog]\n")
+    for number in range(IMAGES_A_CLASS):
+        Image.new("RGB", (8, 8)).save(labels.parent / "images" / f"{number}.png")
+        (labels / f"{number}.txt").write_text(f"{number % 2} 0.5 0.5 0.5 0.5\n")
     (folder / "run").mkdir()
     places = {"FILE": folder / "table.csv", "PATH": folder / "images", "RUN": folder / "run"}
+    places["LABELS"] = folder / "labels"
     return {"COLUMN": "y", **{name: str(place) for name, place in places.items()}}
 
 

@@ -1,6 +1,7 @@
 """The promises of the data sets: what the third header line of conf/data/NAME.yaml says that its own command reaches.
 
-`NN %` is a share of right answers, `RMSE of NN` an error in the targets' units; both are of the test split. Small data
+`NN %` is a share of right answers, `RMSE of NN` an error in the targets' units, `mean IoU of NN` and `mean average
+precision of NN` are from 0 to 1; all are of the test split. Small data
 sets are tried with every run of the tests, all of them, and over several seeds, by
 
     python -m tests.promises [NAME ...]
@@ -18,6 +19,7 @@ from runner.config import catalog
 COMMAND = "python -m runner"
 # Data sets whose headers promise no number, and why.
 SILENT = {
+    "box_folder": "is the user's own",
     "cifar10": "needs a GPU",
     "csv": "is the user's own",
     "fashion_mnist": "has to be downloaded, so no number was measured",
@@ -29,7 +31,7 @@ SILENT = {
 QUICK = {"hello": 5, "hours": 5, "line": 5, "karate": 1, "diabetes": 1}
 SEEDS = 5
 # Minutes a run: one seed says enough.
-LONG = ("digits", "fake_names", "mnist", "names")
+LONG = ("digits", "fake_names", "mnist", "names", "shapes_boxes", "shapes_masks")
 # How far the mean over seeds may fall short: absolute for shares, relative for errors. Few seeds scatter more.
 SHARE, ERROR = 0.01, 0.03
 FEW = 3
@@ -63,6 +65,9 @@ def promise(name: str) -> Promise | None:
     ]
     if share := re.search(r"(\d+(?:\.\d+)?) %", choice.expect):
         return Promise(tuple(overrides), "test/accuracy", "max", float(share.group(1)) / 100)
+    for words, metric in (("mean IoU", "test/mean_iou"), ("mean average precision", "test/map50")):
+        if reached := re.search(rf"{words} of (\d+(?:\.\d+)?)", choice.expect):
+            return Promise(tuple(overrides), metric, "max", float(reached.group(1)))
     if error := re.search(r"RMSE of (\d+(?:\.\d+)?)", choice.expect):
         return Promise(tuple(overrides), "test/rmse", "min", float(error.group(1)))
     return None

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 SAMPLES = 1024
 # Not needed by any figure, and large where there are many classes.
 LEFT_OUT = "probabilities"
+# So many numbers of targets and predictions are kept; of masks and boxes that is the beginning of a large split.
+NUMBERS = 2**26
 
 
 class Pictures(Callback):
@@ -35,6 +37,7 @@ class Pictures(Callback):
         self._inputs: list[Any] = []
         self._targets: list[Nested] = []
         self._predictions: list[dict[str, Tensor]] = []
+        self._held = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the network's graph, where tracing can follow it."""
@@ -84,11 +87,14 @@ class Pictures(Callback):
     def _keep(self, trainer: pl.Trainer, task: pl.LightningModule, outputs: Nested, batch: Batch) -> None:
         if not boards(trainer) or not isinstance(task, Task):
             return
+        if self._held > NUMBERS:
+            return
         if sum(map(nested.samples, self._inputs)) < SAMPLES:
             self._inputs.append(batch[0])
         self._targets.append(batch[1])
-        predictions = task.predictions(outputs)
-        self._predictions.append({name: value for name, value in predictions.items() if name != LEFT_OUT})
+        predictions = {name: value for name, value in task.predictions(outputs).items() if name != LEFT_OUT}
+        self._predictions.append(predictions)
+        self._held += sum(each.numel() for each in nested.tensors((batch[1], predictions)))
 
     def _draw(self, trainer: pl.Trainer, task: pl.LightningModule, stage: str) -> None:
         if not self._targets or not isinstance(task, Task):
@@ -106,6 +112,7 @@ class Pictures(Callback):
 
     def _forget(self) -> None:
         self._inputs, self._targets, self._predictions = [], [], []
+        self._held = 0
 
 
 def together(inputs: list[Any]) -> Any:

@@ -39,6 +39,7 @@ def register() -> None:
         "every_choice": every_choice,
         "remaining": remaining,
         "folder_classes": folder_classes,
+        "box_classes": box_classes,
         "class_monitor": class_monitor,
         "class_monitor_mode": lambda monitor: "min" if str(monitor).endswith("/loss") else "max",
         "csv_features": remembered(csv_features),
@@ -114,6 +115,13 @@ def folder_classes(root: str) -> int:
     from runner.data.images.class_folders import count_classes_in_folder
 
     return count_classes_in_folder(root)
+
+
+def box_classes(root: str) -> int:
+    """Return how many classes the labels of boxes name; see `count_box_classes`."""
+    from runner.data.images.detection.layouts import count_box_classes
+
+    return count_box_classes(root)
 
 
 def csv_features(path: str, features: Sequence[str] | None, target: str, data: Mapping[str, Any]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from runner.data.module import DataModule, Samples
+from runner.data.module import DataModule, Samples, strata
 from runner.data.split import set_aside
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
@@ -26,7 +26,7 @@ def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, s
             "and the training split must not be empty."
         )
     count = min(batches * batch_size, len(samples))
-    labels = samples.targets if datamodule.class_names else None
+    labels = strata(samples.targets, datamodule.class_names)
     chosen = samples.indices
     if count < len(samples):
         _, chosen = set_aside(samples.indices, count, seed=seed, labels=labels)

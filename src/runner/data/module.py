@@ -26,8 +26,8 @@ class Source:
     Targets are int64 (n,) for classes, float32 (n,) of 0 and 1 for binary, float32 (n, num_targets) for
     regression. Inputs and targets may be tuples or dicts of tensors: several inputs of a network, padded boxes
     float32 (n, most, 5) of class and corners, class -1 being padding, or masks uint8 (n, height, width), 255 being
-    ignored. `val` and `test` are int64 row numbers. `class_names` are given exactly where the targets are
-    classes; they make splits stratified.
+    ignored. `val` and `test` are int64 row numbers. `class_names` are given where there are classes; where the targets
+    are one class a sample, splits are stratified.
     """
 
     inputs: Rows | Nested
@@ -126,6 +126,10 @@ class DataModule(pl.LightningDataModule, ABC):
         count = nested.samples(inputs)
         return [str(path)] if count == 1 else [f"{path}:{number}" for number in range(1, count + 1)]
 
+    def as_given(self, path: Path, row: dict[str, Any]) -> dict[str, Any]:
+        """Return what a task says of an input in terms of the file that it was read from."""
+        return row
+
     def training_batch(self, batch: Batch) -> Batch:
         """Return the training batch as the network gets it, on the device; a subclass adds augmentation here."""
         return self.transform(batch[0]), batch[1]
@@ -163,14 +167,15 @@ class DataModule(pl.LightningDataModule, ABC):
     def use_fold(self, index: int, folds: int) -> None:
         """Train on all but fold `index` (from 0) of the non-test samples, validate on that fold."""
         pool = self._pool()
-        labels = pool.targets if self.class_names else None
-        train, val = fold(pool.indices, index, folds, seed=self.split_seed, labels=labels)
+        train, val = fold(
+            pool.indices, index, folds, seed=self.split_seed, labels=strata(pool.targets, self.class_names)
+        )
         self._retrain_on(pool, train, val)
 
     def check_folds(self, folds: int) -> None:
         """Raise RunnerError where the non-test samples cannot be divided into so many folds; change nothing."""
         pool = self._pool()
-        fold(pool.indices, 0, folds, seed=self.split_seed, labels=pool.targets if self.class_names else None)
+        fold(pool.indices, 0, folds, seed=self.split_seed, labels=strata(pool.targets, self.class_names))
 
     def use_all_for_training(self) -> None:
         """Train on everything but the test split; the validation split is then empty."""
@@ -239,8 +244,7 @@ class DataModule(pl.LightningDataModule, ABC):
         self.class_names = tuple(names) if names else None
 
     def _set_aside(self, source: Source, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        labels = source.targets[rows] if source.class_names else None
-        return set_aside(rows, count, seed=self.split_seed, labels=labels)
+        return set_aside(rows, count, seed=self.split_seed, labels=strata(source.targets[rows], source.class_names))
 
     def _pool(self) -> Samples:
         """Return all samples that aren't test samples, in ascending order."""
@@ -274,6 +278,11 @@ class DataModule(pl.LightningDataModule, ABC):
     def sampled_labels(self, samples: Samples) -> Tensor | None:
         """Return the classes int64 (n,) that training batches are balanced by; None where they needn't be."""
         return labels_of(samples, self.class_names) if self.row_sampling is not None else None
+
+
+def strata(targets: Nested, class_names: Sequence[str] | None) -> Tensor | None:
+    """Return the classes int64 (n,) whose proportions every split keeps; None where a sample has not one class."""
+    return targets if class_names and isinstance(targets, Tensor) and targets.ndim == 1 else None
 
 
 def labels_of(samples: Samples, class_names: Sequence[str] | None) -> Tensor:

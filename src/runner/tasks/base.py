@@ -94,6 +94,10 @@ class Task(pl.LightningModule, ABC):
     def rows(self, outputs: Nested, targets: Nested | None = None) -> list[dict[str, Any]]:
         """Return one row of plain values a sample, for a CSV or JSON file; with the true value where it is known."""
 
+    def answers(self, outputs: Nested) -> list[list[dict[str, Any]]]:
+        """Return what is said of each sample to who asks for a prediction: its row, or one row an object."""
+        return [[row] for row in self.rows(outputs)]
+
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
@@ -117,11 +121,13 @@ class Task(pl.LightningModule, ABC):
         self.register_buffer("class_weights", weights, persistent=False)
         chosen = weights is not None or datamodule.row_sampling is not None
         if chosen or (counts is not None and are_unequal(counts)):
-            metrics = {**self.make_metrics(), **class_metrics(num_classes, self.class_names)}
-            self.validation = Evaluation("val", metrics, self.metric_inputs)
-            self.testing = Evaluation(
-                "test", {name: metric.clone() for name, metric in metrics.items()}, self.metric_inputs
-            )
+            self.use_metrics({**self.make_metrics(), **class_metrics(num_classes, self.class_names)})
+
+    def use_metrics(self, metrics: dict[str, Metric]) -> None:
+        """Evaluate validation and test by these metrics from now on."""
+        self.validation = Evaluation("val", metrics, self.metric_inputs)
+        copies = {name: metric.clone() for name, metric in metrics.items()}
+        self.testing = Evaluation("test", copies, self.metric_inputs)
 
     def call(self, network: nn.Module, inputs: Any) -> Nested:
         """Return the outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""

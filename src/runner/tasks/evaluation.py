@@ -11,6 +11,8 @@ from runner.tasks.record import Record
 
 # Outputs wait for so many batches before the metrics look at them together.
 BATCHES = 64
+# Fewer where they are large, such as masks.
+NUMBERS = 2**24
 
 
 class Evaluation(nn.Module):
@@ -31,6 +33,7 @@ class Evaluation(nn.Module):
         self.metrics = MetricCollection(dict(metrics), prefix=f"{stage}/")
         self.record = Record()
         self.waiting: list[tuple[Nested, Nested]] = []
+        self.held = 0
 
     @property
     def names(self) -> list[str]:
@@ -40,17 +43,19 @@ class Evaluation(nn.Module):
     def add(self, loss: Tensor, outputs: Nested, targets: Nested) -> None:
         """Add a batch: its mean loss, the network's outputs and the targets."""
         self.record.add(0, loss, outputs, targets)
-        self.waiting.append((outputs, targets))
-        if len(self.waiting) >= BATCHES:
+        # Prepared one by one: outputs for each token differ in length from batch to batch.
+        prepared = self.prepare(outputs, targets)
+        self.waiting.append(prepared)
+        self.held += sum(each.numel() for each in nested.tensors(prepared))
+        if len(self.waiting) >= BATCHES or self.held > NUMBERS:
             self.update()
 
     def update(self) -> None:
         """Update the metrics with the batches that wait."""
         if self.waiting:
-            # Prepared one by one: outputs for each token differ in length from batch to batch.
-            outputs, targets = zip(*(self.prepare(*batch) for batch in self.waiting), strict=True)
+            outputs, targets = zip(*self.waiting, strict=True)
             self.metrics.update(nested.concatenate(outputs), nested.concatenate(targets))
-        self.waiting = []
+        self.waiting, self.held = [], 0
 
     def results(self) -> dict[str, float]:
         """Return loss and metrics of all that was added, which is then forgotten.

@@ -14,6 +14,10 @@ from runner.measure.nested import Nested
 # Outputs and targets of many samples to the number of right answers among them, 0-d; None where nothing is right.
 Hits = Callable[[Nested, Nested], Tensor | None]
 
+# Outputs of more numbers than this are not kept until the record is read: right answers are counted at once, on the
+# device.
+LARGE = 2**17
+
 
 @dataclass
 class Sums:
@@ -50,11 +54,18 @@ class Record:
         self.last_finite: tuple[int, float] | None = None
         self.steps: list[tuple[int, int, Tensor]] = []
         self.answers: list[tuple[Nested, Nested]] = []
+        self.hits: list[Tensor] = []
 
     def add(self, step: int, loss: Tensor, outputs: Nested, targets: Nested) -> None:
         """Add a batch: its mean loss, 0-d, outputs (N, …), both detached, and targets (N, …)."""
         self.steps.append((step, nested.samples(targets), loss))
-        if self.count_hits is not None:
+        if self.count_hits is None:
+            return
+        if sum(each.numel() for each in nested.tensors(outputs)) > LARGE:
+            hits = self.count_hits(outputs, targets)
+            if hits is not None:
+                self.hits.append(hits)
+        else:
             self.answers.append((outputs, targets))
 
     def read(self) -> tuple[int, float] | None:
@@ -97,7 +108,7 @@ class Record:
 
     def _read_hits(self) -> None:
         answers, self.answers = self.answers, []
-        if self.count_hits is None or not answers:
+        if self.count_hits is None or not (answers or self.hits):
             return
         by_shape: dict[tuple[torch.Size, ...], list[tuple[Nested, Nested]]] = {}
         for outputs, targets in answers:  # class indices and mixed shares may alternate
@@ -108,5 +119,8 @@ class Record:
             outputs, targets = (nested.concatenate(parts) for parts in zip(*alike, strict=True))
             hits = self.count_hits(outputs, targets)
             if hits is not None:
-                for sums in (self.epoch, self.window):
-                    sums.hits = (sums.hits or 0.0) + float(hits)
+                self.hits.append(hits)
+        counted, self.hits = self.hits, []
+        for number in torch.stack(counted).tolist() if counted else []:
+            for sums in (self.epoch, self.window):
+                sums.hits = (sums.hits or 0.0) + number

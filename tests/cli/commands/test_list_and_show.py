@@ -26,7 +26,7 @@ def test_a_group_is_listed_with_the_first_line_of_each_header(capsys):
 
 def test_a_pattern_chooses(capsys):
     assert main(["list", "model", "*net"]) == 0
-    assert [line.split()[0] for line in lines(capsys)] == ["chebnet", "googlenet", "resnet"]
+    assert [line.split()[0] for line in lines(capsys)] == ["chebnet", "googlenet", "resnet", "unet"]
 
 
 def test_data_and_networks_are_listed_with_their_kind(capsys):

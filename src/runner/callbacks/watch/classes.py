@@ -14,8 +14,13 @@ NAMED = 5
 
 
 def class_counts(samples: Samples, classes: int) -> Tensor | None:
-    """Return how many samples each class has, int64 (classes,); None where the targets are no classes."""
+    """Return how many samples each class has, int64 (classes,); None where the targets are no classes.
+
+    Nor are masks: that most pixels show the ground is in their nature.
+    """
     targets = samples.targets
+    if isinstance(targets, Tensor) and targets.ndim > 2:
+        return None
     if not isinstance(targets, Tensor) or (targets.is_floating_point() and targets.ndim > 1 and targets.shape[1] > 1):
         return None
     indices = targets.flatten().long()

@@ -15,6 +15,7 @@ from runner.config.compose import Composed, compose
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from runner.measure.nested import Nested
     from runner.tasks.base import Task
 
 DESCRIPTION = (
@@ -80,7 +81,15 @@ def check(composed: Composed) -> None:
         with silence():
             try_training(config, task)
             preflight(context, networks, stages_of(config))
-        print(f"one batch  {tuple(batch[0].shape)} in, {tuple(outputs.shape)} out, loss {loss:.4g}")
+        print(f"one batch  {shapes(batch[0])} in, {shapes(outputs)} out, loss {loss:.4g}")
+
+
+def shapes(value: "Nested") -> str:
+    """Return the shape of every tensor in a batch, or of what stands in for one."""
+    from runner.measure import nested
+
+    found = [value] if hasattr(value, "shape") else nested.tensors(value)
+    return " and ".join(str(tuple(each.shape)) for each in found)
 
 
 def try_training(config: "DictConfig", task: "Task") -> None:

@@ -20,7 +20,7 @@ BATCH = 256
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print one row an input, or writes them as CSV."""
+    """Print one row an input (an object, where these are looked for), or write them as CSV."""
     parser = argparse.ArgumentParser(
         "python -m runner predict",
         description=DESCRIPTION,
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[dict[str, Any]]:
-    """Return one row for every input: the file (or its row), and the prediction in the task's terms.
+    """Return one row for every input, or for every object found: the file (or its row), and what the task says of it.
 
     Args:
         trust: load a file of native code although the run's result.json doesn't hold its hash.
@@ -82,8 +82,8 @@ def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[di
         for path in paths:
             inputs = datamodule.read([path])
             outputs = answer(datamodule.transform(inputs))
-            pairs = zip(datamodule.names_of(path, inputs), task.rows(outputs), strict=True)
-            rows += [{"input": name, **row} for name, row in pairs]
+            pairs = zip(datamodule.names_of(path, inputs), task.answers(outputs), strict=True)
+            rows += [{"input": name, **datamodule.as_given(path, row)} for name, found in pairs for row in found]
     return rows
 
 
@@ -163,7 +163,10 @@ def exported_network(path: Path, task: Any, config: Any) -> Callable[[Any], Any]
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """A plain table, a line a row."""
+    """Print a plain table, a line a row."""
+    if not rows:
+        print("Nothing was found.")
+        return
     values = [[f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()] for row in rows]
     lines = [list(rows[0]), *values]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

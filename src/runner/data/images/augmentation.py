@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from runner.data.images.affine import move_images, move_targets, random_matrices
 from runner.data.images.colour import random_colour, random_erasing
+from runner.data.images.geometry.affine import move_images, move_targets, random_matrices
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from runner.data.images.affine import move_boxes, random_affine
 from runner.data.images.augmentation import Augmentation
+from runner.data.images.geometry.affine import move_boxes, random_affine
 from runner.errors import RunnerError
 
 GEOMETRIES = [

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import affine_grid
 
-from runner.data.images.affine import random_affine, random_matrices, sampling_grid
+from runner.data.images.geometry.affine import random_affine, random_matrices, sampling_grid
 
 STILL = {"shift": 0.0, "rotate": 0.0, "scale": 0.0, "shear": 0.0, "flip": 0.0}
 

@@ -1,0 +1,1 @@
+"""Detection: images with boxes around their objects."""

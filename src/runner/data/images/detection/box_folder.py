@@ -1,0 +1,201 @@
+"""BoxFolder: the user's own pictures with boxes, labelled in any of the three usual formats."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner.data.batches import Rows
+from runner.data.images import stored
+from runner.data.images.class_folders import enumerated
+from runner.data.images.decode import in_silence, reason
+from runner.data.images.detection.detection import DetectionDataModule
+from runner.data.images.detection.labels import Box, LabelSet, Picture, fault, reaches_out
+from runner.data.images.detection.layouts import labels_of
+from runner.data.images.geometry.placement import Placement, placement, size_as_seen
+from runner.data.images.stored import LazyImages
+from runner.data.module import Source
+from runner.errors import RunnerError
+
+# The share of unusable labels and pictures that `on_broken=auto` leaves out.
+FEW = 0.01
+ON_BROKEN = ("auto", "skip", "fail")
+NAMED, LISTED = 5, 30
+# What is left of a box where a picture was cut, as a share of it; less is no object to be found.
+REST = 0.2
+
+
+class BoxFolder(DetectionDataModule):
+    """Pictures and labels below `root` as COCO JSON, YOLO text or VOC XML, found out by looking; see `layouts`.
+
+    Parts called train, val and test are used as they are; what is missing is set aside from train.
+
+    Args:
+        on_broken: what to do about labels and pictures that cannot be used: `skip` leaves them out, `fail` refuses the
+            set, `auto` skips where they are at most one in a hundred.
+        most_boxes: objects of a picture that count, the largest first.
+        memory_limit_gb: a larger set is decoded anew for every batch, in `num_workers` processes.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        on_broken: str = "auto",
+        most_boxes: int = 300,
+        memory_limit_gb: float = 4.0,
+        **image: Any,
+    ) -> None:
+        super().__init__(**image)
+        if on_broken not in ON_BROKEN:
+            raise RunnerError(f"data.on_broken={on_broken}: must be one of {', '.join(ON_BROKEN)}.")
+        self.root, self.on_broken = Path(root).expanduser(), on_broken
+        self.most_boxes, self.memory_limit_gb = most_boxes, memory_limit_gb
+        self.remarks: list[str] = []
+
+    def load(self) -> Source:
+        """Read the labels, look at the pictures and decode them; `remarks` name classes and what was left out.
+
+        Raises:
+            RunnerError: there are no labels, or some cannot be used and are not left out.
+        """
+        labels = labels_of(self.root)
+        problems = list(labels.problems)
+        self.remarks = [*labels.remarks]
+        pictures, places = self._looked_at(labels, problems)
+        rows, cut = [], 0
+        for picture, place in zip(pictures, places, strict=True):
+            found, out = _usable(picture, place, problems)
+            rows.append(found)
+            cut += out
+        with in_silence():
+            images, broken = self._images([each.path for each in pictures])
+        problems += [f"{pictures[row].path}: {why}" for row, why in broken.items()]
+        self._refuse(problems, sum(len(each.boxes) for each in labels.pictures) + len(labels.pictures))
+        kept = [row for row in range(len(pictures)) if row not in broken]
+        if not kept:
+            raise RunnerError(f"{self.root}: no picture can be used.")
+        self._say(labels, [rows[row] for row in kept], cut, problems)
+        targets = self._targets([rows[row] for row in kept])
+        return Source(images, targets, class_names=labels.names, **_parts([pictures[row].part for row in kept]))
+
+    def _looked_at(self, labels: LabelSet, problems: list[str]) -> tuple[list[Picture], list[Placement]]:
+        """Return the pictures that can be opened, and where each will lie in its square."""
+
+        def look(picture: Picture) -> tuple[int, int] | str:
+            try:
+                return size_as_seen(picture.path)
+            except Exception as error:  # what Pillow raises for a damaged file is of any kind
+                return reason(error)
+
+        with in_silence(), ThreadPoolExecutor(stored.workers(self.num_workers)) as pool:
+            sizes = list(pool.map(look, labels.pictures))
+        pictures, places = [], []
+        for picture, size in zip(labels.pictures, sizes, strict=True):
+            if isinstance(size, str):
+                problems.append(f"{picture.path}: {size}")
+                continue
+            if picture.width and picture.height and (picture.width, picture.height) != size:
+                problems.append(
+                    f"{picture.path}: is {size[0]}x{size[1]}, but its labels are for {picture.width}x{picture.height}"
+                )
+                continue
+            pictures.append(picture)
+            places.append(placement(*size, self.image_size, self.appearance.fit))
+        return pictures, places
+
+    def _images(self, paths: list[Path]) -> tuple[Rows, dict[int, str]]:
+        """Return all pictures but the broken ones, and why those are, by row."""
+        if self.dry_run or stored.size_in_bytes(len(paths), self.appearance) > self.memory_limit_gb * 1e9:
+            return LazyImages(paths, self.appearance), {}
+        found = stored.decode_in_memory(paths, self.appearance, stored.workers(self.num_workers))
+        return stored.without(found.images, set(found.broken)), found.broken
+
+    def _refuse(self, problems: list[str], total: int) -> None:
+        if problems and (self.on_broken == "fail" or (self.on_broken == "auto" and len(problems) > FEW * total)):
+            listed = "\n".join(f"  {each}" for each in problems[:NAMED])
+            more = f"\n  and {len(problems) - NAMED:,} more" if len(problems) > NAMED else ""
+            raise RunnerError(
+                f"{len(problems):,} of {total:,} labels and pictures cannot be used:\n{listed}{more}\n"
+                "Mend them, or leave them out with data.on_broken=skip."
+            )
+
+    def _say(self, labels: LabelSet, rows: list[list[Box]], cut: int, problems: list[str]) -> None:
+        """Add remarks: the classes by id, name and count, and what was cut or left out."""
+        counts = Counter(box.label for boxes in rows for box in boxes)
+        classes = [
+            f"{number} {name} ({counts[index]:,})"
+            for index, (number, name) in enumerate(zip(labels.ids, labels.names, strict=True))
+        ]
+        more = f", and {len(classes) - LISTED} more" if len(classes) > LISTED else ""
+        self.remarks.append(
+            f"{labels.form}: {len(rows):,} pictures, {counts.total():,} objects by class: "
+            f"{', '.join(classes[:LISTED])}{more}."
+        )
+        if empty := [name for index, name in enumerate(labels.names) if not counts[index]]:
+            self.remarks.append(f"No object is of class {enumerated(empty)}.")
+        if cut:
+            self.remarks.append(f"{cut:,} boxes reach out of their pictures; what lies inside counts.")
+        if problems:
+            shown = "; ".join(problems[:NAMED])
+            self.remarks.append(f"Left out {len(problems):,} labels or pictures that cannot be used: {shown}.")
+
+    def _targets(self, rows: list[list[Box]]) -> Tensor:
+        """Return the boxes as float32 (N, most, 5), padded with class -1."""
+        most = min(self.most_boxes, max(map(len, rows)))
+        crowded = sum(len(boxes) > self.most_boxes for boxes in rows)
+        if crowded:
+            self.remarks.append(
+                f"{crowded:,} pictures have more than {self.most_boxes} objects; of these the largest count. "
+                "data.most_boxes sets another number."
+            )
+        targets = torch.tensor([-1.0, 0, 0, 0, 0]).repeat(len(rows), max(most, 1), 1)
+        for row, boxes in enumerate(rows):
+            if not boxes:
+                continue
+            numbers = torch.tensor([(box.label, *box.corners) for box in boxes])
+            if len(boxes) > most:
+                sizes = (numbers[:, 3] - numbers[:, 1]) * (numbers[:, 4] - numbers[:, 2])
+                numbers = numbers[sizes.argsort(descending=True)[:most]]
+            targets[row, : len(numbers)] = numbers
+        return targets
+
+
+def _usable(picture: Picture, place: Placement, problems: list[str]) -> tuple[list[Box], int]:
+    """Return a picture's boxes in pixels of its square, and how many reached out of it; add what is wrong."""
+    usable, out = [], 0
+    size = float(place.width), float(place.height)
+    for box in picture.boxes:
+        corners = box.corners
+        if picture.relative:
+            x1, y1, x2, y2 = corners
+            corners = (x1 * size[0], y1 * size[1], x2 * size[0], y2 * size[1])
+        if why := fault(corners, *size):
+            problems.append(f"{box.where}: {why}")
+            continue
+        out += reaches_out(corners, *size)
+        moved = place.forward(corners)
+        inside = (
+            max(moved[0], 0.0),
+            max(moved[1], 0.0),
+            min(moved[2], float(place.size)),
+            min(moved[3], float(place.size)),
+        )
+        whole = (moved[2] - moved[0]) * (moved[3] - moved[1])
+        if max(inside[2] - inside[0], 0) * max(inside[3] - inside[1], 0) >= REST * whole:
+            usable.append(Box(box.label, inside, box.where))
+    return usable, out
+
+
+def _parts(parts: list[str]) -> dict[str, Tensor]:
+    """Return the rows of val and test, where they were set aside."""
+    if not any(part in ("", "train") for part in parts):
+        raise RunnerError("The labels name no training part: call one train, or put all pictures into one part.")
+    return {
+        part: torch.tensor([row for row, each in enumerate(parts) if each == part], dtype=torch.int64)
+        for part in ("val", "test")
+        if part in parts
+    }

@@ -1,0 +1,103 @@
+"""Overlays: images with what was found in them, beside what is there."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+# Images in one figure, and pairs in a line of it.
+SHOWN, PAIRS = 8, 2
+STRENGTH = 0.5
+# Inches of an image's side, and of the lines above and below.
+SIDE, LINE = 2.2, 0.3
+
+
+def colour(index: int) -> tuple[float, float, float]:
+    """Return the colour of a class, RGB from 0 to 1; repeated after 20."""
+    red, green, blue, _ = colormaps["tab20"](index % 20)
+    return red, green, blue
+
+
+def masks(images: Tensor, true: Tensor, predicted: Tensor, names: Sequence[str]) -> Figure:
+    """Draw each image twice, with its true and its predicted mask; class 0 stays as it is.
+
+    `images` are float (n, 1 or 3, h, w) from 0 to 1, masks uint8 (n, h, w).
+    """
+    pairs = torch.stack([overlay(images, true), overlay(images, predicted)], 1).flatten(0, 1)
+    found = sorted({*true.unique().tolist(), *predicted.unique().tolist()} & set(range(1, len(names))))
+    return in_pairs(pairs, [(names[index], colour(index)) for index in found])
+
+
+def in_pairs(images: Tensor, legend: Sequence[tuple[str, tuple[float, float, float]]]) -> Figure:
+    """Draw images float (2n, 3, h, w) as n pairs of true and predicted, with names for colours below."""
+    columns = 2 * PAIRS
+    lines = math.ceil(len(images) / columns)
+    height, width = images.shape[2:]
+    inches = lines * SIDE * height / width + 2 * LINE
+    figure = Figure(figsize=(columns * SIDE, inches), dpi=100)
+    bottom, top = LINE / inches, 1 - LINE / inches
+    axes = figure.add_axes((0, bottom, 1, top - bottom))
+    axes.set_axis_off()
+    blank = images.new_ones(columns * lines - len(images), *images.shape[1:])
+    grid = (
+        torch.cat([images, blank]).unflatten(0, (lines, columns)).permute(0, 3, 1, 4, 2).reshape(lines * height, -1, 3)
+    )
+    axes.imshow(grid.numpy(), aspect="auto", vmin=0, vmax=1)
+    for column in range(columns):
+        axes.axvline(column * width - 0.5, color="white", linewidth=3 if column % 2 == 0 else 1)
+        word = "predicted" if column % 2 else "true"
+        figure.text((column + 0.5) / columns, 1 - LINE / inches / 2, word, ha="center", va="center", fontsize=9)
+    handles = [Patch(color=shade, label=name) for name, shade in legend]
+    if handles:
+        figure.legend(handles=handles, loc="lower center", ncols=min(len(handles), 8), frameon=False, fontsize=8)
+    return figure
+
+
+def overlay(images: Tensor, mask: Tensor) -> Tensor:
+    """Return float (n, 3, h, w): images half covered by the colours of their classes, with white outlines.
+
+    Class 0 and what counts for nothing (255) are not coloured.
+    """
+    palette = torch.tensor([(0.0, 0.0, 0.0), *(colour(index) for index in range(1, 256))], dtype=torch.float32)
+    coloured = (mask > 0) & (mask < 255)
+    shades = palette[mask.long()].movedim(3, 1)
+    covered = torch.lerp(images.expand(-1, 3, -1, -1), shades, STRENGTH * coloured[:, None].float())
+    return covered.masked_fill(outline(mask)[:, None], 1.0)
+
+
+def outline(mask: Tensor) -> Tensor:
+    """Return bool (n, h, w): pixels outside of a region, next to one (a dilation of the region less itself)."""
+    classes = mask.float()[:, None].masked_fill((mask == 255)[:, None], 0)
+    wide = max_pool2d(classes, 3, stride=1, padding=1)
+    return ((wide > 0) & (classes == 0))[:, 0]
+
+
+def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:
+    """Draw each image twice, with its true and with its found boxes, these with their scores.
+
+    `images` are float (n, 1 or 3, h, w) from 0 to 1, `true` (n, most, 5) class and corners, `found` (n, most, 6)
+    corners, score and class; class -1 is padding.
+    """
+    height, width = images.shape[2:]
+    twice = images.expand(-1, 3, -1, -1).repeat_interleave(2, 0)
+    seen = {int(each) for each in (*true[..., 0].unique(), *found[..., 5].unique()) if each >= 0}
+    figure = in_pairs(twice, [(names[index], colour(index)) for index in sorted(seen)])
+    axes = figure.axes[0]
+    for index in range(len(images)):
+        real = [(int(row[0]), row[1:], "") for row in true[index] if row[0] >= 0]
+        guessed = [(int(row[5]), row[:4], f"{row[4]:.2f}") for row in found[index] if row[5] >= 0]
+        for place, rows in ((2 * index, real), (2 * index + 1, guessed)):
+            left, top = place % (2 * PAIRS) * width - 0.5, place // (2 * PAIRS) * height - 0.5
+            for label, corners, text in rows:
+                x1, y1, x2, y2 = corners.tolist()
+                shade = colour(label)
+                axes.add_patch(
+                    Rectangle((left + x1, top + y1), x2 - x1, y2 - y1, fill=False, color=shade, linewidth=1.5)
+                )
+                axes.text(left + x1, top + y1, text, fontsize=6, color="white", va="bottom", ha="left", clip_on=True)
+    return figure

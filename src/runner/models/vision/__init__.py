@@ -1,0 +1,1 @@
+"""Networks that say where something is: they answer for every pixel or every cell of a grid."""

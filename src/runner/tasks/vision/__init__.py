@@ -1,0 +1,1 @@
+"""Tasks that say where something is: in boxes, or pixel by pixel."""

@@ -1,0 +1,139 @@
+"""Detection: a box around each object and its class, on a grid of cells with anchors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import Metric
+
+from runner.data.module import DataModule
+from runner.figures import overlays
+from runner.measure.boxes import anchors, to_centres
+from runner.tasks.base import Batch, Task
+from runner.tasks.class_balance import LISTED
+from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.vision.average_precision import precision_metrics
+from runner.tasks.vision.detection_loss import LossWeights, detection_loss
+from runner.tasks.vision.grid import OBJECT, GridPlaces, boxes_of, flatten, places, scores_of, select
+
+Maps = tuple[Tensor, ...]
+# Scores from here on count for the average precision, which looks at all recalls.
+LEAST = 0.01
+
+
+class Detection(Task):
+    """Detection: raw maps (N, anchors * (5 + num_classes), h, w) of several strides, targets (N, most, 5).
+
+    Targets are class and corners in pixels, class -1 being padding. Logs `loss`, `map50` (mean average precision at an
+    IoU of 0.5), `map` (the mean over 0.5, 0.55, … 0.95; COCO's definition) and of up to 20 classes `ap/NAME`.
+
+    Anchors are found among the training boxes (see `runner.measure.boxes.anchors`); they are part of the weights.
+
+    Args:
+        weights: see `LossWeights`.
+        score: from where on a prediction is shown; the metrics look at lower ones too.
+        overlap: of two boxes of one class that overlap more (IoU), the worse one goes.
+        most: detections of an image.
+    """
+
+    anchors: Tensor
+
+    def __init__(
+        self,
+        *args: Any,
+        num_classes: int,
+        weights: Mapping[str, float] | None = None,
+        score: float = 0.25,
+        overlap: float = 0.5,
+        most: int = 100,
+        **kwargs: Any,
+    ) -> None:
+        self.num_classes, self.score, self.overlap, self.most = num_classes, score, overlap, most
+        self.weights = LossWeights(**(weights or {}))
+        super().__init__(*args, **kwargs)
+        self.strides: tuple[int, ...] = tuple(self.network.strides)  # type: ignore[arg-type]
+        count = int(self.network.anchors)  # type: ignore[arg-type]
+        sizes = 4.0 * torch.tensor(self.strides)[:, None, None].expand(-1, count, 2)
+        self.register_buffer("anchors", sizes.clone())
+
+    def describe(self, datamodule: DataModule) -> None:
+        """Take over the classes' names, and anchors for the boxes of the training split."""
+        super().describe(datamodule)
+        self.use_metrics(self.make_metrics())
+        if "train" not in datamodule.splits:
+            return
+        targets = torch.as_tensor(datamodule.splits["train"].targets)
+        sizes = to_centres(targets[..., 1:][targets[..., 0] >= 0])[:, 2:]
+        maps, count, _ = self.anchors.shape
+        found = anchors(sizes, maps * count)
+        # Fewer boxes than anchors: some stand twice.
+        self.anchors.copy_(found[torch.arange(maps * count) * len(found) // (maps * count)].view(maps, count, 2))
+
+    def flat(self, outputs: Maps) -> tuple[Tensor, GridPlaces]:
+        """Return all answers float32 (N, P, 5 + num_classes), and where they belong."""
+        shapes = [(each.shape[2], each.shape[3]) for each in outputs]
+        return flatten(outputs, OBJECT + self.num_classes), places(shapes, self.strides, self.anchors)
+
+    def loss(self, outputs: Maps, targets: Tensor) -> Tensor:
+        """Return the sum of the parts of `detection_loss`."""
+        parts = detection_loss(*self.arguments(outputs, targets), self.weights)
+        return torch.stack(list(parts.values())).sum()
+
+    def arguments(self, outputs: Maps, targets: Tensor) -> tuple[Tensor, Tensor, GridPlaces]:
+        """Return answers, targets and places, as the loss takes them."""
+        answers, where = self.flat(outputs)
+        return answers, targets, where
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """Return mean average precision, and that of each class."""
+        return precision_metrics(self.num_classes, self.class_names, LISTED)
+
+    def metric_inputs(self, outputs: Maps, targets: Tensor) -> Batch:
+        """Return detections (N, most, 6) and targets (N, most, 5)."""
+        return self.detections(outputs, LEAST), targets
+
+    def detections(self, outputs: Maps, least: float) -> Tensor:
+        """Return the detections float32 (N, most, 6): corners, score and class, best first; class -1 is padding."""
+        answers, where = self.flat(outputs)
+        return select(boxes_of(answers, where), scores_of(answers), least=least, overlap=self.overlap, most=self.most)
+
+    def predictions(self, outputs: Maps) -> dict[str, Tensor]:
+        """Return `boxes` float32 (N, most, 6), those with a score of at least `score`."""
+        return {"boxes": self.detections(outputs, self.score)}
+
+    def rows(self, outputs: Maps, targets: Tensor | None = None) -> list[dict[str, Any]]:
+        """Return one row an image: how many objects were found, and which, best first; with targets how many are."""
+        rows = []
+        for index, found in enumerate(self.detections(outputs, self.score)):
+            known = found[found[:, 5] >= 0]
+            words = [f"{self.name_of(int(each[5]))} {each[4]:.2f}" for each in known]
+            row: dict[str, Any] = {"objects": len(known), "found": ", ".join(words)}
+            rows.append(row if targets is None else {"target": int((targets[index, :, 0] >= 0).sum()), **row})
+        return rows
+
+    def answers(self, outputs: Maps) -> list[list[dict[str, Any]]]:
+        """Return one row an object, best first: `class`, `score`, and the corners `x1`, `y1`, `x2`, `y2` in pixels."""
+        return [
+            [
+                {"class": self.name_of(int(label)), "score": score, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
+                for x1, y1, x2, y2, score, label in found.tolist()
+                if label >= 0
+            ]
+            for found in self.detections(outputs, self.score)
+        ]
+
+    def name_of(self, index: int) -> str:
+        """Return the class's name, or its index."""
+        return self.class_names[index] if self.class_names else str(index)
+
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+        """Return images with predicted beside true boxes."""
+        images = outputs.images
+        if images is None:
+            return {}
+        names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
+        shown = slice(overlays.SHOWN)
+        found = outputs.predictions["boxes"][shown]
+        return {"samples": overlays.boxes(images[shown], outputs.targets[shown], found, names)}
