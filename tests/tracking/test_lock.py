@@ -65,10 +65,10 @@ from runner.tracking import lock
 with lock.held(Path(sys.argv[1]), "held"):
     started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=0, close_fds=False)
     forked = os.fork()
-    if forked == 0:
+    if forked == 0:  # it says so itself: what it inherited is let go only once it runs
+        print(started.pid, os.getpid(), flush=True)
         sys.stdin.read()
         os._exit(0)
-    print(started.pid, forked, flush=True)
     os.waitpid(forked, 0)
 """
 
