@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual, MobileNetV2
 
+from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import DynamicRecipe, QATRecipe, Recipe, StaticRecipe
 from runner.config import catalog
@@ -56,7 +57,14 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "unet": [(("data=shapes_masks", "model.channels=[8,16]"), 16)],
     "yolo": [(("data=shapes_boxes", "model.channels=[8,8,16,16]", "model.width=16"), 32)],
 }
-RECIPES: dict[str, Recipe] = {"static": StaticRecipe(), "dynamic": DynamicRecipe(), "qat": QATRecipe()}
+# Eight bits on any machine: nothing is compiled here, so that no product can overflow.
+STATIC = Numerics(reduce_range=False)
+QAT = Numerics(activation_observer="moving_average", reduce_range=False)
+RECIPES: dict[str, Recipe] = {
+    "static": StaticRecipe(numerics=STATIC),
+    "dynamic": DynamicRecipe(numerics=STATIC),
+    "qat": QATRecipe(numerics=QAT),
+}
 # Networks of the same parts as another one, of which one recipe is enough: gru, mamba and mobilenet_v2 go through all.
 FEWER = {"embedding_rnn": ("dynamic",), "lstm": ("dynamic",), "mamba2": ("dynamic",), "efficientnet_lite0": ("qat",)}
 CASES = [

@@ -126,9 +126,9 @@ class DataModule(pl.LightningDataModule, ABC):
         count = nested.samples(inputs)
         return [str(path)] if count == 1 else [f"{path}:{number}" for number in range(1, count + 1)]
 
-    def as_given(self, path: Path, row: dict[str, Any]) -> dict[str, Any]:
+    def as_given(self, path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return what a task says of an input in terms of the file that it was read from."""
-        return row
+        return rows
 
     def training_batch(self, batch: Batch) -> Batch:
         """Return the training batch as the network gets it, on the device; a subclass adds augmentation here."""

@@ -126,8 +126,8 @@ class Task(pl.LightningModule, ABC):
     def use_metrics(self, metrics: dict[str, Metric]) -> None:
         """Evaluate validation and test by these metrics from now on."""
         self.validation = Evaluation("val", metrics, self.metric_inputs)
-        copies = {name: metric.clone() for name, metric in metrics.items()}
-        self.testing = Evaluation("test", copies, self.metric_inputs)
+        # Copied together: what metrics share they go on sharing.
+        self.testing = Evaluation("test", copy.deepcopy(metrics), self.metric_inputs)
 
     def call(self, network: nn.Module, inputs: Any) -> Nested:
         """Return the outputs of `network`, the task's own or one that stands in for it, for the inputs of a batch."""

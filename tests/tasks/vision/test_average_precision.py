@@ -1,12 +1,15 @@
 """Mean average precision is COCO's: equal to its evaluation, and to what can be reckoned by hand."""
 
 import contextlib
+import copy
 import io
 
+import faster_coco_eval
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from runner.tasks.vision.average_precision import Matches, precision_metrics
 
@@ -40,7 +43,6 @@ def made_up(images: int, most: int, seed: int) -> tuple[Tensor, Tensor]:
 
 def by_coco(found: Tensor, true: Tensor) -> tuple[float, float, list[float]]:
     """Return map, map50 and the average precision of each class by faster-coco-eval."""
-    library = pytest.importorskip("faster_coco_eval")
     images = [{"id": index + 1, "width": 200, "height": 200} for index in range(len(true))]
     annotations = []
     for image, rows in enumerate(true.tolist()):
@@ -59,8 +61,8 @@ def by_coco(found: Tensor, true: Tensor) -> tuple[float, float, list[float]]:
     ]
     categories = [{"id": index + 1, "name": str(index)} for index in range(CLASSES)]
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = library.COCO({"images": images, "annotations": annotations, "categories": categories})
-        evaluation = library.COCOeval_faster(truth, truth.loadRes(results), "bbox")
+        truth = faster_coco_eval.COCO({"images": images, "annotations": annotations, "categories": categories})
+        evaluation = faster_coco_eval.COCOeval_faster(truth, truth.loadRes(results), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -121,3 +123,23 @@ def test_a_class_without_objects_is_left_out_and_none_at_all_is_undefined():
     empty = precision_metrics(2, None, 20)["map50"]
     empty.update(found, torch.full((1, 2, 5), -1.0))
     assert bool(empty.compute().isnan())
+
+
+def test_another_data_set_is_not_taken_for_the_one_before():
+    """Tensors of an evaluation that is over are gone, and new ones lie where they lay."""
+    matches = Matches(1)
+    for right in (True, False) * 10:
+        corners = [0.0, 0, 10, 10] if right else [50.0, 50, 60, 60]
+        precision = matches.average_precision([detections([*corners, 0.9, 0])], [TWO[:, :1].clone()])
+        assert precision[0, 0] == float(right)
+
+
+def test_the_metrics_of_a_test_share_one_search_for_matches(monkeypatch):
+    calls = []
+    monkeypatch.setattr(Matches, "curves", lambda self, *_: calls.append(1) or np.ones((2, 10, 101)))
+    metrics = copy.deepcopy(precision_metrics(2, None, 20))
+    collection = MetricCollection(metrics)
+    collection.update(detections([0.0, 0, 10, 10, 0.9, 0]), TWO)
+    collection.update(detections([0.0, 0, 10, 10, 0.9, 0]), TWO)
+    assert set(collection.compute()) == {"map", "map50", "ap/0", "ap/1"}
+    assert calls == [1]

@@ -5,7 +5,8 @@ import torch
 from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 from torchmetrics.segmentation import DiceScore
 
-from runner.tasks.vision.overlap import IGNORED, Overlap, confusion, iou, overlap_metrics
+from runner.data.images.geometry.affine import IGNORED
+from runner.tasks.vision.overlap import Overlap, confusion, iou, overlap_metrics
 
 CLASSES = 4
 

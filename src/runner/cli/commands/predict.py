@@ -83,7 +83,7 @@ def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[di
             inputs = datamodule.read([path])
             outputs = answer(datamodule.transform(inputs))
             pairs = zip(datamodule.names_of(path, inputs), task.answers(outputs), strict=True)
-            rows += [{"input": name, **datamodule.as_given(path, row)} for name, found in pairs for row in found]
+            rows += [{"input": name, **row} for name, found in pairs for row in datamodule.as_given(path, found)]
     return rows
 
 

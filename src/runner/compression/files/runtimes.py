@@ -18,6 +18,7 @@ from runner.compression.files.program import export_program, interface
 from runner.compression.quantization.program.lower import fitting, kernel_names, products_of
 from runner.errors import RunnerError
 from runner.measure import nested
+from runner.measure.cpu import has_integer_dot_product
 from runner.measure.nested import Nested
 
 # What an ONNX file says of the structures of its inputs and outputs, among its metadata.
@@ -92,7 +93,13 @@ def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
     plain = path.with_suffix(".float.onnx")
     save_onnx(network.eval(), example, plain)
     try:
-        quantize_dynamic(plain, path, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+        quantize_dynamic(
+            plain,
+            path,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            reduce_range=not has_integer_dot_product(),  # sums of 16 bits overflow otherwise, and nobody is told
+        )
         keep_signature(plain, path)
     finally:
         plain.unlink(missing_ok=True)

@@ -20,11 +20,6 @@ from runner.data.images.value_range import find_ranges
 from runner.data.module import Source
 from runner.errors import RunnerError
 
-# The share of broken images that `on_broken=auto` leaves out: a few among very many are usual, many mean that
-# something went wrong when the set was copied or made.
-FEW = 0.01
-ON_BROKEN = ("auto", "skip", "fail")
-
 
 class ImageFolder(ImageDataModule):
     """Images in `root/<class>/*`, or divided by the user in `root/{train,val,test}/<class>/*`, by any usual names.
@@ -52,10 +47,8 @@ class ImageFolder(ImageDataModule):
         **image: Any,
     ) -> None:
         super().__init__(**image)
-        if on_broken not in ON_BROKEN:
-            raise RunnerError(f"data.on_broken={on_broken}: must be one of {', '.join(ON_BROKEN)}.")
         self.root, self.memory_limit_gb = Path(root).expanduser(), memory_limit_gb
-        self.cache, self.on_broken = cache, on_broken
+        self.cache, self.on_broken = cache, inspection.check_on_broken(on_broken)
         self.remarks: list[str] = []
         self.names: list[str] = []
         self.copies: list[list[int]] = []
@@ -179,7 +172,7 @@ class ImageFolder(ImageDataModule):
         if not broken:
             return
         total = len(listing.paths)
-        if self.on_broken == "fail" or (self.on_broken == "auto" and len(broken) > FEW * total):
+        if inspection.is_refused(self.on_broken, len(broken), total):
             raise inspection.refuse({str(listing.paths[row]): why for row, why in broken.items()}, total)
         self.remarks.append(
             inspection.left_out({listing.name(listing.paths[row]): why for row, why in broken.items()}, total)

@@ -21,6 +21,10 @@ QUICKLY = 256
 NOT_DECODED = (
     "Of {:,} images only beginnings and ends were looked at: damage inside of one is found when it is decoded."
 )
+# The share of what cannot be used that `on_broken=auto` leaves out: a little of very much is usual, much means that
+# something went wrong when the set was copied or made.
+FEW = 0.01
+ON_BROKEN = ("auto", "skip", "fail")
 # So many files are handed to a thread at once: a hand-over takes as long as a look.
 PART = 256
 
@@ -44,6 +48,18 @@ class Look:
     narrowed: bool = False
     doubtful: bool = False
     ending: tuple[int, bytes] = (0, b"")
+
+
+def check_on_broken(value: str) -> str:
+    """Return a value of `data.on_broken`; raises RunnerError where it is none."""
+    if value not in ON_BROKEN:
+        raise RunnerError(f"data.on_broken={value}: must be one of {', '.join(ON_BROKEN)}.")
+    return value
+
+
+def is_refused(on_broken: str, broken: int, total: int) -> bool:
+    """Return whether a set is refused of which so much cannot be used."""
+    return broken > 0 and (on_broken == "fail" or (on_broken == "auto" and broken > FEW * total))
 
 
 def inspect(path: Path) -> Look:

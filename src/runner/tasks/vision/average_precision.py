@@ -27,7 +27,7 @@ class Matches:
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
-        self._of: tuple[int, ...] | None = None
+        self._of: list[Tensor] = []
         self._precision: Floats = np.empty(0)
 
     def average_precision(self, found: Sequence[Tensor], true: Sequence[Tensor]) -> Floats:
@@ -37,10 +37,10 @@ class Matches:
             found: detections (n, most, 6), see `grid.select`.
             true: targets (n, most, 5).
         """
-        key = tuple(id(each) for each in (*found, *true))
-        if key != self._of:
-            curves = self.curves(found, true)
-            self._precision, self._of = curves.mean(-1), key
+        given = [*found, *true]
+        # Compared and kept as they are: the place of a tensor that is gone may be another's.
+        if len(given) != len(self._of) or any(a is not b for a, b in zip(given, self._of, strict=True)):
+            self._precision, self._of = self.curves(found, true).mean(-1), given
         return self._precision
 
     def curves(self, found: Sequence[Tensor], true: Sequence[Tensor]) -> Floats:

@@ -78,13 +78,8 @@ class Detection(Task):
 
     def loss(self, outputs: Maps, targets: Tensor) -> Tensor:
         """Return the sum of the parts of `detection_loss`."""
-        parts = detection_loss(*self.arguments(outputs, targets), self.weights)
-        return torch.stack(list(parts.values())).sum()
-
-    def arguments(self, outputs: Maps, targets: Tensor) -> tuple[Tensor, Tensor, GridPlaces]:
-        """Return answers, targets and places, as the loss takes them."""
         answers, where = self.flat(outputs)
-        return answers, targets, where
+        return torch.stack(list(detection_loss(answers, targets, where, self.weights).values())).sum()
 
     def make_metrics(self) -> dict[str, Metric]:
         """Return mean average precision, and that of each class."""

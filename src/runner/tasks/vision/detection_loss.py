@@ -62,6 +62,7 @@ def detection_loss(answers: Tensor, targets: Tensor, where: GridPlaces, weights:
 
     Source: Redmon et al., arXiv:1506.02640, equation 3, and arXiv:1804.02767; the box by arXiv:1902.09630.
     """
+    targets = targets[:, (targets[..., 0] >= 0).any(0)]  # without columns of padding: their work is for nothing
     place, there = owners(targets, where)
     image = torch.arange(len(targets), device=targets.device)[:, None].expand_as(place)[there]
     place, boxes, classes = place[there], targets[..., 1:][there], targets[..., 0][there].long()

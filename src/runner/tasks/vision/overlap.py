@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-# Pixels of this class count for nothing.
-IGNORED = 255
+from runner.data.images.geometry.affine import IGNORED
 
 
 def confusion(predicted: Tensor, true: Tensor, num_classes: int) -> Tensor:

@@ -20,6 +20,8 @@ from runner.compression.quantization.recipes import QATRecipe, Recipe
 from runner.errors import RunnerError
 from runner.measure.error import sqnr
 
+# Eight bits on any machine: nothing is compiled here, so that no product can overflow.
+NUMERICS = Numerics(activation_observer="moving_average", reduce_range=False)
 BATCH_NORM, DROPOUT = torch.ops.aten.batch_norm.default, torch.ops.aten.dropout.default
 
 
@@ -33,7 +35,7 @@ def scales(prepared: FakeQuantizedNetwork) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def template(network: nn.Module, images: Tensor) -> FakeQuantizedNetwork:
-    return QATRecipe().prepare(network, [images])
+    return QATRecipe(numerics=NUMERICS).prepare(network, [images])
 
 
 @pytest.fixture
@@ -45,8 +47,7 @@ def prepared(template: FakeQuantizedNetwork) -> FakeQuantizedNetwork:
 def upstream(network: nn.Module, images: Tensor) -> torch.fx.GraphModule:
     """What torchao alone makes of the network: the reference for what is worked around."""
     chosen = Selection().resolve(network, "qat")
-    numerics = Numerics(activation_observer="moving_average")
-    prepared = prepare_qat_pt2e(capture(network, images), build("x86_inductor", "qat", numerics, chosen))
+    prepared = prepare_qat_pt2e(capture(network, images), build("x86_inductor", "qat", NUMERICS, chosen))
     move_exported_model_to_eval(prepared)
     prepared(images)
     return prepared

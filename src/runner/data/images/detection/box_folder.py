@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from runner.data.batches import Rows
-from runner.data.images import stored
+from runner.data.images import inspection, stored
 from runner.data.images.class_folders import enumerated
 from runner.data.images.decode import in_silence, reason
 from runner.data.images.detection.detection import DetectionDataModule
@@ -20,9 +20,6 @@ from runner.data.images.stored import LazyImages
 from runner.data.module import Source
 from runner.errors import RunnerError
 
-# The share of unusable labels and pictures that `on_broken=auto` leaves out.
-FEW = 0.01
-ON_BROKEN = ("auto", "skip", "fail")
 NAMED, LISTED = 5, 30
 # What is left of a box where a picture was cut, as a share of it; less is no object to be found.
 REST = 0.2
@@ -50,9 +47,7 @@ class BoxFolder(DetectionDataModule):
         **image: Any,
     ) -> None:
         super().__init__(**image)
-        if on_broken not in ON_BROKEN:
-            raise RunnerError(f"data.on_broken={on_broken}: must be one of {', '.join(ON_BROKEN)}.")
-        self.root, self.on_broken = Path(root).expanduser(), on_broken
+        self.root, self.on_broken = Path(root).expanduser(), inspection.check_on_broken(on_broken)
         self.most_boxes, self.memory_limit_gb = most_boxes, memory_limit_gb
         self.remarks: list[str] = []
 
@@ -115,7 +110,7 @@ class BoxFolder(DetectionDataModule):
         return stored.without(found.images, set(found.broken)), found.broken
 
     def _refuse(self, problems: list[str], total: int) -> None:
-        if problems and (self.on_broken == "fail" or (self.on_broken == "auto" and len(problems) > FEW * total)):
+        if inspection.is_refused(self.on_broken, len(problems), total):
             listed = "\n".join(f"  {each}" for each in problems[:NAMED])
             more = f"\n  and {len(problems) - NAMED:,} more" if len(problems) > NAMED else ""
             raise RunnerError(

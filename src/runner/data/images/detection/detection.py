@@ -32,8 +32,11 @@ class DetectionDataModule(ImageDataModule):
         if not bool((torch.as_tensor(training.targets)[:, :, 0] >= 0).any()):
             raise RunnerError("No training image has an object: there is nothing to learn. Look at the labels.")
 
-    def as_given(self, path: Path, row: dict[str, Any]) -> dict[str, Any]:
-        """Return a row with its corners in the pixels of the picture at `path`, as a person sees it."""
+    def as_given(self, path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return rows with their corners in the pixels of the picture at `path`, as a person sees it."""
         place = placement(*size_as_seen(path), self.image_size, self.appearance.fit)
-        corners = place.back(tuple(row[key] for key in CORNERS))
-        return {**row, **{key: round(value, 1) for key, value in zip(CORNERS, corners, strict=True)}}
+        moved = [place.back(tuple(row[key] for key in CORNERS)) for row in rows]
+        return [
+            {**row, **{key: round(value, 1) for key, value in zip(CORNERS, corners, strict=True)}}
+            for row, corners in zip(rows, moved, strict=True)
+        ]

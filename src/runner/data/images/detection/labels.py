@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.data.images.class_folders import SPLITS
+
 # A corner that lies outside of its picture by no more than this (pixels) is a matter of rounding.
 SLACK = 2.0
 
@@ -73,7 +75,5 @@ def reaches_out(corners: tuple[float, float, float, float], width: float, height
 
 def part_of(name: str) -> str:
     """Return the part, train, val or test, that a file's or folder's name tells, "" for none."""
-    from runner.data.images.class_folders import SPLITS
-
     words = "".join(each if each.isalpha() else " " for each in name.lower()).split()
     return next((part for part, names in SPLITS.items() if any(word in names for word in words)), "")

@@ -11,6 +11,8 @@ FORMATS = (
     "COCO JSON (annotations/instances_train.json, or train/_annotations.coco.json), YOLO text (data.yaml, images/ and "
     "labels/), or VOC XML (Annotations/*.xml)"
 )
+# Suffixes of files that say something of a set; pictures may be very many.
+LABELS = (".json", ".yaml", ".yml", ".xml", ".txt")
 
 
 def labels_of(root: str | Path) -> LabelSet:
@@ -23,11 +25,9 @@ def labels_of(root: str | Path) -> LabelSet:
     if not place.exists():
         raise RunnerError(f"data.root={root}: there is no such folder or file.")
     place = place.absolute()
-    stamps = tuple(
-        sorted(
-            (str(path), path.stat().st_mtime_ns) for path in {place, place.parent, *place.glob("*"), *place.glob("*/*")}
-        )
-    )
+    near = {place, *place.glob("*"), *place.glob("*/*")}
+    kept = [path for path in near if path.suffix.lower() in LABELS or (not path.suffix and path.is_dir())]
+    stamps = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in kept))
     return _read(place, stamps)
 
 
