@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.compression.quantization.weights.stored import PackedWeight, StoredWeight
+from runner.measure.cpu import has_integer_dot_product
 
 Dense = nn.Linear | nn.Conv2d
 # aten._weight_int8pack_mm reads 16 aligned bytes at once: rows of another length end the process (torch 2.14.1).
@@ -93,13 +94,19 @@ class IntegerLinear(CodedLinear):
     kernel = "aten._int_mm"
     weight: PackedWeight
 
+    def __init__(self, dense: Dense, weight: StoredWeight, activation: torch.dtype) -> None:
+        super().__init__(dense, weight, activation)
+        # Inductor makes one kernel of products that are scaled one after the other. Without an integer dot product it
+        # adds up in 16 bits, which overflow, so that there the pattern is avoided.
+        self.fused = has_integer_dot_product()
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Float (…, in) -> (…, out)."""
         stored = self.weight
         rows = inputs.float().reshape(-1, inputs.shape[-1])
         scale = (rows.abs().amax(1, keepdim=True) / 127).clamp(min=torch.finfo(torch.float32).tiny)
         sums = torch._int_mm(torch.round(rows / scale).to(torch.int8), stored.codes.t())
-        outputs = sums.float() * scale * stored.scale
+        outputs = sums.float() * scale * stored.scale if self.fused else sums.float() * (scale * stored.scale)
         outputs = outputs if self.bias is None else outputs + self.bias
         return outputs.to(inputs.dtype).unflatten(0, inputs.shape[:-1])
 
