@@ -9,6 +9,7 @@ from shlex import quote
 
 from runner.config import plugins
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
+from runner.files.text import visible
 from runner.tracking.signals import Interrupted, end_with_parent
 
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Interrupted as signal:
         if signal.advice:

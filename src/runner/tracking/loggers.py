@@ -14,6 +14,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from runner.files import write_text
+from runner.files.text import cell
 from runner.tracking import layout
 
 COLUMNS = ("step", "epoch", "metric", "value")
@@ -111,7 +112,7 @@ class MetricsFile(Renaming, Logger):
         """Append one row for every metric; Lightning's own `epoch` metric becomes the column."""
         epoch = metrics.get("epoch", "")
         rows = [
-            (self.shifted(step), int(epoch) if epoch != "" else "", name, repr(float(value)))
+            (self.shifted(step), int(epoch) if epoch != "" else "", cell(name), repr(float(value)))
             for name, value in self.renamed(metrics).items()
             if name != "epoch"
         ]

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.cli.columns import say
 from runner.config import plugins, resolvers
 from runner.errors import RunnerError
+from runner.files.text import one_line
 from runner.tracking import layout
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory, owner
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     from runner.files import write_csv
 
     write_csv(options.output, rows)
-    print(f"{len(rows)} predictions: {options.output}")
+    say(f"{len(rows)} predictions: {options.output}")
     return 0
 
 
@@ -168,7 +170,7 @@ def show(rows: list[dict[str, Any]]) -> None:
         print("Nothing was found.")
         return
     values = [[f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()] for row in rows]
-    lines = [list(rows[0]), *values]
+    lines = [list(map(one_line, line)) for line in (rows[0], *values)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from runner.cli.columns import say
 from runner.config import content, plugins, resolvers
 from runner.errors import RunnerError
 from runner.run.launch import do
@@ -26,6 +28,8 @@ EXAMPLE = "example:\n  python -m runner reproduce outputs/runs/2026-01-31/12-00-
 EXIT_DIFFERENT = 1
 # Time and memory are never equal.
 MEASURED = ("benchmark/",)
+# What a stranger's name may not bring into the name of a directory.
+UNNAMED = r"[^\w.+=,-]+|^\.+"
 # Entries of environment.json that can decide a result.
 DECISIVE = ("git", "python", "platform", "versions", "cpu", "threads", "gpus", "data")
 
@@ -57,7 +61,9 @@ def main(arguments: Sequence[str]) -> int:
         config.data[content.KEY] = found
     OmegaConf.set_struct(config, True)
     now = datetime.now()
-    wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"
+    wanted = (
+        Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{re.sub(UNNAMED, '-', expected.name)}-again"
+    )
     with run_directory.created(wanted, config, overrides(original), expected.choices, exactly=False) as record:
         result = do(config, record)
     if not record.primary:
@@ -66,10 +72,10 @@ def main(arguments: Sequence[str]) -> int:
     if before != result.settings.get(CONTENT):
         warnings.append(f"{CONTENT} was {before}, is {result.settings.get(CONTENT)}")
     for line in warnings:
-        print(f"warning: {line}")
+        say(f"warning: {line}")
     different = differences(expected.metrics, result.metrics)
     for line in different:
-        print(line)
+        say(line)
     compared = sum(not name.startswith(MEASURED) for name in expected.metrics)
     print(f"different: {len(different)} of {compared} metrics" if different else f"equal: all {compared} metrics")
     return EXIT_DIFFERENT if different else os.EX_OK
