@@ -76,7 +76,8 @@ def recorded(record: RunDirectory) -> Results:
     """Return what the finished stages of an interrupted run came to."""
     status = record.status
     artifacts = {name: ArtifactFile(**each) for name, each in status.get("artifacts", {}).items()}
-    return Results(dict(status.get("metrics", {})), dict(status.get("seconds", {})), artifacts)
+    metrics = {name: float("nan") if each is None else each for name, each in status.get("metrics", {}).items()}
+    return Results(metrics, dict(status.get("seconds", {})), artifacts)
 
 
 def start_from(

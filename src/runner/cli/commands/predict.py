@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.cli.columns import say
-from runner.config import plugins, resolvers
+from runner.config import plugins
+from runner.config.recorded import recorded_config
 from runner.errors import RunnerError
 from runner.files.text import one_line
 from runner.tracking import layout
@@ -64,14 +65,16 @@ def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[di
     from runner.job.assemble import SPARSE_SUFFIX, restore
     from runner.job.build import allowing
 
-    resolvers.register()
     record, exported, weights = RunDirectory(run), None, None
     if not run.is_dir():
         record = owner(run, "which say how inputs are read")
         exported, weights = (None, run) if run.suffix == SPARSE_SUFFIX else (run, None)
-    config = record.config()
     rows: list[dict[str, Any]] = []
-    with allowing(config.runner.plugins or [], str(record.path)), torch.inference_mode():
+    with (
+        recorded_config(record) as config,
+        allowing(config.runner.plugins or [], str(record.path)),
+        torch.inference_mode(),
+    ):
         if exported is not None and not trust:
             refuse_unknown_code(exported, record, config)
         datamodule, task = restore(config, record.path, weights)
