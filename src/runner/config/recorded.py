@@ -65,8 +65,11 @@ def mistakes(config: Mapping[str, Any], typed: Iterable[str] = ()) -> Iterator[s
     if "hydra" in config:
         yield "hydra: says how a command line is read, which no run directory decides."
     yield from schema.check_types(dict(config))
-    if isinstance(config["runner"]["plugins"], list):
-        usable = plugins.usable(map(str, config["runner"]["plugins"]))
+    asked = config["runner"]["plugins"]
+    strange = plugins.refusals(map(str, asked), "it") if isinstance(asked, list) else []
+    yield from strange
+    if not strange:
+        usable = plugins.usable(map(str, asked or ()))
         yield from targets.check_targets({key: node for key, node in config.items() if key != "runner"}, usable)
     stages = config["stages"]
     unknown = [each for each in stages if each not in rules.stage_names()] if isinstance(stages, list) else []
