@@ -9,7 +9,7 @@ import re
 import stat
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -24,6 +24,13 @@ TEXT = 200
 DIGITS = 1000
 LONG_NUMBER = re.compile(r"[-+0-9:_.]*")
 MEMBERS = 100_000
+
+
+class Readable(Protocol):
+    """An opened file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes."""
 
 
 class TooLargeError(ValueError):
@@ -51,7 +58,7 @@ def read_bytes(path: Path, most: int = BYTES) -> bytes:
 
 
 def parse_json(content: bytes | str, nodes: int = NODES, depth: int = DEPTH) -> Any:
-    """Return what JSON says; whole numbers of more than 18 digits become floats.
+    """Return what JSON says; whole numbers of more than 20 digits become floats.
 
     Raises:
         ValueError: it is none, holds more than `nodes` values, or is nested deeper than `depth`.
@@ -69,7 +76,7 @@ def parse_json(content: bytes | str, nodes: int = NODES, depth: int = DEPTH) -> 
 
 def whole_number(digits: str) -> int | float:
     """Return a number; as a float where it is longer than a computer's."""
-    return int(digits) if len(digits) < 19 else float(digits)
+    return int(digits) if len(digits) <= 20 else float(digits)
 
 
 def refuse_deep(value: Any, depth: int) -> None:
@@ -125,6 +132,25 @@ def check_yaml(content: bytes | str, nodes: int = NODES, depth: int = DEPTH) -> 
             raise TooLargeError(f"it is nested deeper than {depth} levels")
         if count > nodes:
             raise TooLargeError(f"it holds more than {nodes:,} values once its anchors are put in")
+
+
+def unpack(file: Readable, packed: int, ratio: float = 100, spare: int = 64 * MEGABYTE) -> bytes:
+    """Return all that an opened compressed file holds.
+
+    Args:
+        packed: the bytes that it takes compressed.
+        ratio: so many times these it may hold, and `spare` bytes more.
+
+    Raises:
+        ValueError: it holds more.
+    """
+    most = int(packed * ratio) + spare
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise TooLargeError(
+            f"its {packed:,} bytes would unpack to more than {most:,}; unpack it, and name what is in it"
+        )
+    return content
 
 
 def check_zip(archive: zipfile.ZipFile, ratio: float, spare: int = 64 * MEGABYTE) -> None:
