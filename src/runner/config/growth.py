@@ -76,7 +76,7 @@ class Expansion:
         return value
 
     def target(self, inside: str, place: str) -> str:
-        """Return the text of what an interpolation names: a key, from the top or relative, or a resolver's arguments."""
+        """Return the text of what an interpolation names: a key, absolute or relative, or a resolver's arguments."""
         name, colon, arguments = inside.partition(":")
         if colon and not name.startswith("oc."):
             return arguments

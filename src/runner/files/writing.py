@@ -37,8 +37,11 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, durable: bool
                 file.flush()
                 os.fsync(file.fileno())
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        # torch.save hides that a disk is full behind an error of its own.
+        if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+            raise error.__context__ from None
         raise
     if durable:
         flush_directory(path.parent)

@@ -6,14 +6,15 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, system_trouble
 from runner.files import remove_unfinished, write_json, write_text
 from runner.files.reading import check_yaml, read_bytes
 from runner.tracking import layout, lock
@@ -118,26 +119,29 @@ class RunDirectory:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep status.json true: running now; done, failed or interrupted afterwards."""
-        self.update_status(
-            state="running",
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            started=time.time(),
-            ended=None,
-            error=None,
-        )
+        process = {"pid": os.getpid(), "host": socket.gethostname()}
         try:
+            self.update_status(state="running", **process, started=time.time(), ended=None, error=None)
             yield
         except Interrupted as signal:
             signal.run_directory = self.path if self.primary else None
-            self.update_status(state="interrupted", ended=time.time(), error=str(signal))
+            self.note_end("interrupted", str(signal))
             raise
         except BaseException as error:
             # What the user can mend speaks for itself, without the name of an exception.
+            if trouble := system_trouble(error, self.path):
+                told = f"{self.path}: {trouble}, and go on with: python -m runner resume {quote(str(self.path))}"
+                self.note_end("failed", told)
+                raise RunnerError(told) from error
             told = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
-            self.update_status(state="failed", ended=time.time(), error=told)
+            self.note_end("failed", told)
             raise
         self.update_status(state="done", stage=None, ended=time.time())
+
+    def note_end(self, state: str, told: str) -> None:
+        """Write down how a run ended; where not even that can be written, what ended it is told all the same."""
+        with suppress(OSError):
+            self.update_status(state=state, ended=time.time(), error=told)
 
 
 def foreign_interpolations(node: Any) -> Iterator[str]:
