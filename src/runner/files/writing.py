@@ -47,6 +47,19 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], *, durable: bool
         flush_directory(path.parent)
 
 
+def overwrite_json(path: Path, value: Any) -> None:
+    """Put `value` into a small file that is there, where a full disk has no room for one beside it.
+
+    In one call, which a kill does not divide; blanks fill up what the file had more.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        content = json_text(value).encode(errors="backslashreplace")
+        os.pwrite(descriptor, content.ljust(os.fstat(descriptor).st_size), 0)
+    finally:
+        os.close(descriptor)
+
+
 def new_file(path: Path) -> int:
     """Return the descriptor of a new file to write; whatever has its name, a link included, is removed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -1,5 +1,6 @@
 """The run directory: created once, written in whole files, readable while the run goes on."""
 
+import errno
 import io
 import os
 import re
@@ -15,7 +16,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import RunnerError, system_trouble
-from runner.files import remove_unfinished, write_json, write_text
+from runner.files import overwrite_json, remove_unfinished, write_json, write_text
 from runner.files.reading import check_yaml, read_bytes
 from runner.tracking import layout, lock
 from runner.tracking.entries import read_entries
@@ -40,6 +41,7 @@ class RunDirectory:
     def __init__(self, path: Path, *, primary: bool = True) -> None:
         self.path = path.resolve()
         self.primary = primary
+        self._going_on = False
 
     @property
     def status(self) -> dict[str, Any]:
@@ -48,6 +50,8 @@ class RunDirectory:
 
     def update_status(self, **changes: Any) -> None:
         """Change some entries of status.json, in one step that no signal breaks off."""
+        if self._going_on and not (self.path / layout.CONFIG).exists():  # what writes next would begin another one
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path / layout.CONFIG))
         if self.primary:
             with held_back():
                 write_json(self.path / layout.STATUS, {**self.status, **changes})
@@ -122,6 +126,7 @@ class RunDirectory:
         process = {"pid": os.getpid(), "host": socket.gethostname()}
         try:
             self.update_status(state="running", **process, started=time.time(), ended=None, error=None)
+            self._going_on = (self.path / layout.CONFIG).exists()
             yield
         except Interrupted as signal:
             signal.run_directory = self.path if self.primary else None
@@ -140,8 +145,12 @@ class RunDirectory:
 
     def note_end(self, state: str, told: str) -> None:
         """Write down how a run ended; where not even that can be written, what ended it is told all the same."""
-        with suppress(OSError):
-            self.update_status(state=state, ended=time.time(), error=told)
+        end = {"state": state, "ended": time.time(), "error": told}
+        try:
+            self.update_status(**end)
+        except OSError:
+            with suppress(OSError):
+                overwrite_json(self.path / layout.STATUS, {**self.status, **end})
 
 
 def foreign_interpolations(node: Any) -> Iterator[str]:
