@@ -62,6 +62,9 @@ def mistakes(config: Mapping[str, Any], typed: Iterable[str] = ()) -> Iterator[s
     if lacking := [key for key in NEEDED if not has(config, key)]:
         yield f"It lacks {', '.join(lacking)}: it is of another version, or damaged."
         return
+    for key, node in objects(config):
+        if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+            yield f"{key}: must be a section with a _target_, the class that it makes."
     if "hydra" in config:
         yield "hydra: says how a command line is read, which no run directory decides."
     yield from schema.check_types(dict(config))
@@ -79,6 +82,13 @@ def mistakes(config: Mapping[str, Any], typed: Iterable[str] = ()) -> Iterator[s
     for key, value in flatten(config).items():
         if key.split(".")[0] in WRITING and key not in given:
             yield from strange_places(key, value)
+
+
+def objects(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the sections that objects are made of, with their keys."""
+    yield from ((section, config[section]) for section in rules.NEEDED)
+    for section in ("callbacks", "logger"):
+        yield from ((f"{section}.{name}", node) for name, node in (config.get(section) or {}).items())
 
 
 def strange_places(key: str, value: Any) -> Iterator[str]:

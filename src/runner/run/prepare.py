@@ -14,6 +14,7 @@ from runner.job.assemble import (
     build_loggers,
     build_task,
     is_strict,
+    load_data_state,
     load_trained,
     read_weights,
     try_trainer,
@@ -96,7 +97,7 @@ def start_from(
         note(context, loaded, trained=trained)
     state = content.get(type(context.datamodule).__qualname__)
     if trained and state is not None:
-        context.datamodule.load_state_dict(state)
+        load_data_state(context.datamodule, state, path)
     return replace(networks, checkpoint=path)
 
 

@@ -114,6 +114,8 @@ def saved(path: Path) -> dict[str, Any]:
     refuse_swollen(content, path)
     if not isinstance(content, Mapping):
         raise RunnerError(f"{path}: holds a {type(content).__name__}, not weights by their names; {PLAIN_ONLY}.")
+    if not isinstance(content.get("state_dict", {}), Mapping):
+        raise RunnerError(f"{path}: its state_dict holds no weights by their names; {PLAIN_ONLY}.")
     return dict(content) if not isinstance(content, dict) else content
 
 
