@@ -128,7 +128,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def read_any(path: Path) -> dict[str, Any]:
     """Read a file of weights, this runner's or another tool's; see `weights.files.read`."""
-    return files.read(path)
+    content = files.read(path)
+    if is_own(content) and (wrong := mistakes(CheckpointEntries, content)):
+        raise RunnerError(f"{path}: not a checkpoint of this runner ({'; '.join(each[:200] for each in wrong)}).")
+    return content
 
 
 def is_own(content: Mapping[str, Any]) -> bool:
@@ -136,7 +139,7 @@ def is_own(content: Mapping[str, Any]) -> bool:
     state = content.get("state_dict")
     if not isinstance(state, Mapping) or not any(key in content for key in ONLY_OWN):
         return False
-    return any(name.startswith(NETWORK) for name in state)
+    return any(str(name).startswith(NETWORK) for name in state)
 
 
 def load_weights(task: nn.Module, content: dict[str, Any], path: Path, *, strict: bool = True) -> LoadedWeights:

@@ -12,9 +12,9 @@ from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tasks.divergence import DivergedError
 
-# What reading a state of another form raises, and Lightning's file that reads it.
+# What reading a state of another form raises, and the files that read it, Lightning's and ours.
 STRANGE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
-RESTORING = "checkpoint_connector"
+RESTORING = ("checkpoint_connector.py", "training_state.py")
 
 
 def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path | None) -> None:
@@ -36,10 +36,12 @@ def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path |
             f"Out of memory on the GPU: lower data.batch_size (now {context.config.data.batch_size})."
         ) from error
     except STRANGE as error:
-        if resume_from is None or not any(RESTORING in each.filename for each in extract_tb(error.__traceback__)):
+        if resume_from is None or not any(
+            each.filename.endswith(RESTORING) for each in extract_tb(error.__traceback__)
+        ):
             raise
         raise RunnerError(
-            f"{resume_from}: the state of the training in it is damaged, or of another version ({type(error).__name__}: "
+            f"{resume_from}: its state of the training is damaged, or of another version ({type(error).__name__}: "
             f"{error}). Start from its weights in a run of its own: checkpoint={resume_from}"
         ) from error
 

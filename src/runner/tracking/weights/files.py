@@ -63,6 +63,8 @@ def safe(path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header = file.metadata() or {}
         structure = list(parse_json(header.get(STRUCTURE, "[]")))
+        if not all(isinstance(step, dict) for step in structure):
+            raise ValueError("its header tells no steps to a structure")
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise RunnerError(f"{path}: damaged, or no safetensors file ({first_line(error)}).") from None
     return {"state_dict": tensors, STRUCTURE: structure} if structure else tensors
@@ -75,7 +77,9 @@ def pieces(path: Path) -> dict[str, Any]:
         RunnerError: the index is none, or a file or a tensor that it names is not there.
     """
     try:
-        places: dict[str, str] = dict(parse_json(read_bytes(path))["weight_map"])
+        places: dict[str, str] = {
+            name: str(file) for name, file in dict(parse_json(read_bytes(path))["weight_map"]).items()
+        }
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise RunnerError(f"{path}: no index of weights, it lacks a weight_map ({first_line(error)}).") from None
     if outside := [name for name in places.values() if Path(name).name != name]:
