@@ -126,9 +126,9 @@ def test_too_many_open_files_are_told(tmp_path, run):
     with (
         pytest.raises(RunnerError, match=r"too many files are open. Raise the limit \(ulimit -n 4096\)"),
         run.running(),
+        limited(resource.RLIMIT_NOFILE, 200),
     ):
-        with limited(resource.RLIMIT_NOFILE, 200):
-            exhaust()
+        exhaust()
 
 
 def test_what_torch_hides_is_told(tmp_path):
