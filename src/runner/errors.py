@@ -1,9 +1,22 @@
 """RunnerError: what a user can cause, told once and without a traceback."""
 
 import difflib
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 EXIT_USER_ERROR = 2
+# What a system says where a disk or a limit is at its end, in words with the way out.
+NO_ROOM = {
+    errno.ENOSPC: "the disk is full. Make room",
+    errno.EDQUOT: "your share of the disk is used up. Make room",
+    errno.EFBIG: "a file would become larger than the limit (ulimit -f) or its file system allows. Raise the limit",
+    errno.EROFS: "the disk can only be read. Make it writable",
+    errno.EIO: "the disk fails to read or write. Look after it",
+    errno.ESTALE: "the disk is not connected any more. Connect it",
+    errno.EMFILE: "too many files are open. Raise the limit (ulimit -n 4096), or set data.num_workers=0",
+    errno.ENFILE: "too many files are open on this machine. Close some",
+}
 
 
 class RunnerError(Exception):
@@ -31,3 +44,31 @@ def join_errors(messages: list[str]) -> RunnerError:
     lines = [f"{len(messages)} things to mend:"]
     lines += [f"  {i}. {message}" for i, message in enumerate(messages, 1)]
     return RunnerError("\n".join(lines))
+
+
+def system_trouble(error: BaseException, directory: Path | None = None) -> str:
+    """Return in words that a disk is full, files are gone or a limit is reached; empty where an error is another.
+
+    Args:
+        directory: where the run writes: what can't be written there, or is gone, is no fault of the program.
+    """
+    for each in chain(error):
+        if isinstance(each, OSError) and each.errno in NO_ROOM:
+            return NO_ROOM[each.errno]
+        if "Too many open files" in str(each):  # as torch says it
+            return NO_ROOM[errno.EMFILE]
+    inside = (
+        directory is not None and isinstance(error, OSError) and str(error.filename or "").startswith(str(directory))
+    )
+    if inside and isinstance(error, PermissionError):
+        return f"{error.filename} can't be written ({error.strerror}). Change its permissions"
+    if inside and isinstance(error, FileNotFoundError):
+        return f"{error.filename} is gone: somebody removed it while the run went on. Put it back"
+    return ""
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -31,7 +31,7 @@ class ChangedSettings(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Change what later callbacks would restore."""
-        if "training" in checkpoint:
+        if isinstance(checkpoint.get("training"), dict):
             checkpoint["training"] = {**checkpoint["training"], "should_stop": False}
         for callback in getattr(trainer, "callbacks", []):
             state = checkpoint.get("callbacks", {}).get(callback.state_key)

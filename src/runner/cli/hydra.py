@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from runner.cli.arguments import CommandLine
 from runner.config import catalog, resolvers
 from runner.config.compose import check_sweep, search_path
+from runner.config.growth import refuse_large_files
 
 # With these Hydra looks at no configuration; what follows them are no overrides.
 SILENT = {"--shell-completion", "--hydra-help", "--version"}
@@ -17,6 +18,7 @@ def through_hydra(line: CommandLine) -> int:
     """Let Hydra answer `--cfg`, `--info`, shell completion and help; none of them runs anything."""
     resolvers.register()
     directories = catalog.config_directories(line.config_dir)
+    refuse_large_files(directories[1:])
     if line.overrides and not SILENT & {*line.flags}:
         check_sweep(line.overrides, directories)
     sys.argv = [sys.argv[0], *line.for_hydra(), *line.overrides, *search_path(directories)]

@@ -8,7 +8,8 @@ from pathlib import Path
 from shlex import quote
 
 from runner.config import plugins
-from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean
+from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean, system_trouble
+from runner.files.text import visible
 from runner.tracking.signals import Interrupted, end_with_parent
 
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {visible(str(error))}", file=sys.stderr)
         return EXIT_USER_ERROR
     except Interrupted as signal:
         if signal.advice:
@@ -42,6 +43,11 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except Exception as error:
+        if not (trouble := system_trouble(error)):
+            raise
+        print(f"error: {visible(f'{trouble}, and give the command again.')}", file=sys.stderr)
+        return EXIT_USER_ERROR
 
 
 def dispatch(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, content, methods, overrides, plugins, resolvers, rules, schema, targets
+from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolve import resolve
@@ -100,6 +100,7 @@ class Composer:
     def __init__(self, directories: Sequence[Path]) -> None:
         resolvers.register()
         self.directories = list(directories)
+        growth.refuse_large_files(self.directories[1:])
         self.known = catalog.choices(directories)
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._content = content.remembering()
@@ -141,9 +142,10 @@ class Composer:
         """Return Hydra's composition of choices, its own node included; directories behind the first add choices."""
         if texts not in self._composed:
             with initialize_config_dir(str(self.directories[0]), version_base="1.3"):
-                self._composed[texts] = hydra_compose(
-                    "config", [*search_path(self.directories), *texts], return_hydra_config=True
-                )
+                found = hydra_compose("config", [*search_path(self.directories), *texts], return_hydra_config=True)
+            if self.directories[1:]:
+                growth.refuse_growth(found)
+            self._composed[texts] = found
         return self._composed[texts]
 
 

@@ -68,7 +68,8 @@ def check_targets(config: Any, plugins: Sequence[str], where: str = "") -> Itera
     """
     if where == "export":
         named = config.get("formats") if isinstance(config.get("formats"), list) else []
-        config = {name: node for name, node in (config.get("known") or {}).items() if name in named}
+        known = config.get("known") if isinstance(config.get("known"), dict) else {}
+        config = {name: node for name, node in known.items() if name in named}
     if isinstance(config, dict):
         target = config.get("_target_")
         if target is not None and not is_allowed(str(target), plugins):

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
 from runner.data.module import DataModule
+from runner.errors import RunnerError
 from runner.job.build import build
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
@@ -127,6 +128,21 @@ def build_loggers(config: DictConfig) -> list[Logger]:
     return [build(config, f"logger.{name}") for name in config.logger or {}]
 
 
+def load_data_state(datamodule: DataModule, state: Any, path: Path) -> None:
+    """Give data what a checkpoint kept of it: the names of classes, what inputs were standardized by.
+
+    Raises:
+        RunnerError: it is of another form.
+    """
+    try:
+        datamodule.load_state_dict(state)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+        raise RunnerError(
+            f"{path}: what it says of the data is damaged, or of another version ({type(error).__name__}: {error}). "
+            "Choose the data that it was trained with."
+        ) from error
+
+
 def restore(config: DictConfig, directory: Path, weights: Path | None = None) -> tuple[DataModule, Task]:
     """Return a finished run's data module and task as its best checkpoint (or `weights`) holds them.
 
@@ -140,7 +156,7 @@ def restore(config: DictConfig, directory: Path, weights: Path | None = None) ->
     content = read_weights(path)
     datamodule: DataModule = build(config, "data")
     if (state := content.get(type(datamodule).__qualname__)) is not None:
-        datamodule.load_state_dict(state)
+        load_data_state(datamodule, state, path)
     else:
         datamodule.setup()
     task = build_task(config, datamodule)

@@ -62,8 +62,10 @@ def build(config: DictConfig, section: str, **extra: Any) -> Any:
     Raises:
         RunnerError: the target is not allowed, does not exist, does not take a keyword, or refuses its values.
     """
-    node = OmegaConf.to_container(OmegaConf.select(config, section), resolve=True)
-    assert isinstance(node, dict)
+    selected = OmegaConf.select(config, section)
+    node = OmegaConf.to_container(selected, resolve=True) if isinstance(selected, DictConfig) else None
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise RunnerError(f"{section}: must be a section with a _target_, the class that it makes.")
     declared = DECLARATIONS.get(section, ())
     return build_node({str(key): value for key, value in node.items() if key not in declared}, section, **extra)
 

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runner.config import resolvers
+from runner.config.recorded import recorded_config
 from runner.errors import RunnerError
 from runner.job.assemble import read_weights
 from runner.tracking import checkpoints, layout
+from runner.tracking.links import refuse_links
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.weights.state import State, inside
 from runner.tracking.weights.written import write_safetensors, write_state
@@ -29,6 +30,8 @@ def export_weights(place: Path, output: Path | None) -> list[str]:
         RunnerError: there are no weights, or they cannot be written.
     """
     source = source_of(place)
+    if place.is_dir() and output is None:
+        refuse_links(place)
     content = read_weights(source)
     state = network_of(content, source)
     folder = output or (place / layout.ARTIFACTS if place.is_dir() else place.parent)
@@ -65,10 +68,9 @@ def source_of(place: Path) -> Path:
         raise RunnerError(f"{place}: there is no such run directory or checkpoint.")
     if found := checkpoints.final_checkpoint(place):
         return found
-    resolvers.register()
-    config = RunDirectory(place).config()
-    if config.get("checkpoint") and "fit" not in config.stages:
-        return checkpoints.find_checkpoint(config.checkpoint)
+    with recorded_config(RunDirectory(place)) as config:
+        if config.get("checkpoint") and "fit" not in config.stages:
+            return checkpoints.find_checkpoint(config.checkpoint)
     raise RunnerError(f"{place}: kept no weights; train with callbacks=[checkpoint], which the default has.")
 
 

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.files.text import one_line
 from runner.report.differences import label
 from runner.report.quantities import heading, number, places, show
 from runner.report.ranking.selection import is_test
@@ -37,7 +38,8 @@ def text_columns(report: Report) -> list[Column]:
     if (tested := with_interval(report)) is not None:
         metrics.insert(report.metrics.index(tested) + 1, interval_column(tested, report.rows))
     paths = Column("run", "run", directories(report), False)
-    return [*settings, *([seeds] if grouped else []), *metrics, paths]
+    columns = [*settings, *([seeds] if grouped else []), *metrics, paths]
+    return [replace(each, head=one_line(each.head), cells=tuple(map(one_line, each.cells))) for each in columns]
 
 
 def setting_column(key: str, report: Report) -> Column:

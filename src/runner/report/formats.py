@@ -1,11 +1,11 @@
 """The report for other programs: CSV, Markdown, JSON."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.files import csv_text, finite
+from runner.files import csv_text, json_text
+from runner.files.text import markdown, markdown_code
 from runner.report.cells import NOTHING, remarks, text_columns, title
 from runner.report.differences import MISSING, SEED, value_of
 from runner.report.quantities import show
@@ -42,24 +42,24 @@ def parts(name: str, report: Report) -> list[str]:
 
 def as_markdown(report: Report) -> str:
     """Return a pipe table, the remarks, and a list of the runs that are not done."""
-    lines = [f"{title(report)}.", ""] if report.rows else []
+    lines = [f"{markdown(title(report))}.", ""] if report.rows else []
     lines += [] if report.rows or report.others else [NOTHING]
     columns = text_columns(report) if report.rows else []
     if columns:
         lines.append(pipes([each.head for each in columns]))
-        lines.append(pipes(["---:" if each.numeric else "---" for each in columns]))
+        lines.append(f"| {' | '.join('---:' if each.numeric else '---' for each in columns)} |")
         lines += [pipes(cells) for cells in zip(*(each.cells for each in columns), strict=True)]
     for remark in remarks(report):
-        lines += ["", remark]
+        lines += ["", markdown(remark)]
     if report.others:
         lines += ["", "Not done:", ""]
-        lines += [f"- `{run.path}`: {run.state}; {run.reason}" for run in report.others]
+        lines += [f"- {markdown_code(str(run.path))}: {run.state}; {markdown(run.reason)}" for run in report.others]
     return "\n".join(lines) + "\n"
 
 
 def pipes(cells: Sequence[str]) -> str:
     """Return one line of a pipe table."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(markdown, cells)) + " |"
 
 
 def as_json(report: Report) -> str:
@@ -81,7 +81,7 @@ def as_json(report: Report) -> str:
         "others": [{**described(run), "state": run.state, "reason": run.reason} for run in report.others],
         "repeats": [described(run) for run in report.repeats],
     }
-    return json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    return json_text(content, default=str)
 
 
 def described(run: RunRecord) -> dict[str, Any]:

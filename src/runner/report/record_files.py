@@ -1,11 +1,12 @@
 """Files of a record, read without trust: a missing, damaged or strange one is never an exception."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
+
+from runner.files.reading import BYTES, NODES, TooLargeError, check_yaml, parse_json, read_bytes
 
 
 class Loader(yaml.CSafeLoader):
@@ -17,14 +18,20 @@ class Loader(yaml.CSafeLoader):
     }
 
 
-def read_json(path: Path) -> tuple[dict[str, Any], str]:
-    """Return the object in a file, and a complaint; both are empty where there is no such file."""
+def read_json(path: Path, most: int = BYTES, values: int = NODES) -> tuple[dict[str, Any], str]:
+    """Return the object in a file, and a complaint; both are empty where there is no such file.
+
+    Args:
+        most, values: bytes and values of the largest that is read.
+    """
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(read_bytes(path, most), values)
     except FileNotFoundError:
         return {}, ""
     except OSError as error:
         return {}, f"{path.name}: {error.strerror}"
+    except TooLargeError as error:
+        return {}, f"{path.name} is not read: {error}"
     except ValueError as error:
         return {}, f"{path.name} is no JSON ({error})"
     if isinstance(content, dict) and content:
@@ -35,7 +42,9 @@ def read_json(path: Path) -> tuple[dict[str, Any], str]:
 def read_yaml(path: Path, kind: type) -> Any:
     """Return the content of a file where it is of this kind, otherwise an empty one."""
     try:
-        content = yaml.load(path.read_bytes(), Loader)
+        text = read_bytes(path)
+        check_yaml(text)
+        content = yaml.load(text, Loader)
     except (OSError, ValueError, yaml.YAMLError):
         content = None
     return content if isinstance(content, kind) else kind()
@@ -53,7 +62,7 @@ def numbers(value: Any) -> dict[str, float]:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def size_of(artifact: Any) -> int | None:

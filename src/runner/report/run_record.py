@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.report.record_files import mapping, numbers, read_json, read_yaml, size_of
+from runner.report.record_files import is_number, mapping, numbers, read_json, read_yaml, size_of
 from runner.report.state import DONE, first_line, missing_entries, state_of
 from runner.tracking import layout, lock
 from runner.tracking.identity import flatten
@@ -76,13 +76,13 @@ def read_run(path: Path) -> RunRecord:
         choices={key: str(value) for key, value in mapping(told.get("choices")).items()},
         metrics=numbers(told.get("metrics")),
         seconds=numbers(told.get("seconds")),
-        parameters=parameters if isinstance(parameters, int) else None,
+        parameters=parameters if isinstance(parameters, int) and is_number(parameters) else None,
         artifacts={name: size for name, each in mapping(told.get("artifacts")).items() if (size := size_of(each))},
         started=numbers(status).get("started"),
         overrides=tuple(str(each) for each in read_yaml(path / layout.OVERRIDES, list)),
         stopped=str(status.get("stopped") or ""),
         warnings=sentences(told.get("warnings")),
-        held=tuple(map(str, status.get("held") or ())),
+        held=tuple(map(str, status["held"])) if isinstance(status.get("held"), list) else (),
     )
 
 

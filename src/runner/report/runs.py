@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runner.errors import RunnerError
+from runner.files.reading import SWEEP_BYTES, SWEEP_NODES
 from runner.report.record_files import mapping, read_json
 from runner.report.run_record import RunRecord, job_without_run, read_run
 from runner.tracking import layout
@@ -17,6 +18,8 @@ __all__ = ["RunRecord", "curves", "find_runs", "read_run"]
 INSIDE = (layout.ARTIFACTS, layout.CHECKPOINTS, layout.TENSORBOARD)
 # In a sweep's directory, the list of its jobs.
 SWEEP = "sweep.json"
+# Characters of a row of metrics.csv; what is longer is none, and is read piece by piece.
+LONGEST_LINE = 10_000
 
 
 def find_runs(places: Sequence[Path]) -> list[RunRecord]:
@@ -62,11 +65,19 @@ def is_run(files: set[str]) -> bool:
 
 def jobs_without_run(sweep: Path) -> Iterator[RunRecord]:
     """Yield the jobs in a sweep's list that left no run directory: skipped, waiting, or failed before they had one."""
-    jobs = read_json(sweep / SWEEP)[0].get("jobs")
+    jobs = read_json(sweep / SWEEP, SWEEP_BYTES, SWEEP_NODES)[0].get("jobs")
     for job in map(mapping, jobs if isinstance(jobs, list) else []):
-        path = sweep / str(job.get("number"))
-        if "number" in job and not (path.is_dir() and is_run({each.name for each in path.iterdir()})):
-            yield job_without_run(path, job)
+        number = job.get("number")
+        if isinstance(number, int) and not is_run(names_in(sweep / str(number))):
+            yield job_without_run(sweep / str(number), job)
+
+
+def names_in(directory: Path) -> set[str]:
+    """Return what lies in a directory; nothing where it is none, or nobody may look."""
+    try:
+        return {each.name for each in directory.iterdir()}
+    except OSError:
+        return set()
 
 
 def curves(run: RunRecord) -> dict[str, list[tuple[float, float]]]:
@@ -76,7 +87,7 @@ def curves(run: RunRecord) -> dict[str, list[tuple[float, float]]]:
     """
     try:
         with (run.path / layout.METRICS).open(newline="", encoding="utf-8", errors="replace") as file:
-            return points(csv.reader(file))
+            return points(csv.reader(iter(lambda: file.readline(LONGEST_LINE), "")))
     except (OSError, csv.Error):
         return {}
 

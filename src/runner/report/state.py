@@ -57,7 +57,10 @@ def since(started: Any) -> str:
     """Return the start of the run, as part of a sentence."""
     if not isinstance(started, (int, float)):
         return ""
-    return time.strftime(" since %Y-%m-%d %H:%M", time.localtime(started))
+    try:
+        return time.strftime(" since %Y-%m-%d %H:%M", time.localtime(started))
+    except (ValueError, OverflowError, OSError):  # no moment that a calendar has
+        return ""
 
 
 def first_line(error: Any, nothing: str = "no reason recorded") -> str:

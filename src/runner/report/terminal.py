@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.files.text import one_line
 from runner.report.cells import NOTHING, Column, above, remarks, text_columns, title
 from runner.report.report import Report
 from runner.report.state import RESUMABLE
@@ -24,7 +25,7 @@ def show(report: Report, console: Console) -> None:
     """Print the table, remarks, and the runs that are not done."""
 
     def line(text: str = "", style: str = "") -> None:
-        console.print(Text(text, style), soft_wrap=True)
+        console.print(Text(one_line(text), style), soft_wrap=True)
 
     if report.rows:
         line(f"{title(report)}; in {shortest(above(report))}")
@@ -95,7 +96,7 @@ def show_others(report: Report, console: Console) -> None:
     root = above(report) if report.rows else Path.cwd()
     for run in report.others:
         place = run.path.relative_to(root) if run.path.is_relative_to(root) else run.path
-        result.add_row(run.state, Text(str(place)), Text(run.reason))
+        result.add_row(*map(Text, map(one_line, (run.state, str(place), run.reason))))
     console.print(result)
     if any(run.state in RESUMABLE for run in report.others):
         console.print(Text("Go on with one: python -m runner resume DIRECTORY", "dim"), soft_wrap=True)

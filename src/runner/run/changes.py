@@ -108,7 +108,7 @@ def refuse_other_state(changed: Changes) -> None:
 
 def own(texts: Sequence[str]) -> list[str]:
     """Return overrides without those of Hydra's own, which say where the run lies."""
-    return [text for text in texts if not text.startswith("hydra.")]
+    return [text for text in texts if not text.lstrip("+~").startswith(("hydra.", "hydra/", "hydra=", "hydra@"))]
 
 
 def composed(composer: Composer, parsed: Sequence[Override], place: str) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config import content, plugins, resolvers, rules, schema
+from runner.config import content, plugins, resolvers
 from runner.config.compose import Composed
-from runner.config.resolve import resolve
+from runner.config.recorded import recorded_config, refuse_mistakes
 from runner.errors import RunnerError
 from runner.tracking import layout, run_directory
+from runner.tracking.entries import damage
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.signals import handled
@@ -56,8 +57,7 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
     record = RunDirectory(directory, primary=int(os.environ.get("LOCAL_RANK", "0")) == 0)
     resolvers.register()
     record.config()  # where there is no run, nothing is written
-    with record.held():
-        config = record.config()
+    with record.held(), recorded_config(record, keys_of(texts)) as config:
         if record.primary:
             make_ready(record, config, texts, config_dir)
         os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
@@ -68,7 +68,11 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
 
 def make_ready(record: RunDirectory, config: DictConfig, texts: Sequence[str], config_dir: str | None) -> None:
     """Refuse what cannot be gone on with, and change the settings that are to be others."""
-    refuse_unless_complete(config, record)
+    if wrong := damage(record.path / layout.STATUS):
+        raise RunnerError(
+            f"{record.path / layout.STATUS}: damaged ({wrong}). Remove it, and the run goes on from its last "
+            "checkpoint; what it noted of finished stages is done again."
+        )
     plugins.allowed(config.runner.plugins or [], str(record.path))
     refuse_finished(record, changed=bool(texts))
     if texts:
@@ -76,7 +80,7 @@ def make_ready(record: RunDirectory, config: DictConfig, texts: Sequence[str], c
         from runner.tracking.console import console
 
         found = resumed.change(record, config, list(texts), config_dir)
-        refuse_unless_complete(config, record)
+        refuse_mistakes(config, record, keys_of(texts))
         for line in resumed.told(found, config):
             console.print(line, markup=False, soft_wrap=True)
     content.refuse_other_content(config, str(record.path))
@@ -84,12 +88,9 @@ def make_ready(record: RunDirectory, config: DictConfig, texts: Sequence[str], c
         record.update_status(released=True)
 
 
-def refuse_unless_complete(config: DictConfig, record: RunDirectory) -> None:
-    """Raise RunnerError where config.yaml lacks what a run needs, or somebody's change made it wrong."""
-    plain = resolve(config)[0]
-    messages = list(rules.check_sections(plain)) or schema.check_types(plain)
-    if messages:
-        raise RunnerError(f"{record.path / layout.CONFIG}: cannot be resumed. {' '.join(messages)}")
+def keys_of(texts: Sequence[str]) -> list[str]:
+    """Return the keys that overrides name."""
+    return [text.lstrip("+").partition("=")[0] for text in texts]
 
 
 def refuse_finished(record: RunDirectory, *, changed: bool) -> None:

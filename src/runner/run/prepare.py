@@ -14,6 +14,7 @@ from runner.job.assemble import (
     build_loggers,
     build_task,
     is_strict,
+    load_data_state,
     load_trained,
     read_weights,
     try_trainer,
@@ -76,7 +77,8 @@ def recorded(record: RunDirectory) -> Results:
     """Return what the finished stages of an interrupted run came to."""
     status = record.status
     artifacts = {name: ArtifactFile(**each) for name, each in status.get("artifacts", {}).items()}
-    return Results(dict(status.get("metrics", {})), dict(status.get("seconds", {})), artifacts)
+    metrics = {name: float("nan") if each is None else each for name, each in status.get("metrics", {}).items()}
+    return Results(metrics, dict(status.get("seconds", {})), artifacts)
 
 
 def start_from(
@@ -95,7 +97,7 @@ def start_from(
         note(context, loaded, trained=trained)
     state = content.get(type(context.datamodule).__qualname__)
     if trained and state is not None:
-        context.datamodule.load_state_dict(state)
+        load_data_state(context.datamodule, state, path)
     return replace(networks, checkpoint=path)
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -37,7 +36,7 @@ def change(record: RunDirectory, config: DictConfig, texts: list[str], config_di
     Raises:
         RunnerError: what can't be changed, by name, or nothing is left to do.
     """
-    begun, done = overrides_of(record), list(record.status.get("done", []))
+    begun, done = record.overrides(), list(record.status.get("done", []))
     finished = record.status.get("state") == "done"
     longer = any(text.lstrip("+").startswith(LONGER) for text in texts)
     left = done[: done.index("fit")] if longer and "fit" in done else done
@@ -125,7 +124,7 @@ def forget_results(record: RunDirectory, done: list[str]) -> None:
     (record.path / layout.ARTIFACTS).mkdir(exist_ok=True)
     metrics = record.path / layout.METRICS
     if metrics.is_file():  # what was tested will be tested again; the loggers forget what training does again
-        lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         tested = tuple(f"{phase}/" for phase in ("test", *PHASES))
         write_text(metrics, "".join(line for line in lines if not metric_of(line).startswith(tested)))
 
@@ -167,19 +166,6 @@ def write(
     kept = [text for text in begun if text.lstrip("+").partition("=")[0] not in keys]
     write_text(record.path / layout.CONFIG, OmegaConf.to_yaml(config, resolve=True))
     write_text(record.path / layout.OVERRIDES, OmegaConf.to_yaml(OmegaConf.create([*kept, *texts])))
-
-
-def overrides_of(record: RunDirectory) -> list[str]:
-    """Return what the command line said that began a run.
-
-    Raises:
-        RunnerError: that is missing or damaged.
-    """
-    try:
-        loaded: Any = OmegaConf.to_container(OmegaConf.load(record.path / layout.OVERRIDES))
-        return [str(each) for each in loaded]
-    except (OSError, ValueError, TypeError) as error:
-        raise RunnerError(f"{record.path / layout.OVERRIDES}: cannot be read ({error}).") from None
 
 
 def told(found: Resumption, config: DictConfig) -> list[str]:

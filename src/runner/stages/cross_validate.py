@@ -1,11 +1,12 @@
 """K-fold cross-validation over training and validation data; the test data stays untouched."""
 
-import json
 import statistics
 
 import pytorch_lightning as pl
 import torch
 
+from runner.errors import RunnerError
+from runner.files.reading import parse_json, read_bytes
 from runner.job.assemble import build_task
 from runner.job.context import Context, selected
 from runner.job.networks import Networks, StageResult
@@ -14,7 +15,10 @@ from runner.stages.parts.distillation import check_teacher, distilled
 from runner.stages.parts.training import check_monitors
 from runner.tracking import layout
 from runner.tracking.console import console
+from runner.tracking.entries import NUMBERS
 from runner.tracking.stop_request import stop_requested
+
+AGAIN = "Remove it, and the folds are trained again."
 
 
 def cross_validate(context: Context, networks: Networks) -> StageResult:
@@ -66,7 +70,17 @@ def preflight(context: Context, networks: Networks) -> None:
 def finished(context: Context) -> list[dict[str, float]]:
     """Return the metrics of the folds that an interrupted run had finished."""
     path = context.record.path / layout.FOLDS
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        found = parse_json(read_bytes(path))
+    except ValueError as error:
+        raise RunnerError(f"{path}: damaged ({error}). {AGAIN}") from None
+    if not isinstance(found, list) or not all(
+        isinstance(each, dict) and each and NUMBERS.holds(each) for each in found
+    ):
+        raise RunnerError(f"{path}: damaged (it is no list of metrics by their names). {AGAIN}")
+    return [{name: float("nan") if each is None else each for name, each in fold.items()} for fold in found]
 
 
 def run_fold(context: Context, networks: Networks, index: int, folds: int) -> dict[str, float]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +19,7 @@ from runner.report.ranking.outcome import name_on_test, validation_name
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking import layout
-from runner.tracking.console import PIPE_WIDTH, shortest
+from runner.tracking.console import PIPE_WIDTH, TextConsole, shortest
 
 STYLES = {DONE: "green", FAILED: "bold red", INTERRUPTED: "yellow", RUNNING: "cyan", SKIPPED: "dim", WAITING: "dim"}
 # Of metrics.csv this much is read while a job runs: the latest rows are all that is wanted.
@@ -82,7 +81,7 @@ class Progress:
     def __init__(self, sweep: Sweep, jobs: Mapping[int, SweepJob], outcome: Callable[[Entry], str]) -> None:
         self.sweep, self.jobs, self.outcome = sweep, jobs, outcome
         # Jobs in this process have their output redirected; the table must not be.
-        self.console = Console(file=sys.stdout, highlight=False)
+        self.console = TextConsole(file=sys.stdout)
         if not self.console.is_terminal:
             self.console.width = PIPE_WIDTH
         self.started: dict[int, float] = {}

@@ -11,6 +11,7 @@ from typing import Any
 from runner.errors import RunnerError
 from runner.files import write_json
 from runner.tracking import layout, lock
+from runner.tracking.entries import read_entries
 
 FILE = "sweep.json"
 # Of a traceback this much is kept in sweep.json; all of it is in the job's console.log.
@@ -88,11 +89,7 @@ class Sweep:
 
     def status(self, number: int) -> dict[str, Any]:
         """Return the job's status.json; empty where there is none."""
-        try:
-            status = json.loads((self.directory(number) / layout.STATUS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
+        return read_entries(self.directory(number) / layout.STATUS)
 
     def refresh(self, number: int) -> str:
         """Look into the run directory what has become of a job; what was killed counts as interrupted."""

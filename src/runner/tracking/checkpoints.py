@@ -5,13 +5,14 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from runner.compression.constraints import mistakes
 from runner.compression.methods import CHECKPOINTS, FACTORIZATION, FOLDERS, PRUNING, QUANTIZATION
 from runner.errors import RunnerError
 from runner.files import write_with
@@ -30,6 +31,19 @@ DISTILLATION = ("distillation_loss.", "guide.")
 NETWORK = "network."
 # No other tool's checkpoints have these.
 ONLY_OWN = ("structure", "training_log", "training", "metrics")
+
+
+@dataclass
+class CheckpointEntries:
+    """What each entry of a checkpoint must be."""
+
+    state_dict: dict  # type: ignore[type-arg]
+    epoch: int
+    global_step: int
+    structure: list[dict]  # type: ignore[type-arg]
+    curves: dict  # type: ignore[type-arg]
+    metrics: dict  # type: ignore[type-arg]
+    loops: dict  # type: ignore[type-arg]
 
 
 class DamagedCheckpointError(RunnerError):
@@ -104,14 +118,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         reason = next(iter(str(error).splitlines()), "the file ends too early")
         raise DamagedCheckpointError(f"{path}: the checkpoint is damaged ({reason}).") from None
+    files.refuse_swollen(content, path)
     if not isinstance(content, dict) or "state_dict" not in content:
         raise RunnerError(f"{path}: not a checkpoint of this runner (it has no state_dict).")
+    if wrong := mistakes(CheckpointEntries, content):
+        raise RunnerError(f"{path}: not a checkpoint of this runner ({'; '.join(each[:200] for each in wrong)}).")
     return content
 
 
 def read_any(path: Path) -> dict[str, Any]:
     """Read a file of weights, this runner's or another tool's; see `weights.files.read`."""
-    return files.read(path)
+    content = files.read(path)
+    if is_own(content) and (wrong := mistakes(CheckpointEntries, content)):
+        raise RunnerError(f"{path}: not a checkpoint of this runner ({'; '.join(each[:200] for each in wrong)}).")
+    return content
 
 
 def is_own(content: Mapping[str, Any]) -> bool:
@@ -119,7 +139,7 @@ def is_own(content: Mapping[str, Any]) -> bool:
     state = content.get("state_dict")
     if not isinstance(state, Mapping) or not any(key in content for key in ONLY_OWN):
         return False
-    return any(name.startswith(NETWORK) for name in state)
+    return any(str(name).startswith(NETWORK) for name in state)
 
 
 def load_weights(task: nn.Module, content: dict[str, Any], path: Path, *, strict: bool = True) -> LoadedWeights:

@@ -3,22 +3,41 @@
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from runner.compression import methods
+from runner.files.text import UNSEEN, visible
 from runner.tracking import layout
 from runner.tracking.result import TESTED, RunResult
 
 log = logging.getLogger(__name__)
 
-log = logging.getLogger(__name__)
-
 PIPE_WIDTH = 140
-console = Console(highlight=False)
+
+
+class TextConsole(Console):
+    """A console on which text is text: nothing in it is markup, a link, an emoji's name or a command to the terminal.
+
+    What has a style is a rich `Text`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False, **settings})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield segments in which control characters, but those that rich itself writes, are written out."""
+        for segment in super().render(renderable, options):
+            found = segment.control is None and UNSEEN.search(segment.text)
+            yield Segment(visible(segment.text), segment.style) if found else segment
+
+
+console = TextConsole()
 if not console.is_terminal:  # rich takes a pipe for 80 columns wide, and cuts tables to it
     console.width = PIPE_WIDTH
 
@@ -42,10 +61,10 @@ def show_choices(chosen: Mapping[str, str], overrides: list[str], directory: Pat
     tree = Tree(Text(str(shortest(directory)), style="bold"))
     for group in SHOWN:
         if chosen.get(group, "none") not in ("none", "default"):
-            tree.add(f"[dim]{group}[/dim] {chosen[group]}")
+            tree.add(Text.assemble((group, "dim"), " ", chosen[group]))
     keys = [each for each in overrides if each.split("=")[0] not in chosen]
     if keys:
-        changed = tree.add("[dim]changed[/dim]")
+        changed = tree.add(Text("changed", "dim"))
         for each in keys:
             changed.add(Text(each))
     console.print(tree)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
+from runner.tracking.links import refuse_links
 
 FILE = ".lock"
 # Whoever only asks holds the lock for microseconds, so that a refusal is believed after some tries.
@@ -44,8 +45,9 @@ def held(directory: Path, what: str) -> Iterator[None]:
         what: that another process holds, for the refusal: "this run is still going on".
 
     Raises:
-        RunnerError: another one does already, or the directory cannot be written.
+        RunnerError: another one does already, or the directory cannot be written, or holds a link that leads out of it.
     """
+    refuse_links(directory, levels=1)
     try:
         with _opened(directory, os.O_RDWR | os.O_CREAT) as descriptor:
             if not _acquired(descriptor, directory):

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from runner.files import write_text
+from runner.files.text import cell
 from runner.tracking import layout
 
 COLUMNS = ("step", "epoch", "metric", "value")
@@ -111,7 +112,7 @@ class MetricsFile(Renaming, Logger):
         """Append one row for every metric; Lightning's own `epoch` metric becomes the column."""
         epoch = metrics.get("epoch", "")
         rows = [
-            (self.shifted(step), int(epoch) if epoch != "" else "", name, repr(float(value)))
+            (self.shifted(step), int(epoch) if epoch != "" else "", cell(name), repr(float(value)))
             for name, value in self.renamed(metrics).items()
             if name != "epoch"
         ]
@@ -153,12 +154,12 @@ class MetricsFile(Renaming, Logger):
         """
         if self.silent:
             return
-        if curves.get("bytes") is not None:
+        if isinstance(curves.get("bytes"), int) and curves["bytes"] >= 0:
             self.size, self.exact = max(curves["bytes"], self.size if self.exact else 0), True
             if curves["bytes"] == self.size and curves["waiting"]:
                 self.log_metrics(curves["waiting"], curves["step"])
         elif not self.exact and self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
             kept = [line for line in lines[1:] if line.count(",") == 3 and step_of(line) < step]
             text = "\n".join([",".join(COLUMNS), *kept]) + "\n"
             write_text(self.path, text)
@@ -167,6 +168,7 @@ class MetricsFile(Renaming, Logger):
 
 def whole_lines(file: BinaryIO, size: int) -> int:
     """Return how many of the first `size` bytes are whole lines: all, unless somebody changed the file."""
+    size = min(size, file.seek(0, os.SEEK_END))
     file.seek(max(size - 1, 0))
     if not size or file.read(1) == b"\n":
         return size
@@ -176,7 +178,8 @@ def whole_lines(file: BinaryIO, size: int) -> int:
 
 def step_of(line: str) -> int:
     """Return the step of a row of metrics.csv; 0 where it has none."""
-    return int(line.split(",", 1)[0] or 0)
+    step = line.split(",", 1)[0]
+    return int(step) if step.isdecimal() and len(step) <= 20 else 0
 
 
 def metrics_bytes(loggers: Iterable[Logger]) -> int | None:

@@ -1,12 +1,14 @@
 """RunResult: what came of a run, flat and stable, as result.json holds it."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.compression.constraints import mistakes
 from runner.errors import RunnerError
 from runner.files import write_json
+from runner.files.reading import parse_json, read_bytes
+from runner.tracking.entries import RecordEntries
 
 # The metric that says how many test samples the metrics of testing are over.
 TESTED = "data/tested_samples"
@@ -67,7 +69,9 @@ class RunResult:
             RunnerError: the file is missing, damaged or of another layout.
         """
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            values: dict[str, Any] = parse_json(read_bytes(path))
+            if wrong := mistakes(RecordEntries, values):
+                raise ValueError("; ".join(wrong))
             artifacts = {name: ArtifactFile(**each) for name, each in values.pop("artifacts").items()}
             return cls(**values, artifacts=artifacts)
         except FileNotFoundError:

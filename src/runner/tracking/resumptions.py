@@ -7,8 +7,10 @@ from typing import Any
 
 import yaml
 
+from runner.compression.constraints import mistakes
 from runner.errors import RunnerError
 from runner.files import write_text
+from runner.files.reading import check_yaml, read_bytes
 from runner.tracking import layout
 
 
@@ -46,8 +48,13 @@ def resumptions(directory: Path) -> list[Resumption]:
     if not path.is_file():
         return []
     try:
-        return [Resumption(**each) for each in yaml.safe_load(path.read_text(encoding="utf-8")) or []]
-    except (yaml.YAMLError, TypeError, OSError) as error:
+        content = read_bytes(path)
+        check_yaml(content)
+        found = [Resumption(**each) for each in yaml.safe_load(content) or []]
+        if wrong := [message for each in found for message in mistakes(Resumption, vars(each))]:
+            raise ValueError("; ".join(wrong))
+        return found
+    except (yaml.YAMLError, TypeError, ValueError, OSError) as error:
         raise RunnerError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
 
 

@@ -1,24 +1,33 @@
 """The run directory: created once, written in whole files, readable while the run goes on."""
 
-import json
+import errno
+import io
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from runner.errors import RunnerError
-from runner.files import remove_unfinished, write_json, write_text
+from runner.errors import RunnerError, system_trouble
+from runner.files import overwrite_json, remove_unfinished, write_json, write_text
+from runner.files.reading import check_yaml, read_bytes
 from runner.tracking import layout, lock
+from runner.tracking.entries import read_entries
+from runner.tracking.links import refuse_links
 from runner.tracking.renamed import up_to_date
 from runner.tracking.signals import Interrupted, held_back
 
 # Processes that one run starts for further devices find the directory of the first here.
 ENVIRONMENT_VARIABLE = "RUNNER_RUN_DIRECTORY"
+# The interpolation that stays in config.yaml, so that a directory may be moved.
+HERE = "${run_directory:}"
 
 
 class RunDirectory:
@@ -32,18 +41,17 @@ class RunDirectory:
     def __init__(self, path: Path, *, primary: bool = True) -> None:
         self.path = path.resolve()
         self.primary = primary
+        self._going_on = False
 
     @property
     def status(self) -> dict[str, Any]:
-        """The content of status.json; empty where it is missing or damaged."""
-        try:
-            status = json.loads((self.path / layout.STATUS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
+        """The content of status.json; without what is damaged of it."""
+        return read_entries(self.path / layout.STATUS)
 
     def update_status(self, **changes: Any) -> None:
         """Change some entries of status.json, in one step that no signal breaks off."""
+        if self._going_on and not (self.path / layout.CONFIG).exists():  # what writes next would begin another one
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path / layout.CONFIG))
         if self.primary:
             with held_back():
                 write_json(self.path / layout.STATUS, {**self.status, **changes})
@@ -61,14 +69,39 @@ class RunDirectory:
         """
         path = self.path / layout.CONFIG
         try:
-            config = OmegaConf.load(path)
-        except OSError:
+            content = read_bytes(path)
+            check_yaml(content)
+            config = OmegaConf.load(io.StringIO(content.decode()))
+        except FileNotFoundError:
             raise RunnerError(f"{self.path}: no run directory (it holds no config.yaml).") from None
         except Exception as error:
             raise RunnerError(f"{path}: damaged ({str(error).splitlines()[0]}).") from None
         if not isinstance(config, DictConfig):
             raise RunnerError(f"{path}: damaged (not a mapping).")
-        return OmegaConf.create(up_to_date(OmegaConf.to_container(config)))
+        plain = OmegaConf.to_container(config)
+        if strange := next(foreign_interpolations(plain), None):
+            raise RunnerError(
+                f"{path}: holds {strange}, but a run's configuration is written with values in place of "
+                f"interpolations, but for {HERE}. Put the value there."
+            )
+        return OmegaConf.create(up_to_date(plain))
+
+    def overrides(self) -> list[str]:
+        """Return what the command line said that began the run.
+
+        Raises:
+            RunnerError: that is missing or damaged.
+        """
+        path = self.path / layout.OVERRIDES
+        try:
+            content = read_bytes(path)
+            check_yaml(content)
+            listed = yaml.safe_load(content)
+            if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+                raise ValueError("it is no list of texts")
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise RunnerError(f"{path}: cannot be read ({' '.join(str(error).split())}).") from None
+        return listed
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -77,11 +110,12 @@ class RunDirectory:
         What a killed one left half written is removed.
 
         Raises:
-            RunnerError: one works there.
+            RunnerError: one works there, or something in it is a link that leads out of it.
         """
         if not self.primary:
             yield
             return
+        refuse_links(self.path)
         with lock.held(self.path, "this run is still going on"):
             remove_unfinished(self.path)
             yield
@@ -89,26 +123,48 @@ class RunDirectory:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Keep status.json true: running now; done, failed or interrupted afterwards."""
-        self.update_status(
-            state="running",
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            started=time.time(),
-            ended=None,
-            error=None,
-        )
+        process = {"pid": os.getpid(), "host": socket.gethostname()}
         try:
+            self.update_status(state="running", **process, started=time.time(), ended=None, error=None)
+            self._going_on = (self.path / layout.CONFIG).exists()
             yield
         except Interrupted as signal:
             signal.run_directory = self.path if self.primary else None
-            self.update_status(state="interrupted", ended=time.time(), error=str(signal))
+            self.note_end("interrupted", str(signal))
             raise
         except BaseException as error:
             # What the user can mend speaks for itself, without the name of an exception.
+            if trouble := system_trouble(error, self.path):
+                told = f"{self.path}: {trouble}, and go on with: python -m runner resume {quote(str(self.path))}"
+                self.note_end("failed", told)
+                raise RunnerError(told) from error
             told = str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
-            self.update_status(state="failed", ended=time.time(), error=told)
+            self.note_end("failed", told)
             raise
         self.update_status(state="done", stage=None, ended=time.time())
+
+    def note_end(self, state: str, told: str) -> None:
+        """Write down how a run ended; where not even that can be written, what ended it is told all the same."""
+        end = {"state": state, "ended": time.time(), "error": told}
+        try:
+            self.update_status(**end)
+        except OSError:
+            with suppress(OSError):
+                overwrite_json(self.path / layout.STATUS, {**self.status, **end})
+
+
+def foreign_interpolations(node: Any) -> Iterator[str]:
+    """Yield the interpolations in plain containers, but for that of the run's directory.
+
+    Others could read the environment and files, and grow without end.
+    """
+    if isinstance(node, dict):
+        node = [*node, *node.values()]
+    if isinstance(node, list):
+        for each in node:
+            yield from foreign_interpolations(each)
+    elif isinstance(node, str) and "${" in (rest := node.replace(HERE, "")):
+        yield re.sub(r"^.*?(\$\{.{0,40}).*", r"\1", rest, flags=re.DOTALL)
 
 
 def owner(file: Path, what_for: str) -> RunDirectory:

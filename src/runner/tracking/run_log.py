@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from runner.tracking import layout
 from runner.tracking.run_directory import RunDirectory
@@ -12,12 +12,24 @@ from runner.tracking.run_directory import RunDirectory
 TALKATIVE = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric", "py.warnings")
 
 
+class LogFile(logging.FileHandler):
+    """A log that does without what it can't write: a full disk ends the run where its results are written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def run_log(record: RunDirectory) -> Iterator[None]:
     """Send log records and warnings to `run.log` and nowhere else within this context; other ranks' nowhere."""
     handler: logging.Handler = logging.NullHandler()
     if record.primary:
-        handler = logging.FileHandler(record.path / layout.LOG, encoding="utf-8")
+        handler = LogFile(record.path / layout.LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     talkative = [logging.getLogger(name) for name in TALKATIVE]

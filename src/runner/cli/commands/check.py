@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from runner.cli.columns import say
 from runner.config.compose import Composed, compose
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--config-dir", "-cd", help="a directory of your own with further choices")
     options = parser.parse_args(arguments)
     composed = compose(options.overrides, options.config_dir)
-    print("composes   " + " ".join(f"{group}={choice}" for group, choice in composed.chosen.items()))
+    say("composes   " + " ".join(f"{group}={choice}" for group, choice in composed.chosen.items()))
     check(composed)
     return 0
 
@@ -67,13 +68,13 @@ def check(composed: Composed) -> None:
             context, networks = prepare(config, record, Signals(), dry_run=True)
         datamodule, task = context.datamodule, networks.task
         sizes = ", ".join(f"{len(samples):,} {name}" for name, samples in datamodule.splits.items())
-        print(f"data       {sizes}")
+        say(f"data       {sizes}")
         for remark in datamodule.remarks:
-            print(f"note       {remark}")
+            say(f"note       {remark}")
         for notice in class_notices(datamodule, balanced=balances(config)):
-            print(f"notice     {notice.text}")
+            say(f"notice     {notice.text}")
         if networks.checkpoint is not None:
-            print(f"weights    {networks.checkpoint}")
+            say(f"weights    {networks.checkpoint}")
         samples = datamodule.splits["train"].spread(SAMPLES)
         batch = datamodule.training_batch((samples.inputs, samples.targets))
         outputs = task(batch[0])

@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.errors import RunnerError
+from runner.files.text import one_line
 from runner.report.comparison import ComparisonLine, compare, verdict
 from runner.report.runs import RunRecord, find_runs
 from runner.report.terminal import GAP, UNLIMITED
-from runner.tracking.console import console, shortest
+from runner.tracking.console import TextConsole, console, shortest
 
 DESCRIPTION = (
     "Shows in what two runs differ: configuration, metrics with their differences, and environment; "
@@ -35,15 +36,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--all", "-a", action="store_true", help="also what is equal")
     options = parser.parse_args(arguments)
     runs = [the_run(options.one), the_run(options.other)]
-    sink = console if console.is_terminal else Console(width=UNLIMITED)
+    sink = console if console.is_terminal else TextConsole(width=UNLIMITED)
     for letter, run in zip("AB", runs, strict=True):
         state = "" if not run.reason else f"   {run.state}: {run.reason}"
-        sink.print(Text(f"{letter}  {shortest(run.path)}{state}"), soft_wrap=True)
+        sink.print(Text(one_line(f"{letter}  {shortest(run.path)}{state}")), soft_wrap=True)
     for section, found in compare(*runs).items():
         show(section, found if options.all else [line for line in found if not line.equal], len(found), sink)
     if words := verdict(*runs):
         sink.print()
-        sink.print(Text(words), soft_wrap=True)
+        sink.print(Text(one_line(words)), soft_wrap=True)
     return 0
 
 
@@ -74,7 +75,9 @@ def show(section: str, shown: Sequence[ComparisonLine], count: int, sink: Consol
         for name in ("A", "B", "B - A") if numbers else ("A", "B"):
             table.add_column(name, justify="right" if numbers else "left", overflow="fold")
         for line in shown:
-            table.add_row(Text(line.name), *map(Text, line.values), *([line.difference] if numbers else []))
+            table.add_row(
+                *(Text(one_line(each)) for each in (line.name, *line.values)), *([line.difference] if numbers else [])
+            )
         sink.print(table)
     if equal:
         sink.print(Text(f"{section}: {equal} {'more ' if shown else ''}equal", "dim"))

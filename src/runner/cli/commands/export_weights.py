@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner.cli.columns import say
+
 DESCRIPTION = (
     "Writes the float network of a run as weights.safetensors and as weights.pt, a plain state_dict with the names of "
     "the network alone: torch, timm and torchvision load both. Of a run that made its network smaller it is the "
@@ -29,5 +31,5 @@ def main(arguments: Sequence[str]) -> int:
     from runner.job.export_weights import export_weights
 
     for line in export_weights(options.run, options.output):
-        print(line)
+        say(line)
     return 0

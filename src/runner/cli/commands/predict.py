@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.config import plugins, resolvers
+from runner.cli.columns import say
+from runner.config import plugins
+from runner.config.recorded import recorded_config
 from runner.errors import RunnerError
+from runner.files.text import one_line
 from runner.tracking import layout
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory, owner
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     from runner.files import write_csv
 
     write_csv(options.output, rows)
-    print(f"{len(rows)} predictions: {options.output}")
+    say(f"{len(rows)} predictions: {options.output}")
     return 0
 
 
@@ -62,14 +65,16 @@ def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[di
     from runner.job.assemble import SPARSE_SUFFIX, restore
     from runner.job.build import allowing
 
-    resolvers.register()
     record, exported, weights = RunDirectory(run), None, None
     if not run.is_dir():
         record = owner(run, "which say how inputs are read")
         exported, weights = (None, run) if run.suffix == SPARSE_SUFFIX else (run, None)
-    config = record.config()
     rows: list[dict[str, Any]] = []
-    with allowing(config.runner.plugins or [], str(record.path)), torch.inference_mode():
+    with (
+        recorded_config(record) as config,
+        allowing(config.runner.plugins or [], str(record.path)),
+        torch.inference_mode(),
+    ):
         if exported is not None and not trust:
             refuse_unknown_code(exported, record, config)
         datamodule, task = restore(config, record.path, weights)
@@ -168,7 +173,7 @@ def show(rows: list[dict[str, Any]]) -> None:
         print("Nothing was found.")
         return
     values = [[f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()] for row in rows]
-    lines = [list(rows[0]), *values]
+    lines = [list(map(one_line, line)) for line in (rows[0], *values)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())

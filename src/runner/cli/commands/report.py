@@ -5,15 +5,15 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from runner.cli.columns import say
 from runner.errors import RunnerError
 from runner.files import write_text
+from runner.files.text import visible
 from runner.report import terminal
 from runner.report.formats import as_csv, as_json, as_markdown
 from runner.report.report import Report, build_report
 from runner.report.runs import find_runs, runs_below
-from runner.tracking.console import console, shortest
+from runner.tracking.console import TextConsole, console, shortest
 
 DESCRIPTION = (
     "Reports finished runs: the settings that differ and the metrics, best first, runs with other seeds in one row. "
@@ -45,12 +45,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     output = options.output or (places[0] / PAGE if style == "html" else None)
     if output is None and style == "table":
-        terminal.show(report, console if console.is_terminal else Console(width=terminal.UNLIMITED))
+        terminal.show(report, console if console.is_terminal else TextConsole(width=terminal.UNLIMITED))
     elif output is None:
-        print(text(report, style), end="")
+        print(visible(text(report, style)), end="")
     else:
         write(output, text(report, style))
-        print(f"{len(report.rows)} rows, {len(report.others)} runs not done: {shortest(output.resolve())}")
+        say(f"{len(report.rows)} rows, {len(report.others)} runs not done: {shortest(output.resolve())}")
     return 0
 
 
@@ -95,7 +95,7 @@ def text(report: Report, style: str) -> str:
         return page(report)
     if style == "table":
         sink = io.StringIO()
-        terminal.show(report, Console(file=sink, width=terminal.UNLIMITED))
+        terminal.show(report, TextConsole(file=sink, width=terminal.UNLIMITED))
         return sink.getvalue()
     return {"csv": as_csv, "json": as_json, "markdown": as_markdown}[style](report)
 

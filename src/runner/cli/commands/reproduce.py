@@ -1,17 +1,21 @@
 """python -m runner reproduce: run a finished run again and say whether the same came out."""
 
 import argparse
-import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from runner.config import content, plugins, resolvers
+from runner.cli.columns import say
+from runner.config import content, plugins
+from runner.config.recorded import recorded_config
 from runner.errors import RunnerError
+from runner.files.reading import parse_json, read_bytes
+from runner.run.changes import own
 from runner.run.launch import do
 from runner.tracking import layout, run_directory
 from runner.tracking.identity import CONTENT, HISTORY
@@ -26,6 +30,8 @@ EXAMPLE = "example:\n  python -m runner reproduce outputs/runs/2026-01-31/12-00-
 EXIT_DIFFERENT = 1
 # Time and memory are never equal.
 MEASURED = ("benchmark/",)
+# What a stranger's name may not bring into the name of a directory.
+UNNAMED = r"[^\w.+=,-]+|^\.+"
 # Entries of environment.json that can decide a result.
 DECISIVE = ("git", "python", "platform", "versions", "cpu", "threads", "gpus", "data")
 
@@ -41,8 +47,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run_directory", type=Path)
     options = parser.parse_args(plugins.without(arguments))
     original = RunDirectory(options.run_directory)
-    resolvers.register()
-    config = original.config()
+    with recorded_config(original) as config:
+        return reproduce(original, config)
+
+
+def reproduce(original: RunDirectory, config: DictConfig) -> int:
+    """Run a configuration again in a directory of its own, and print in what it differs from the original.
+
+    Raises:
+        RunnerError: the run has no result, asks for a plugin, or was resumed with other settings.
+    """
     plugins.allowed(config.runner.plugins or [], str(original.path))
     if history := config.get(HISTORY):
         raise RunnerError(
@@ -57,7 +71,9 @@ def main(arguments: Sequence[str]) -> int:
         config.data[content.KEY] = found
     OmegaConf.set_struct(config, True)
     now = datetime.now()
-    wanted = Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{expected.name}-again"
+    wanted = (
+        Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{re.sub(UNNAMED, '-', expected.name)}-again"
+    )
     with run_directory.created(wanted, config, overrides(original), expected.choices, exactly=False) as record:
         result = do(config, record)
     if not record.primary:
@@ -66,10 +82,10 @@ def main(arguments: Sequence[str]) -> int:
     if before != result.settings.get(CONTENT):
         warnings.append(f"{CONTENT} was {before}, is {result.settings.get(CONTENT)}")
     for line in warnings:
-        print(f"warning: {line}")
+        say(f"warning: {line}")
     different = differences(expected.metrics, result.metrics)
     for line in different:
-        print(line)
+        say(line)
     compared = sum(not name.startswith(MEASURED) for name in expected.metrics)
     print(f"different: {len(different)} of {compared} metrics" if different else f"equal: all {compared} metrics")
     return EXIT_DIFFERENT if different else os.EX_OK
@@ -77,11 +93,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def overrides(record: RunDirectory) -> list[str]:
     """Return what the command line of the original said."""
-    try:
-        loaded: Any = OmegaConf.to_container(OmegaConf.load(record.path / layout.OVERRIDES))
-    except (OSError, ValueError):
-        return []
-    return [str(each) for each in loaded if not str(each).startswith("hydra.")]
+    return own(record.overrides())
 
 
 def recorded(path: Path) -> dict[str, Any]:
@@ -91,10 +103,9 @@ def recorded(path: Path) -> dict[str, Any]:
         RunnerError: it is missing or damaged.
     """
     try:
-        content = json.loads((path / layout.ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return dict(parse_json(read_bytes(path / layout.ENVIRONMENT)))
+    except (OSError, ValueError, TypeError) as error:
         raise RunnerError(f"{path / layout.ENVIRONMENT}: cannot be read ({error}).") from None
-    return dict(content)
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> list[str]:
@@ -108,7 +119,7 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") 
             lines += changes(old, new, f"{name}.")
         elif old != new:
             lines.append(f"{name} was {old}, is {new}")
-    if not where and (now.get("git") or {}).get("dirty"):
+    if not where and isinstance(now.get("git"), dict) and now["git"].get("dirty"):
         lines.append("the checkout has uncommitted changes, which no revision names")
     return lines
 

@@ -21,6 +21,7 @@ from runner.compression.quantization.weights.shared import SharedWeight
 from runner.compression.quantization.weights.stored import PackedWeight, StoredWeight
 from runner.errors import RunnerError
 from runner.files import write_bytes
+from runner.files.reading import BYTES, check_zip, parse_json
 
 FORMAT = "runner.packed.1"
 KINDS: dict[str, type[StoredWeight]] = {"packed": PackedWeight, "shared": SharedWeight}
@@ -137,6 +138,7 @@ def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
         raise RunnerError(f"There is no file {path}.")
     try:
         with zipfile.ZipFile(path) as archive:
+            check_zip(archive, ratio=4)
             if broken := archive.testzip():
                 raise ValueError(f"checksum of {broken}")
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
@@ -145,10 +147,19 @@ def read(path: Path) -> tuple[Header, dict[str, Tensor]]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise RunnerError(f"{path} is no packed file of this runner ({FORMAT}).")
     try:
-        header = Header(**json.loads(zlib.decompress(content["header"].numpy().tobytes())))
+        header = Header(**parse_json(inflated(content["header"].numpy().tobytes())))
         return header, dict(cut(content["tensors"], header.tensors))
     except DAMAGED as error:
         raise RunnerError(f"{path} is damaged ({type(error).__name__}: {error}); export it again.") from error
+
+
+def inflated(content: bytes) -> bytes:
+    """Return a header as text; raises ValueError where it is larger than any, before it takes the memory."""
+    opener = zlib.decompressobj()
+    text = opener.decompress(content, BYTES)
+    if opener.unconsumed_tail or not opener.eof:
+        raise ValueError("its header is cut off, or larger than any")
+    return text
 
 
 def joined(tensors: Iterable[Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ from torch._ops import OpOverload
 
 from runner.compression.files.archive import BYTES
 from runner.errors import RunnerError
+from runner.files.reading import check_zip, parse_json
 
 METADATA = "extra/runner.json"
 GRAPH = "models/model.json"
@@ -31,6 +32,8 @@ SMALL = ("archive_format", "archive_version", "byteorder", "version", ".data/ver
 MEMBER = re.compile(r"data/weights/weight_\d+|data/constants/tensor_\d+")
 # Bytes of JSON, of a small member, and of all members together: more is no network of this project.
 MOST_JSON, MOST_SMALL, MOST = 2**28, 2**12, 2**34
+# Values of a graph and their nesting; so many times its bytes may a file unpack to, for zeros of pruning deflate well.
+MOST_VALUES, MOST_DEPTH, RATIO = 10_000_000, 100, 250
 PICKLED = "{} holds pickled objects ({}), which may run code when loaded; it is refused."
 
 # Sizes are kept as text, which torch.export.load hands to sympy, which evaluates it: allow arithmetic only.
@@ -62,12 +65,13 @@ def read_members(path: Path) -> dict[str, Any]:
         OSError, ValueError, zipfile.BadZipFile: no readable archive.
     """
     with zipfile.ZipFile(path) as archive:
+        check_zip(archive, RATIO)
         sizes = member_sizes(path, archive)
         if broken := archive.testzip():
             raise zipfile.BadZipFile(f"checksum of {broken}")
         prefix = archive.namelist()[0].split("/")[0]
         names = [name for name in sizes if name.endswith(".json")]
-        parsed = {name: json.loads(archive.read(f"{prefix}/{name}")) for name in names}
+        parsed = {name: parse_json(archive.read(f"{prefix}/{name}"), MOST_VALUES, MOST_DEPTH) for name in names}
     check_tensors(path, parsed, sizes)
     refuse_code(path, GRAPH, parsed.get(GRAPH))
     return parsed
@@ -127,7 +131,7 @@ def refuse_code(path: Path, name: str, graph: Any) -> None:
         if "target" in node and "inputs" in node and not is_operator(node["target"]):
             raise RunnerError(f"{path} calls {str(node['target'])[:60]!r}, which is no operator; it is refused.")
         for key in ("in_spec", "out_spec"):
-            if isinstance(node.get(key), str) and not plain_structure(json.loads(node[key])):
+            if isinstance(node.get(key), str) and not plain_structure(parse_json(node[key])):
                 raise RunnerError(f"{path} holds a structure of other classes ({node[key][:60]!r}); it is refused.")
 
 

@@ -1,6 +1,5 @@
 """GraphsDataModule: many graphs, each of them a sample with a class."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,10 @@ from torch import Tensor
 from runner.data.graph.graph import Graph, coalesce
 from runner.data.module import DataModule, Samples
 from runner.errors import RunnerError
+from runner.files.reading import parse_json
+
+# Of one graph in a file of somebody's.
+MOST_VALUES, MOST_NODES = 50_000_000, 2**24
 
 
 class Graphs:
@@ -97,11 +100,13 @@ class GraphsDataModule(DataModule):
 
     def _graph(self, path: Path) -> tuple[Tensor, Tensor]:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(path.read_bytes(), MOST_VALUES)
             nodes = int(content["nodes"])
+            if nodes > MOST_NODES:
+                raise ValueError(f"{nodes:,} nodes, and at most {MOST_NODES:,} are read")
             edges = torch.tensor(content["edges"], dtype=torch.int64).reshape(-1, 2).T
             given = torch.tensor(content["x"], dtype=torch.float32) if "x" in content else None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
             form = '{"nodes": 3, "edges": [[0, 1], [1, 2]]}'
             raise RunnerError(f"{path}: not a graph as JSON, like {form} ({type(error).__name__}: {error}).") from None
         edges = torch.cat([edges, edges.flip(0)], 1)

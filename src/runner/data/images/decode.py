@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from runner.data.images.opened import most_pixels, opened
 from runner.data.images.pixels import Colour, as_seen, parse_colour, upright
 from runner.data.images.value_range import NO_RANGES, ValueRanges
 from runner.errors import RunnerError
@@ -89,7 +90,7 @@ def decoded(path: Path, appearance: Appearance) -> np.ndarray:
         raise RunnerError(f"Images have 1 channel (grey) or 3 (RGB), not data.channels={appearance.channels}.")
     mode = "L" if appearance.channels == 1 else "RGB"
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             image.draft(None, (SPARE * appearance.size,) * 2)
             image.load()
             seen = as_seen(upright(image), appearance.background, appearance.ranges).convert(mode)
@@ -113,7 +114,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "it is cut off at once, or of no format that Pillow knows"
     if isinstance(error, Image.DecompressionBombError):
-        return f"it unpacks to more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} million pixels"
+        return f"it unpacks to more than {most_pixels() / 1e6:.0f} million pixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

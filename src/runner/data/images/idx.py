@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from runner.errors import RunnerError
+from runner.files.reading import TooLargeError, unpack
 
 UNSIGNED_BYTE = 0x08
 
@@ -49,8 +50,11 @@ def read_pair(images: Path, labels: Path) -> tuple[Tensor, Tensor]:
 
 def _content(path: Path) -> bytes:
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as file:
+            return unpack(file, path.stat().st_size)
+    except (gzip.BadGzipFile, zlib.error, EOFError, TooLargeError) as error:
         raise _damaged(path, str(error)) from error
     except OSError as error:
         raise RunnerError(f"{path} can't be read ({error.strerror}). Check its permissions.") from error

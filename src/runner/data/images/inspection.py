@@ -9,6 +9,7 @@ from PIL import Image
 
 from runner.data.images.class_folders import enumerated, printable
 from runner.data.images.decode import Appearance, UnreadableImageError, decoded, reason
+from runner.data.images.opened import opened
 from runner.data.images.value_range import ValueRanges, kind_of_values
 from runner.errors import RunnerError
 
@@ -78,7 +79,7 @@ def inspect(path: Path) -> Look:
     if first.startswith(JPEG):
         return Look(doubtful=doubtful, ending=(size, last))
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             kind = kind_of_values(image.mode) or ""
             return Look("", kind, _several(image), _is_narrowed(image), doubtful, (size, last))
     except Exception as error:  # what Pillow raises for a damaged file is of any kind

@@ -8,18 +8,16 @@ from pathlib import Path
 from PIL import Image
 
 from runner.data.images.class_folders import Layout, enumerated, holds_files, is_visible, subfolders, unknown_classes
+from runner.data.images.opened import drawn_formats
 from runner.errors import RunnerError
 
 # What a folder is on its disk, by whatever way it is reached: device and number.
 Place = tuple[int, int]
-# Formats with a suffix that Pillow can identify at most, or draws by starting another program.
-UNDRAWN = frozenset({"BUFR", "GRIB", "HDF5", "IPTC", "MPEG", "EPS", "WMF", "PDF"})
 
 
 def image_suffixes() -> frozenset[str]:
     """Return the suffixes, in lower case, of all formats that this installation of Pillow can open and draw."""
-    Image.init()
-    openable = {*Image.OPEN, "MPO"} - UNDRAWN
+    openable = {*drawn_formats(), "MPO"}
     return frozenset(suffix.lower() for suffix, form in Image.registered_extensions().items() if form in openable)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from runner.data.images.opened import opened
 from runner.errors import RunnerError
 
 # By the kind of an image's values, "integer" or "float": the values of black and of white.
@@ -79,7 +80,7 @@ def natural_range(low: float, high: float, kind: str) -> tuple[float, float]:
 def _limits(path: Path) -> tuple[float, float] | None:
     """Return the lowest and highest number in an image; None where there is none."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             values = np.asarray(image)
     except Exception:  # a file that is broken is told of where it is decoded
         return None

@@ -19,6 +19,7 @@ from runner.data.offline import refuse_offline
 from runner.data.sequences.alphabet import encode, plain
 from runner.data.sequences.sequence import SequenceDataModule
 from runner.errors import RunnerError
+from runner.files.reading import unpack
 
 PARTS = ("train", "test")
 SHIPPED = "fake_names and hello"
@@ -170,7 +171,7 @@ def _file(folder: Path, part: str) -> Path:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (EOFError, zlib.error, UnicodeDecodeError, OSError) as error:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            return unpack(file, path.stat().st_size).decode("utf-8-sig")
+    except (EOFError, zlib.error, ValueError, OSError) as error:
         raise RunnerError(f"{path} can't be read ({error}). Delete it and run again to download.") from error

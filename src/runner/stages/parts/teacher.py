@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from runner.compression.distillation.settings import SWEEP
+from runner.config.recorded import recorded_config
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.assemble import build_task, load_trained, read_weights, restore
@@ -44,13 +45,13 @@ def open_teacher(context: Context, task: Task) -> nn.Module:
     if not in_run(place) and (place.is_file() or files.in_folder(place)):
         return of_this_network(context, place)
     record = RunDirectory(place) if place.is_dir() else owner(place, "which say what network it is")
-    config = record.config()
-    if not place.is_dir():
-        config.checkpoint = None  # this file is meant, not the one that the run began with
-    elif not config.checkpoint and checkpoints.final_checkpoint(place) is None:
-        raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
-    with allowing([*(context.config.runner.plugins or []), *(config.runner.plugins or [])], str(record.path)):
-        datamodule, teacher = restore(config, place)
+    with recorded_config(record) as config:
+        if not place.is_dir():
+            config.checkpoint = None  # this file is meant, not the one that the run began with
+        elif not config.checkpoint and checkpoints.final_checkpoint(place) is None:
+            raise RunnerError(f"distillation.teacher={place}: kept no weights; train it with the checkpoint callback.")
+        with allowing([*(context.config.runner.plugins or []), *(config.runner.plugins or [])], str(record.path)):
+            datamodule, teacher = restore(config, place)
     refuse_another_problem(context, task, datamodule, teacher)
     return teacher.network
 

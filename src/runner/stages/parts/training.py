@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from traceback import extract_tb
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +12,10 @@ from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tasks.divergence import DivergedError
 
+# What reading a state of another form raises, and the files that read it, Lightning's and ours.
+STRANGE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
+RESTORING = ("checkpoint_connector.py", "training_state.py")
+
 
 def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path | None) -> None:
     """Train the task, or go on from a checkpoint in the middle of its training.
@@ -18,7 +23,7 @@ def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path |
     Raises:
         DivergedError: the loss became NaN or infinite; `checkpoints/diverged.ckpt` is left.
         Interrupted: a signal arrived.
-        RunnerError: the GPU's memory does not suffice.
+        RunnerError: the GPU's memory does not suffice, or a checkpoint holds what no training wrote.
     """
     try:
         with context.signals.deferred():
@@ -29,6 +34,15 @@ def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path |
     except torch.OutOfMemoryError as error:
         raise RunnerError(
             f"Out of memory on the GPU: lower data.batch_size (now {context.config.data.batch_size})."
+        ) from error
+    except STRANGE as error:
+        if resume_from is None or not any(
+            each.filename.endswith(RESTORING) for each in extract_tb(error.__traceback__)
+        ):
+            raise
+        raise RunnerError(
+            f"{resume_from}: its state of the training is damaged, or of another version ({type(error).__name__}: "
+            f"{error}). Start from its weights in a run of its own: checkpoint={resume_from}"
         ) from error
 
 

@@ -1,7 +1,6 @@
 """Files of weights, of this runner's and of other tools: torch's and safetensors', whole or in pieces, never pickle."""
 
 import argparse
-import json
 import pickle
 import warnings
 import zipfile
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from runner.errors import RunnerError
+from runner.files.reading import check_zip, parse_json, read_bytes
 
 SAFETENSORS, INDEX = ".safetensors", ".index.json"
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".tar", ".th", ".json", SAFETENSORS)
@@ -26,6 +26,8 @@ IN_FOLDERS = (
 )
 # The steps that made a network smaller, in the header of a safetensors file that this runner wrote.
 STRUCTURE = "structure"
+# Unpacked, a file has no more than this many times its bytes; so has a tensor of what it holds of it.
+STORED, SPARE = 4, 2**26
 PLAIN_ONLY = "save its weights alone where its code is, torch.save(model.state_dict(), FILE), and start from that file"
 
 
@@ -60,7 +62,9 @@ def safe(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header = file.metadata() or {}
-        structure = list(json.loads(header.get(STRUCTURE, "[]")))
+        structure = list(parse_json(header.get(STRUCTURE, "[]")))
+        if not all(isinstance(step, dict) for step in structure):
+            raise ValueError("its header tells no steps to a structure")
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise RunnerError(f"{path}: damaged, or no safetensors file ({first_line(error)}).") from None
     return {"state_dict": tensors, STRUCTURE: structure} if structure else tensors
@@ -73,7 +77,9 @@ def pieces(path: Path) -> dict[str, Any]:
         RunnerError: the index is none, or a file or a tensor that it names is not there.
     """
     try:
-        places: dict[str, str] = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+        places: dict[str, str] = {
+            name: str(file) for name, file in dict(parse_json(read_bytes(path))["weight_map"]).items()
+        }
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise RunnerError(f"{path}: no index of weights, it lacks a weight_map ({first_line(error)}).") from None
     if outside := [name for name in places.values() if Path(name).name != name]:
@@ -109,9 +115,27 @@ def saved(path: Path) -> dict[str, Any]:
         if "TorchScript" in str(error):
             raise RunnerError(f"{path}: a TorchScript program, not weights; {PLAIN_ONLY}.") from None
         raise RunnerError(f"{path}: the checkpoint is damaged, or holds no weights ({first_line(error)}).") from None
+    refuse_swollen(content, path)
     if not isinstance(content, Mapping):
         raise RunnerError(f"{path}: holds a {type(content).__name__}, not weights by their names; {PLAIN_ONLY}.")
+    if not isinstance(content.get("state_dict", {}), Mapping):
+        raise RunnerError(f"{path}: its state_dict holds no weights by their names; {PLAIN_ONLY}.")
     return dict(content) if not isinstance(content, dict) else content
+
+
+def refuse_swollen(content: Any, path: Path) -> None:
+    """Raise RunnerError for a tensor that stands for far more numbers than the file holds: a copy would take them."""
+    waiting = [content]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, torch.Tensor) and one.layout is torch.strided:
+            stored = one.untyped_storage().nbytes()
+            if one.numel() * one.element_size() > max(STORED * stored, SPARE):
+                raise RunnerError(
+                    f"{path}: a tensor of {one.numel():,} numbers has {stored:,} bytes in it; not loaded."
+                )
+        elif isinstance(one, (Mapping, list, tuple)):
+            waiting += one.values() if isinstance(one, Mapping) else one
 
 
 def verify(path: Path) -> None:
@@ -119,9 +143,11 @@ def verify(path: Path) -> None:
 
     Raises:
         zipfile.BadZipFile, zlib.error: a part of it is not what was written.
+        ValueError: it would unpack to far more than it is; torch.save compresses nothing.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            check_zip(archive, STORED)
             if broken := archive.testzip():
                 raise zipfile.BadZipFile(f"the checksum of {broken} is wrong")
 

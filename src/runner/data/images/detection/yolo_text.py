@@ -10,6 +10,7 @@ from runner.data.images.class_folders import SPLITS
 from runner.data.images.detection.labels import Box, LabelSet, Picture, part_of
 from runner.data.images.listing import image_suffixes
 from runner.errors import RunnerError
+from runner.files.reading import check_yaml
 
 # A share may leave its picture by so much: rounding.
 SLACK = 1e-3
@@ -165,7 +166,9 @@ def why_no_shares(numbers: list[float]) -> str:
 
 def _yaml(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        check_yaml(text)
+        content = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise RunnerError(f"{path} is no YAML that can be read ({' '.join(str(error).split())[:120]}).") from error
     return content if isinstance(content, dict) else None

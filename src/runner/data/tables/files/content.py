@@ -3,14 +3,15 @@
 import bz2
 import codecs
 import gzip
-import io
 import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from runner.errors import RunnerError
+from runner.files.reading import TooLargeError, unpack
 
 # What files begin with, the longest marks first.
 MARKS = (
@@ -20,7 +21,16 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+DAMAGED = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    TooLargeError,
+)
 # Beginnings of files that people take for tables, and what these are.
 FOREIGN = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
@@ -64,15 +74,14 @@ def read_content(path: Path, encoding: str | None = None) -> tuple[bytes, list[s
 
 def decompressed(path: Path) -> bytes:
     """Return the bytes inside of a file; raises RunnerError for an archive of several files."""
-    openers: dict[str, Callable[[bytes], bytes]] = {
-        ".gz": gzip.decompress,
-        ".bz2": bz2.decompress,
-        ".xz": lzma.decompress,
-    }
-    content = path.read_bytes()
-    if path.suffix.lower() != ".zip":
-        return openers.get(path.suffix.lower(), bytes)(content)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    openers: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    suffix, packed = path.suffix.lower(), path.stat().st_size
+    if suffix in openers:
+        with openers[suffix](path) as file:
+            return unpack(file, packed)
+    if suffix != ".zip":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
         hidden = ("__MACOSX/", ".")
         members = [each for each in archive.namelist() if not each.endswith("/") and not each.startswith(hidden)]
         if len(members) != 1:
@@ -80,7 +89,8 @@ def decompressed(path: Path) -> bytes:
                 f"{path} holds {len(members)} files ({', '.join(members[:5])}), and a table is one. "
                 "Take it out of the archive."
             )
-        return archive.read(members[0])
+        with archive.open(members[0]) as file:
+            return unpack(file, packed)
 
 
 def in_utf8(path: Path, content: bytes, encoding: str | None) -> tuple[bytes, list[str]]:
