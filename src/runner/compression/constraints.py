@@ -3,6 +3,7 @@
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
 from runner.errors import RunnerError, did_you_mean, join_errors
@@ -90,6 +91,12 @@ def suggestion(hint: Any, value: Any) -> str:
     return did_you_mean(value, known) if known and isinstance(value, str) else ""
 
 
+@cache
+def hints_of(schema: type) -> dict[str, Any]:
+    """Return the annotations of a class; read once, for every job of a sweep is judged by them."""
+    return get_type_hints(schema, include_extras=True)
+
+
 def mistakes(schema: type, values: Mapping[str, Any], section: str = "") -> list[str]:
     """Return a message for every value that is not what the annotations of the class `schema` want it to be.
 
@@ -99,7 +106,7 @@ def mistakes(schema: type, values: Mapping[str, Any], section: str = "") -> list
         section: where in the configuration the values stand.
     """
     messages = []
-    for field, hint in get_type_hints(schema, include_extras=True).items():
+    for field, hint in hints_of(schema).items():
         if field in values and get_origin(hint) is not ClassVar and (words := complain(hint, values[field])):
             key = f"{section}.{field}" if section else field
             value = values[field]

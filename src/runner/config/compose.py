@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +30,8 @@ from runner.tracking.identity import AROUND_RUNS
 REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
 # Sections that a run can do without; `scheduler=[]` and `~scheduler` leave them empty.
 OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
+# So many of Hydra's compositions are kept, those that were asked for last: a sweep may have any number of choices.
+KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Composer:
         resolvers.register()
         self.directories = list(directories)
         self.known = catalog.choices(directories)
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: OrderedDict[tuple[str, ...], DictConfig] = OrderedDict()
         self._content = content.remembering()
 
     def compose(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
@@ -113,37 +116,52 @@ class Composer:
         if composed is None:
             return None, messages
         try:
-            content.stamp(composed.config, self._content)
+            self.stamp(composed)
             return composed, messages + check(composed, self.known)
         except REFUSALS as error:
             return None, messages or [refusal(error, self.known)]
 
     def apply(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
         """Return what `compose` does, without a look at whether the configuration can run."""
-        choices = [each for each in parsed if overrides.is_choice(each, self.known)]
-        keys = [each for each in parsed if not overrides.is_choice(each, self.known)]
-        messages = [message for each in choices for message in overrides.choice_mistakes(each, self.known)]
-        good = [each for each in choices if not overrides.choice_mistakes(each, self.known)]
+        messages: list[str] = []
         try:
-            whole = copy.deepcopy(self.choose(tuple(each.text for each in good)))
-            for each in keys:
-                if found := overrides.key_mistakes(each, self.known, whole):
-                    messages += found
-                else:
-                    ConfigLoaderImpl._apply_overrides_to_config([each.parsed], whole)
-            record_overrides(whole, parsed)
-            HydraConfig.instance().set_config(whole)
-            return split(whole, [each.text for each in parsed]), messages
+            return split(self.merge(parsed, messages), [each.text for each in parsed]), messages
         except REFUSALS as error:
             return None, messages or [refusal(error, self.known)]
 
+    def merge(self, parsed: Sequence[Override], messages: list[str]) -> DictConfig:
+        """Return the configuration with Hydra's node, which Hydra knows by then; mistakes go to `messages`."""
+        choices = [each for each in parsed if overrides.is_choice(each, self.known)]
+        keys = [each for each in parsed if not overrides.is_choice(each, self.known)]
+        mistakes = {each.text: overrides.choice_mistakes(each, self.known) for each in choices}
+        messages += [message for each in mistakes.values() for message in each]
+        whole = copy.deepcopy(self.choose(tuple(each.text for each in choices if not mistakes[each.text])))
+        names = overrides.KeyNames(whole, self.known)
+        for each in keys:
+            if found := overrides.key_mistakes(each, names):
+                messages += found
+            else:
+                ConfigLoaderImpl._apply_overrides_to_config([each.parsed], whole)
+                names.changed()
+        record_overrides(whole, parsed)
+        HydraConfig.instance().set_config(whole)
+        return whole
+
+    def stamp(self, composed: Composed) -> None:
+        """Note what the files of the data hold, of which each is read once."""
+        content.stamp(composed.config, self._content)
+
     def choose(self, texts: tuple[str, ...]) -> DictConfig:
         """Return Hydra's composition of choices, its own node included; directories behind the first add choices."""
-        if texts not in self._composed:
+        if texts in self._composed:
+            self._composed.move_to_end(texts)
+        else:
             with initialize_config_dir(str(self.directories[0]), version_base="1.3"):
                 self._composed[texts] = hydra_compose(
                     "config", [*search_path(self.directories), *texts], return_hydra_config=True
                 )
+            if len(self._composed) > KEPT:
+                self._composed.popitem(last=False)
         return self._composed[texts]
 
 
@@ -211,7 +229,18 @@ def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
 
 def check(composed: Composed, known: Known) -> list[str]:
     """Return all messages about a configuration that composes but cannot run."""
-    config, told, unresolved = resolve_quickly(composed)
+    return check_resolved(*resolve_quickly(composed), composed, known)
+
+
+def check_resolved(
+    config: dict[str, Any], told: Sequence[str], unresolved: Sequence[str], composed: Composed, known: Known
+) -> list[str]:
+    """Return what `check` does.
+
+    Args:
+        config, told, unresolved: what `resolve` returned of the configuration.
+        composed: what was chosen, and the sections around the run.
+    """
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):
         return [*incomplete, *unknown]
@@ -234,7 +263,7 @@ def check(composed: Composed, known: Known) -> list[str]:
         *rules.check_balance(config, composed.chosen),
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
-    misfits = misfits or unresolved
+    misfits = misfits or list(unresolved)
     known_targets = [] if strange else targets.check_targets(config, plugins.usable(config["runner"]["plugins"]))
     return [*messages, *misfits, *known_targets]
 
