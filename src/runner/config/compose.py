@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config import catalog, content, methods, overrides, plugins, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
-from runner.config.resolve import resolve
+from runner.config.resolve import resolve, with_text_keys
 from runner.errors import RunnerError, did_you_mean, join_errors
 from runner.tracking.identity import AROUND_RUNS
 
@@ -275,13 +275,6 @@ def resolve_quickly(composed: Composed) -> tuple[dict[str, Any], list[str], list
     except OmegaConfBaseException:
         return resolve(composed.config)
     return resolve(composed.config) if "???" in repr(values) else (with_text_keys(values), [], [])
-
-
-def with_text_keys(node: Any) -> Any:
-    """Return a copy of plain containers in which every key is a string."""
-    if isinstance(node, dict):
-        return {str(key): with_text_keys(value) for key, value in node.items()}
-    return [with_text_keys(each) for each in node] if isinstance(node, list) else node
 
 
 def refusal(error: Exception, known: Known) -> str:

@@ -4,6 +4,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -22,11 +23,11 @@ from runner.config.compose import (
     check_resolved,
     resolve_quickly,
     split,
-    with_text_keys,
 )
 from runner.config.content import decides_content
 from runner.config.overrides import Override
 from runner.config.references import Path
+from runner.config.resolve import with_text_keys
 from runner.tracking.identity import AROUND_RUNS
 
 SETS = (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
@@ -239,7 +240,7 @@ def same(one: Any, other: Any) -> bool:
 def overlap(keys: Sequence[str]) -> bool:
     """Return whether one of these keys is another one, or lies in its section."""
     ordered = sorted(f"{key}." for key in keys)
-    return any(second.startswith(first) for first, second in zip(ordered, ordered[1:], strict=False))
+    return any(second.startswith(first) for first, second in pairwise(ordered))
 
 
 def with_values(config: dict[str, Any], values: dict[Path, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Override:
     text: str
     mark: str
     key: str
-    value: Any
+    value: Any = field(hash=False)
     parsed: HydraOverride = field(compare=False, repr=False)
     sweeps: bool = False
 

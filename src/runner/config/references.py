@@ -7,9 +7,12 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.config.resolvers import TABLE_SETTINGS
+
 Path = tuple[Any, ...]
 REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
-# Resolvers whose answer depends on nothing but what stands in their parentheses, and those that ask their section too.
+# Resolvers whose answer depends on nothing but what stands in their parentheses, and those that also ask their section
+# how a table is read.
 PURE = re.compile(
     r"\$\{(?:hydra:runtime\.[\w./]*\}|(?:run_directory|stages|every_choice|remaining|folder_classes|box_classes"
     r"|class_monitor|class_monitor_mode):)"
@@ -35,8 +38,8 @@ def reads(config: DictConfig, leave_out: Collection[str] = ()) -> dict[Path, fro
             return "hydra" not in PURE.sub("", text)
         if not isinstance(node, (DictConfig, ListConfig)):
             return True
-        keys = list(node.keys()) if isinstance(node, DictConfig) else range(len(node))
-        return all([walk(node._get_node(key), (*path, key)) for key in keys if path or key not in leave_out])
+        keys: Any = list(node.keys()) if isinstance(node, DictConfig) else range(len(node))
+        return all(walk(node._get_node(key), (*path, key)) for key in keys if path or key not in leave_out)
 
     return found if walk(config, ()) else None
 
@@ -45,7 +48,7 @@ def read_by(text: str, path: Path) -> frozenset[str] | None:
     """Return the keys that a reference at a place reads; None where it may be any."""
     section = dotted(path[:-1])
     rest, asks_section = OF_SECTION.subn("", PURE.sub("", text))
-    keys = [section] if asks_section else []
+    keys = [f"{section}.{key}" for key in TABLE_SETTINGS] if asks_section else []
     for form, start in ((SELECTED, ""), (BESIDE, f"{section}." if section else ""), (REFERENCE, "")):
         keys += [start + key for key in form.findall(rest)]
         rest = form.sub("", rest)
