@@ -82,6 +82,9 @@ class Execution:
         """Say where the sweep lies and how much of it is done already."""
         words = f"{count} runs in {shortest(self.record.path.resolve())}"
         console.print(f"{words}, {done} of them done" if done else words, soft_wrap=True)
+        entries = self.record.entries
+        if unseen := sum(not job.is_judged and entries[number].state != DONE for number, job in self.jobs.items()):
+            console.print(f"{unseen:,} of them are looked at while others run: what cannot run fails then")
 
     def ready(self, job: SweepJob) -> SweepJob | None:
         """Return the job with what it takes of another; None where that is not done, or where the job has mistakes."""

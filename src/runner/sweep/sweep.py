@@ -16,7 +16,7 @@ from runner.tracking.console import console
 
 EXIT_JOBS_FAILED = 1
 # Seconds in which jobs are looked at before the first one starts; the others follow while it runs.
-LOOKING = 3.0
+LOOKING = 2.0
 
 
 def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = False) -> int:
