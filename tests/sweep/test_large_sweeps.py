@@ -12,7 +12,7 @@ from runner.sweep import execution
 from runner.sweep import sweep as whole
 from runner.sweep.execution import Execution
 from runner.sweep.plan import Plan, plan
-from runner.sweep.record import DONE, FAILED, SKIPPED, Entry, Sweep
+from runner.sweep.record import DONE, FAILED, INTERRUPTED, SKIPPED, WAITING, Entry, Sweep
 from runner.sweep.start import enter, look_at, without_invalid
 
 MLP = ["model=mlp", "data=digits"]
@@ -78,8 +78,8 @@ def test_a_mistake_found_while_others_run_fails_its_job_alone(sweep, jobs, unsee
 
 def test_a_mistake_found_late_is_left_out_or_ends_the_sweep_as_asked(unseen, tmp_path):
     for setting, states, runs in (
-        ("sweep.on_invalid=skip", ["waiting", SKIPPED, "waiting"], [0, 2]),
-        ("sweep.on_error=stop", ["waiting", FAILED, "waiting"], [0]),
+        ("sweep.on_invalid=skip", [INTERRUPTED, SKIPPED, INTERRUPTED], [0, 2]),
+        ("sweep.on_error=stop", [INTERRUPTED, FAILED, WAITING], [0]),
     ):
         planned = plan([*MLP, "optimizer.lr=0.1,-1,0.2", setting], None)
         launcher = Recording()
@@ -108,15 +108,15 @@ def test_the_first_job_begins_before_the_others_are_looked_at(unseen, tmp_path):
 
 
 def test_while_jobs_run_the_others_are_looked_at_and_their_mistakes_told(tmp_path, monkeypatch, capsys):
-    planned = plan([*MLP, "seed=range(1,200),-1"], None)
+    planned = plan([*MLP, "seed=range(0,-200,-1)"], None)
     launcher = Recording(lambda: all(job.is_judged for job in planned.jobs))
     runner = Execution(planned, record := Sweep(tmp_path, planned.command), launcher)
     runner.take(enter(record, planned.jobs))
-    runner.run_all(planned.jobs[:3])
-    assert launcher.submitted == [0, 1, 2]
-    assert record.entries[199].error == "seed=-1: must be from 0 to 4294967295."
+    runner.run_all(planned.jobs[:2])
+    assert launcher.submitted == [0]
+    assert record.entries[150].error == "seed=-150: must be from 0 to 4294967295."
     said = capsys.readouterr().out
-    assert said.index("failed  seed=-1") < said.index("seed=2")
+    assert said.index("failed  seed=-150") < said.index("interrupted  seed=0")
 
 
 def test_a_planned_job_takes_less_than_four_kilobytes(tmp_path):

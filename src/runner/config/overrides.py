@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, OverrideType, ValueType
+from hydra.core.override_parser.types import ChoiceSweep, Glob, OverrideType, Sweep, ValueType
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -61,7 +61,11 @@ def parse(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
             mistakes.append(f"{text}: the key before = is missing.")
         else:
             try:
-                parsed.append(understand(text, plain(text) or parser.parse_override(text)))
+                found = plain(text) or parser.parse_override(text)
+                if isinstance(found._value, ChoiceSweep) and any(isinstance(e, Sweep) for e in found._value.list):
+                    mistakes.append(f"{text}: a range among other values; name the values one by one.")
+                else:
+                    parsed.append(understand(text, found))
             except HydraException:
                 mistakes.append(f"{text}: not understood. Quote a value with special characters: 'key=\"a (b)\"'.")
     return parsed, mistakes

@@ -117,11 +117,12 @@ class Progress:
     def end(self, entry: Entry) -> None:
         """Print a finished job's line, and at once where it failed: why, and where its output is."""
         self.finished += 1
-        took = time.time() - self.started.get(entry.number, time.time())
+        begun = self.started.get(entry.number)
+        took = "" if begun is None else f"{time.time() - begun:.1f} s"
         metric = self.metric(entry)
         # What was put off is done when all have finished: the test of the winner.
         place = f"[{self.finished}/{len(self.jobs)}]" if self.finished <= len(self.jobs) else "[test]"
-        words = [place, self.outcome(entry), entry.title, metric, f"{took:.1f} s"]
+        words = [place, self.outcome(entry), entry.title, metric, took]
         line = "  ".join(word for word in words if word)
         if entry.state in (FAILED, INTERRUPTED):
             log = self.sweep.directory(entry.number).resolve() / "console.log"
