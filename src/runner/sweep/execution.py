@@ -197,22 +197,23 @@ class Execution:
     def work(self, job: SweepJob, *, go_on: bool = False) -> Work:
         """Return a run that began already goes on; any other starts anew."""
         directory, status = self.record.directory(job.number), self.record.status(job.number)
-        if status:
-            if go_on or status.get("state") != DONE:
-                # In a process of its own it must be told again which packages somebody let run.
-                enabled = [text for text in job.overrides if is_plugins(text)]
-                return Work(job.number, ["resume", str(directory), *enabled], directory)
-            forget(directory)
         held: list[str] = []
         if self.tests != testing.ALL and job.plain is not None:
             held = testing.held_stages(job.plain, needed=job.number in self.needed)
         arguments = [*job.overrides, *([testing.override(held)] if held else []), f"hydra.run.dir={directory}"]
         options = ["--config-dir", self.planned.config_dir] if self.planned.config_dir else []
+        anew = [*options, *arguments]
+        if status and (go_on or status.get("state") != DONE):
+            # In a process of its own it must be told again which packages somebody let run.
+            enabled = [text for text in job.overrides if is_plugins(text)]
+            return Work(job.number, ["resume", str(directory), *enabled], directory, anew)
+        if status:
+            forget(directory)
 
         def compose() -> Composed | None:
             return testing.holding(job.composed, held) if held and job.composed is not None else job.composed
 
-        return Work(job.number, [*options, *arguments], directory, compose)
+        return Work(job.number, anew, directory, anew, compose)
 
     def collect(self) -> list[Entry]:
         """Wait for the next jobs to end and note how they did; meanwhile look at others."""

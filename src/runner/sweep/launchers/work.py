@@ -19,12 +19,14 @@ class Work:
     Attributes:
         arguments: of `python -m runner`, for whoever runs it in a process of its own.
         compose: composes the same, for whoever runs it in this one; None for a run that is gone on with.
+        anew: the same where nothing of the run is there, which `arguments` may go on with.
         directory: its run directory; what it prints goes into `console.log` there.
     """
 
     number: int
     arguments: list[str]
     directory: Path
+    anew: list[str] = field(default_factory=list)
     compose: Callable[[], Composed | None] | None = field(default=None, repr=False)
 
     @cached_property
