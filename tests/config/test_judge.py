@@ -13,7 +13,7 @@ from runner.config.judge import Judge, overlap, with_values
 from runner.config.references import read_by
 
 QUICK = settings(
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     deadline=None,
     database=None,
@@ -35,25 +35,19 @@ def grid(composer: Composer, *texts: str) -> list[tuple[overrides.Override, ...]
     "texts",
     [
         ["model=mlp", "seed=1,2,3,4,-1"],  # a reference reads it, and the last one is out of range
-        ["data=csv,digits", "data.target=y", "seed=1,2,3"],  # a table that is not named
+        ["data=csv", "data.target=y", "seed=1,2,3"],  # a table that is not named
         ["data=csv", "data.target=y", "data.root=a.csv,b.csv,c.csv"],  # that are not there
-        ["model=linear", "data=digits", "seed=1,2,3"],  # a pair that does not fit
-        ["model=nothing,nobody,none", "trainer.max_epochs=1"],
         ["optimizer.lrr=1,2,3", "seed=1,x,null"],
         ["+optimizer.more=1,2,3", "++task.monitor=a,b"],
         ["optimizer.lr=0.1,fast,null,1e400,0.2"],
-        ["quantization=ptq_static", "pruning=channel", "pruning.suffix=a,b,c", "pruning.macs=0.5,0.8,2"],
-        ["scheduler=step,one_cycle", "scheduler.interval=epoch,step,x"],
-        ["task.class_weights=null,balanced", "data.sampling=null,balanced", "seed=1,2"],
-        ["name=a,b,c", "checkpoint=null,here", "stages=[fit]"],
-        ["task.num_outputs=1,2,3", "data.num_classes=10,3"],
-        ["optimizer=5,6,7"],
-        ["callbacks.checkpoint=1,2,3"],  # a word in the place of a section
+        ["quantization=ptq_static", "pruning=channel", "pruning.suffix=a,b", "pruning.macs=0.5,2"],
+        ["scheduler=step", "scheduler.interval=epoch,step,x"],
+        ["task.class_weights=null,balanced", "data.sampling=null,balanced"],
+        ["task.num_outputs=1,2", "data.num_classes=10,3"],
+        ["callbacks.checkpoint=5,6,7"],
         ["seed=1,2,3", "seed=4"],  # one after the other counts, so none is a sample
-        ["expected={value: 1}", "expected.value=1,2,3"],
-        ["model.hidden=[3],[4],[5]", "expected.metric='${name}',x"],
+        ["model.hidden=[3],[4]", "name=a,b,c", "expected.metric='${name}'"],
         ["expected.metric='${hydra:job.name}'", "seed=1,2,3"],
-        ["data.augmentation=1,2,3", "augmentation=none"],
     ],
 )
 def test_a_run_comes_to_what_composing_it_says(composer, texts, tmp_path, monkeypatch):
@@ -71,10 +65,10 @@ def test_after_the_first_two_nothing_is_composed(composer, monkeypatch):
     judge, composed = Judge(composer), []
     merge = composer.merge
     monkeypatch.setattr(composer, "merge", lambda *given: composed.append(given) or merge(*given))
-    runs = grid(composer, "model=mlp", "optimizer.lr=0.1,-1,0.3", "seed=range(1,100)", "optimizer.lrr=1")
+    runs = grid(composer, "model=mlp", "optimizer.lr=0.1,-1,0.3", "seed=range(1,31)", "optimizer.lrr=1")
     found = [judge.judge(parsed).mistakes for parsed in runs]
     assert len(composed) == 2
-    assert [len(each) for each in found] == [1] * 99 + [2] * 99 + [1] * 99
+    assert [len(each) for each in found] == [1] * 30 + [2] * 30 + [1] * 30
 
 
 WORD = st.from_regex(r"[+~]{0,2}[a-zA-Z_][\w./@-]{0,6}", fullmatch=True)
