@@ -36,7 +36,7 @@ def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
     seen: Counter[str] = Counter()
     counting: dict[str, Any] = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with torch.no_grad(), products_of(program), inductor.patch(**counting, force_disable_caches=True):
+    with torch.no_grad(), products_of(program), inductor.patch(**counting, fx_graph_cache=False):
         exported = torch.export.export(fitting(program), (example,), strict=True)
         torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs={"freezing": True})
     return seen

@@ -117,12 +117,12 @@ class CompiledProgram(nn.Module):
             for name, layer in kernel_layers(graph):
                 self.layers.setdefault(name, set()).add(layer)
 
-        options: dict[str, Any] = {"freezing": True, "post_grad_custom_post_pass": look}
+        # a cached graph would skip the pass that counts; the code that is written for it may come from the cache
+        options: dict[str, Any] = {"freezing": True, "post_grad_custom_post_pass": look, "fx_graph_cache": False}
         # its own count: torch.compile counts recompilations per code object, which networks of one class share, and
         # runs the rest eagerly after eight, with no more than a warning
         compiled = torch.compile(fitting(self.network), dynamic=False, isolate_recompiles=True)  # type: ignore[call-overload]
-        # a cached kernel would skip the pass that counts
-        with products_of(self.network), inductor.patch(**options, **uncached()):
+        with products_of(self.network), inductor.patch(**options):
             outputs = compiled(inputs)
         self._compiled[size] = compiled
         return outputs
@@ -152,11 +152,6 @@ def no_code() -> Iterator[None]:
     finally:
         GraphLowering.compile_to_module = written  # type: ignore[method-assign]
         _tracing.reset(token)
-
-
-def uncached() -> dict[str, Any]:
-    """Return Inductor's options for passing every pass; one that stops early would leave a folder with each switch."""
-    return {"fx_graph_cache": False} if _tracing.get() else {"force_disable_caches": True}
 
 
 @contextmanager
