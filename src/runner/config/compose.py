@@ -4,7 +4,7 @@ import copy
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -229,18 +229,20 @@ def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
 
 def check(composed: Composed, known: Known) -> list[str]:
     """Return all messages about a configuration that composes but cannot run."""
-    return check_resolved(*resolve_quickly(composed), composed, known)
+    return check_resolved(resolve_quickly(composed), composed, known)
 
 
 def check_resolved(
-    config: dict[str, Any], told: Sequence[str], unresolved: Sequence[str], composed: Composed, known: Known
+    resolved: tuple[dict[str, Any], list[str], list[str]], composed: Composed, known: Known, good: Collection[int] = ()
 ) -> list[str]:
     """Return what `check` does.
 
     Args:
-        config, told, unresolved: what `resolve` returned of the configuration.
+        resolved: what `resolve` returned of the configuration.
         composed: what was chosen, and the sections around the run.
+        good: ids of sections of a configuration without mistakes, whose values need no second look.
     """
+    config, told, unresolved = resolved
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):
         return [*incomplete, *unknown]
@@ -251,7 +253,7 @@ def check_resolved(
     messages = [
         *unknown,
         *strange,
-        *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}),
+        *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}, good),
         *rules.check_stages(config),
         *methods.check_methods(config, composed.chosen),
         *told,
@@ -263,8 +265,9 @@ def check_resolved(
         *rules.check_balance(config, composed.chosen),
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
-    misfits = misfits or list(unresolved)
-    known_targets = [] if strange else targets.check_targets(config, plugins.usable(config["runner"]["plugins"]))
+    misfits = misfits or unresolved
+    others = {key: value for key, value in config.items() if id(value) not in good}
+    known_targets = [] if strange else targets.check_targets(others, plugins.usable(config["runner"]["plugins"]))
     return [*messages, *misfits, *known_targets]
 
 

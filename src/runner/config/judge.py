@@ -2,7 +2,7 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -119,6 +119,7 @@ class Sample:
         reads: which values each reference reads.
         aliases: the references that are another key's value, with that key.
         dead: references that lead nowhere.
+        good: ids of its sections where it has no mistakes; they live as long as it does.
     """
 
     merged: DictConfig
@@ -133,6 +134,7 @@ class Sample:
     reads: dict[Path, frozenset[str] | None]
     aliases: dict[Path, str]
     dead: frozenset[Path]
+    good: frozenset[int]
     affected: dict[tuple[str, ...], list[Path]] = field(default_factory=dict)
 
     def judge(self, parsed: Sequence[Override], known: Known) -> Judged | None:
@@ -159,7 +161,7 @@ class Sample:
             plain = None
         else:
             plain = config if self.plain is self.config else with_values(self.plain, changed)
-        mistakes = check_resolved(config, self.told, self.unresolved, self.composed, known)
+        mistakes = check_resolved((config, self.told, self.unresolved), self.composed, known, self.good)
         return Judged(plain, self.composed.chosen, [*self.messages, *mistakes])
 
     def resolved(self, new: dict[str, Any], paths: Sequence[Path]) -> dict[Path, Any]:
@@ -215,7 +217,18 @@ def sample_of(parsed: Sequence[Override], composer: Composer) -> Sample | None:
     values = {each.key: each.value for each in plains}
     others = references.aliases(merged, found)
     plain = config if plain == config else plain
-    return Sample(merged, hydra, composed, config, told, unresolved, plain, messages, values, found, others, dead)
+    wrong = messages or check_resolved((config, told, unresolved), composed, known)
+    around = {section: getattr(composed, section) for section in AROUND_RUNS}
+    good = frozenset() if wrong else frozenset(sections({**config, **around}))
+    return Sample(merged, hydra, composed, config, told, unresolved, plain, messages, values, found, others, dead, good)
+
+
+def sections(node: dict[str, Any]) -> Iterator[int]:
+    """Yield the ids of all sections of a configuration."""
+    for value in node.values():
+        if isinstance(value, dict):
+            yield id(value)
+            yield from sections(value)
 
 
 def is_plain(override: Override, known: Known) -> bool:
