@@ -26,6 +26,7 @@ MLP = ["model=mlp", "data=digits"]
 def unseen(monkeypatch) -> None:
     """No time to look at a job before the first one starts, nor while others run."""
     monkeypatch.setattr(whole, "LOOKING", -1.0)
+    monkeypatch.setattr("runner.sweep.start.LEAST", 0)
     monkeypatch.setattr(Execution, "look_ahead", lambda self: False)
 
 
@@ -155,6 +156,7 @@ def test_a_planned_job_takes_less_than_four_kilobytes(plan, tmp_path):
 
 def test_in_little_time_every_value_is_looked_at_first(plan, monkeypatch):
     planned = plan("seed=1,2,3", "optimizer.lr=0.1,0.2,-1")
+    monkeypatch.setattr("runner.sweep.start.LEAST", 0)
     clock = iter(range(100))
     monkeypatch.setattr("runner.sweep.start.time.monotonic", lambda: next(clock))
     looked_at = look_at(planned.jobs, 5)

@@ -21,6 +21,8 @@ SHOWN = 3
 COMPARED = 20
 # Of fewer runs nobody waits to hear how many have been looked at.
 MANY = 200
+# So many are looked at however long it takes: small sweeps are refused as a whole on slow machines too.
+LEAST = 50
 
 
 def begin(plan: Plan, *, fresh: bool) -> Sweep:
@@ -147,7 +149,7 @@ def look_at(jobs: Sequence[SweepJob], seconds: float | None = None) -> list[Swee
             first.append(job)
     with told(len(jobs)) as tell:
         for count, job in enumerate([*first, *jobs]):
-            if time.monotonic() > until:
+            if count >= LEAST and time.monotonic() > until:
                 break
             tell(min(count + 1, len(jobs)))
             _ = job.mistakes
