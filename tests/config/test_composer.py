@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from runner.cli.main import main
 from runner.config import catalog, overrides
-from runner.config.compose import REFUSALS, Composer, compose
+from runner.config.compose import Composer, compose
+from runner.config.refusals import REFUSALS
 from runner.sweep.execution import Execution
 from runner.sweep.plan import plan
 from runner.sweep.record import Sweep

@@ -84,7 +84,7 @@ def test_a_sweep_reads_a_folder_once(tables, monkeypatch):
     asked = []
     monkeypatch.setattr(content, "content_of", lambda *places: asked.append(places) or "0123456789abcdef")
     planned = plan([*CSV, "data.root=a.csv,b.csv", "seed=range(1,6)"], None)
-    assert len(planned.jobs) == 10
+    assert len([job for job in planned.jobs if job.identity and not job.mistakes]) == 10
     assert sorted(asked) == [("a.csv",), ("b.csv",)]
 
 
@@ -96,7 +96,7 @@ def test_a_sweep_goes_on_where_its_data_is_the_same_and_names_what_changed(table
     # Entries that an older version wrote know nothing of the content, and are of these jobs all the same.
     for job in plan(words, None).jobs:
         entry = sweep.entries[job.number]
-        entry.settings.pop("data.content")
+        entry.settings.pop("data.content", None)
         data = {key: each for key, each in job.composed.plain["data"].items() if key != "content"}
         entry.identity = identity({**job.composed.plain, "data": data})
     start.register(sweep, plan(words, None).jobs)

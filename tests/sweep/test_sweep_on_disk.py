@@ -141,6 +141,7 @@ def test_a_mistake_of_all_jobs_is_told_as_that_of_a_single_run(sweep, capsys):
         ("launcher=nonsense", "there is no such choice"),
         ("launcher.jobs=4", "launcher=processes"),
         ("optimizer.lr=interval(0.1,1)", "sweep=search"),
+        ("trainer.max_epochs=range(1,3),7", "name the values one by one"),
         ("sweep.on_error=maybe", "one of continue, stop"),
     ],
 )

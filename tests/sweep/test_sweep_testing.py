@@ -6,17 +6,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from omegaconf import OmegaConf
 
 from runner.cli.main import main
+from runner.config import overrides, plugins
 from runner.config.compose import compose
 from runner.sweep.execution import Execution
-from runner.sweep.jobs import SweepJob
+from runner.sweep.jobs import Planner
+from runner.sweep.plan import plan
 from runner.sweep.record import Sweep
 from runner.sweep.testing import best_row, held_stages
 from runner.tracking.identity import identity
 from tests.support.written_runs import writer
 
+LINEAR = ["runner.plugins=[mine]", "data=line", "model=linear"]
 RATES = "optimizer.lr=0.01,0.1"
 
 
@@ -132,11 +134,6 @@ def test_a_search_without_validation_data_is_refused_before_its_first_run(sweep,
     assert not list(tmp_path.rglob("sweep.json"))
 
 
-def job(number: int, stages: list[str], folds: int = 0, needs: int | None = None) -> SweepJob:
-    config = OmegaConf.create({"stages": stages, "cross_validation": {"folds": folds}})
-    return SweepJob(number, [], [], SimpleNamespace(config=config), "", needs=needs)
-
-
 @pytest.mark.parametrize(
     ("stages", "folds", "held"),
     [
@@ -150,27 +147,32 @@ def job(number: int, stages: list[str], folds: int = 0, needs: int | None = None
     ],
 )
 def test_what_looks_at_test_data_is_put_off_and_with_folds_all_that_comes_after_them(stages, folds, held):
-    alone = job(0, stages, folds)
-    assert held_stages(alone, [alone]) == held
+    assert held_stages({"stages": stages, "cross_validation": {"folds": folds}}, needed=False) == held
 
 
-def test_a_run_whose_weights_another_one_needs_is_trained_although_it_has_folds():
-    first, second = job(0, ["fit", "test"], 5), job(1, ["fit", "test", "prune", "test"], 5, needs=0)
-    assert held_stages(first, [first, second]) == ["test"]
+def test_a_run_whose_weights_another_one_needs_is_trained_although_it_has_folds(tmp_path):
+    texts = ["model=mlp", "cross_validation.folds=5", "sweep.train_once=true", "sweep.grid=['pruning=channel']"]
+    planned = plan([*texts, "sweep.test=winner"], None)
+    execution = Execution(planned, Sweep(tmp_path, []), None)
+    execution.take(planned.jobs)
+    first, second = (" ".join(execution.work(job).arguments) for job in planned.jobs)
+    assert "runner.hold=[test]" in first
+    assert "runner.hold=[fit," in second
 
 
 @pytest.mark.parametrize(
     ("mode", "status", "go_on", "arguments"),
     [
-        ("all", None, False, ["runner.plugins=[mine]", "seed=1", "hydra.run.dir={}"]),
-        ("winner", None, False, ["runner.plugins=[mine]", "seed=1", "runner.hold=[test]", "hydra.run.dir={}"]),
+        ("all", None, False, [*LINEAR, "hydra.run.dir={}"]),
+        ("winner", None, False, [*LINEAR, "runner.hold=[test]", "hydra.run.dir={}"]),
         ("winner", {"state": "interrupted"}, False, ["resume", "{}", "runner.plugins=[mine]"]),
         ("winner", {"state": "done", "held": ["test"]}, True, ["resume", "{}", "runner.plugins=[mine]"]),
     ],
 )
 def test_a_launcher_is_told_what_is_put_off_and_what_is_gone_on_with(mode, status, go_on, arguments, tmp_path):
-    composed = compose(["data=line", "model=linear"])
-    one = SweepJob(0, ["runner.plugins=[mine]", "seed=1"], [], composed, "")
+    plugins.enable(["runner.plugins=[mine]"])
+    composed = compose(LINEAR)
+    one = Planner(None).job(0, overrides.parse(LINEAR)[0], ())
     execution = Execution(SimpleNamespace(sweep={"test": mode}, config_dir=None), Sweep(tmp_path, []), None)
     execution.jobs[0] = one
     if status is not None:

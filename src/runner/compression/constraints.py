@@ -93,7 +93,7 @@ def suggestion(hint: Any, value: Any) -> str:
 
 @cache
 def hints(schema: type) -> dict[str, Any]:
-    """Return the annotations of a class, resolved."""
+    """Return the annotations of a class, resolved; read once, for every job of a sweep is judged by them."""
     return get_type_hints(schema, include_extras=True)
 
 

@@ -2,33 +2,32 @@
 
 import copy
 import os
-import re
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
-from runner.config.resolve import resolve
-from runner.errors import RunnerError, did_you_mean, join_errors
+from runner.config.refusals import REFUSALS, refusal
+from runner.config.resolve import resolve, with_text_keys
+from runner.errors import RunnerError, join_errors
 from runner.tracking.identity import AROUND_RUNS
 
-# What a user's YAML can bring Hydra and OmegaConf to raise.
-REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
 # Sections that a run can do without; `scheduler=[]` and `~scheduler` leave them empty.
 OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
+# So many of Hydra's compositions are kept, those that were asked for last: a sweep may have any number of choices.
+KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Composer:
         self.directories = list(directories)
         growth.refuse_large_files(self.directories[1:])
         self.known = catalog.choices(directories)
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._composed: OrderedDict[tuple[str, ...], DictConfig] = OrderedDict()
         self._content = content.remembering()
 
     def compose(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
@@ -114,38 +113,53 @@ class Composer:
         if composed is None:
             return None, messages
         try:
-            content.stamp(composed.config, self._content)
+            self.stamp(composed)
             return composed, messages + check(composed, self.known)
         except REFUSALS as error:
             return None, messages or [refusal(error, self.known)]
 
     def apply(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
         """Return what `compose` does, without a look at whether the configuration can run."""
-        choices = [each for each in parsed if overrides.is_choice(each, self.known)]
-        keys = [each for each in parsed if not overrides.is_choice(each, self.known)]
-        messages = [message for each in choices for message in overrides.choice_mistakes(each, self.known)]
-        good = [each for each in choices if not overrides.choice_mistakes(each, self.known)]
+        messages: list[str] = []
         try:
-            whole = copy.deepcopy(self.choose(tuple(each.text for each in good)))
-            for each in keys:
-                if found := overrides.key_mistakes(each, self.known, whole):
-                    messages += found
-                else:
-                    ConfigLoaderImpl._apply_overrides_to_config([each.parsed], whole)
-            record_overrides(whole, parsed)
-            HydraConfig.instance().set_config(whole)
-            return split(whole, [each.text for each in parsed]), messages
+            return split(self.merge(parsed, messages), [each.text for each in parsed]), messages
         except REFUSALS as error:
             return None, messages or [refusal(error, self.known)]
 
+    def merge(self, parsed: Sequence[Override], messages: list[str]) -> DictConfig:
+        """Return the configuration with Hydra's node, which Hydra knows by then; mistakes go to `messages`."""
+        choices = [each for each in parsed if overrides.is_choice(each, self.known)]
+        keys = [each for each in parsed if not overrides.is_choice(each, self.known)]
+        mistakes = {each.text: overrides.choice_mistakes(each, self.known) for each in choices}
+        messages += [message for each in mistakes.values() for message in each]
+        whole = copy.deepcopy(self.choose(tuple(each.text for each in choices if not mistakes[each.text])))
+        names = overrides.KeyNames(whole, self.known)
+        for each in keys:
+            if found := overrides.key_mistakes(each, names):
+                messages += found
+            else:
+                ConfigLoaderImpl._apply_overrides_to_config([each.parsed], whole)
+                names.changed()
+        record_overrides(whole, parsed)
+        HydraConfig.instance().set_config(whole)
+        return whole
+
+    def stamp(self, composed: Composed) -> None:
+        """Note what the files of the data hold, of which each is read once."""
+        content.stamp(composed.config, self._content)
+
     def choose(self, texts: tuple[str, ...]) -> DictConfig:
         """Return Hydra's composition of choices, its own node included; directories behind the first add choices."""
-        if texts not in self._composed:
+        if texts in self._composed:
+            self._composed.move_to_end(texts)
+        else:
             with initialize_config_dir(str(self.directories[0]), version_base="1.3"):
                 found = hydra_compose("config", [*search_path(self.directories), *texts], return_hydra_config=True)
             if self.directories[1:]:
                 growth.refuse_growth(found)
             self._composed[texts] = found
+            if len(self._composed) > KEPT:
+                self._composed.popitem(last=False)
         return self._composed[texts]
 
 
@@ -213,7 +227,20 @@ def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
 
 def check(composed: Composed, known: Known) -> list[str]:
     """Return all messages about a configuration that composes but cannot run."""
-    config, told, unresolved = resolve_quickly(composed)
+    return check_resolved(resolve_quickly(composed), composed, known)
+
+
+def check_resolved(
+    resolved: tuple[dict[str, Any], list[str], list[str]], composed: Composed, known: Known, good: Collection[int] = ()
+) -> list[str]:
+    """Return what `check` does.
+
+    Args:
+        resolved: what `resolve` returned of the configuration.
+        composed: what was chosen, and the sections around the run.
+        good: ids of sections of a configuration without mistakes, whose values need no second look.
+    """
+    config, told, unresolved = resolved
     unknown = list(rules.unknown_keys(config, known))
     if incomplete := list(rules.check_sections(config)):
         return [*incomplete, *unknown]
@@ -224,7 +251,7 @@ def check(composed: Composed, known: Known) -> list[str]:
     messages = [
         *unknown,
         *strange,
-        *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}),
+        *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}, good),
         *rules.check_stages(config),
         *methods.check_methods(config, composed.chosen),
         *told,
@@ -237,7 +264,8 @@ def check(composed: Composed, known: Known) -> list[str]:
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved
-    known_targets = [] if strange else targets.check_targets(config, plugins.usable(config["runner"]["plugins"]))
+    others = {key: value for key, value in config.items() if id(value) not in good}
+    known_targets = [] if strange else targets.check_targets(others, plugins.usable(config["runner"]["plugins"]))
     return [*messages, *misfits, *known_targets]
 
 
@@ -248,30 +276,3 @@ def resolve_quickly(composed: Composed) -> tuple[dict[str, Any], list[str], list
     except OmegaConfBaseException:
         return resolve(composed.config)
     return resolve(composed.config) if "???" in repr(values) else (with_text_keys(values), [], [])
-
-
-def with_text_keys(node: Any) -> Any:
-    """Return a copy of plain containers in which every key is a string."""
-    if isinstance(node, dict):
-        return {str(key): with_text_keys(value) for key, value in node.items()}
-    return [with_text_keys(each) for each in node] if isinstance(node, list) else node
-
-
-def refusal(error: Exception, known: Known) -> str:
-    """Hydra's or OmegaConf's complaint about a configuration, with the way out where we know it."""
-    text = " ".join(str(error).split("\nAvailable options")[0].split()) or type(error).__name__
-    if twice := re.search(r"Multiple values for ([\w/]+)", text):
-        group = twice.group(1)
-        return f"{group} is chosen already: write {group}=… without +."
-    if unknown := re.search(r"Could not override '([\w/]+@[\w.]+)'", text):
-        return f"{unknown.group(1)}: there is no such group or key.{did_you_mean(unknown.group(1), known)}"
-    if listed := re.search(r"Could not delete '([\w/]+)'\. No match", text):
-        return f"~{listed.group(1)}: nothing is chosen there by that name; {listed.group(1)}=[] leaves all of it out."
-    if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
-        group, name = absent.groups()
-        return f"{text}.{did_you_mean(name, known.get(group, ()))} See: python -m runner list {group}"
-    if unresolved := re.search(r"Error resolving interpolation '(.*)', possible interpolation keys: (.*)", text):
-        absent_groups = {*re.findall(r"\$\{(\w+)\}", unresolved.group(1))} - {*unresolved.group(2).split(", ")}
-        return "\n".join(rules.absence(group, None) for group in sorted(absent_groups)) or text
-    text = re.sub(r" ?(To append to your config use|Either remove) .*", "", text)
-    return f"The configuration does not compose: {text}"

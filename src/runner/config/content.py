@@ -1,7 +1,7 @@
 """What the user's own files hold, as part of a configuration: other files are another experiment."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
@@ -57,6 +57,11 @@ def now(data: DictConfig, ask: Callable[..., str | None] = content_of) -> str | 
                 each for each in (value if isinstance(value, (list, ListConfig)) else [value]) if isinstance(each, str)
             ]
     return ask(*places) if places else None
+
+
+def decides_content(path: Sequence[Any]) -> bool:
+    """Return whether what lies at a place of a configuration says where the data's files are, or what they hold."""
+    return len(path) > 1 and path[0] == "data" and (path[1] == KEY or bool(re.search(PLACE, str(path[1]))))
 
 
 def refuse_other_content(config: DictConfig, what: str) -> None:

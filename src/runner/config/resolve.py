@@ -42,6 +42,13 @@ def resolve(config: DictConfig) -> tuple[dict[str, Any], list[str], list[str]]:
     return plain(config, ""), list(dict.fromkeys(told)), unresolved
 
 
+def with_text_keys(node: Any) -> Any:
+    """Return a copy of plain containers in which every key is a string."""
+    if isinstance(node, dict):
+        return {str(key): with_text_keys(value) for key, value in node.items()}
+    return [with_text_keys(each) for each in node] if isinstance(node, list) else node
+
+
 def users_mistake(error: BaseException | None) -> str | None:
     """Return the message of the RunnerError that a resolver raised, if one did: it speaks for itself."""
     while error is not None:

@@ -1,6 +1,7 @@
 """The rules across fields and groups: which network takes which data, which stages need what."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from runner.errors import did_you_mean
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
 
 
-def stage_names() -> list[str]:
+@cache
+def stage_names() -> tuple[str, ...]:
     """Return the stages: one for each file of `runner/stages`."""
     folder = Path(__file__).resolve().parents[1] / "stages"
-    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+    return tuple(sorted(path.stem for path in folder.glob("[!_]*.py")))
 
 
 def check_sections(config: Config) -> Iterator[str]:
@@ -127,11 +129,11 @@ def check_balance(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
 
 def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
     """Return names of the networks whose YAML declares that they take this kind of data and suit this task."""
-    from omegaconf import OmegaConf
+    from runner.config.resolvers import content  # most runs suit
 
     names = []
     for name, choice in catalog.get("model", {}).items():
-        declared: Any = OmegaConf.load(choice.path)
+        declared = content(choice.path, choice.path.stat().st_mtime_ns)
         if kind in (declared.get("takes") or [kind]) and task in (declared.get("tasks") or [task]):
             names.append(name)
     return names

@@ -1,22 +1,28 @@
 """Execution: the jobs of a sweep through a launcher, and the sweep's record kept true while they run."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from operator import attrgetter
 from pathlib import Path
 
+from runner.config.compose import Composed
 from runner.config.plugins import is_plugins
+from runner.errors import EXIT_USER_ERROR
 from runner.sweep import testing
-from runner.sweep.jobs import TEACHER, WEIGHTS, Planner, SweepJob, complete
+from runner.sweep.jobs import TEACHER, WEIGHTS, SweepJob, complete
 from runner.sweep.launchers.work import Launcher, Work
 from runner.sweep.plan import Plan
 from runner.sweep.progress import Progress
 from runner.sweep.record import DONE, FAILED, SKIPPED, Entry, Sweep
+from runner.sweep.start import changes, note
 from runner.tracking.console import console, shortest
 from runner.tracking.signals import Interrupted, handled
 
+# Seconds at a time for jobs whose turn has not come.
+MOMENT = 0.05
 OF = {WEIGHTS: "whose weights it needs", TEACHER: "which is its teacher"}
 
 
@@ -29,6 +35,11 @@ class Execution:
         self.planned, self.record, self.launcher = planned, record, launcher
         self.jobs: dict[int, SweepJob] = {}
         self.progress = Progress(record, self.jobs, outcome)
+        # Jobs that others need, those that nobody looked at yet, those that cannot run, and those that are left out.
+        self.needed: set[int] = set()
+        self.ahead: Iterator[SweepJob] = iter(())
+        self.turned_away: set[int] = set()
+        self.left_out: set[int] = set()
         self.running: dict[Future[int], int] = {}
         self.tests: str = planned.sweep.get("test", testing.ALL)
         self.stopped = False
@@ -42,7 +53,7 @@ class Execution:
         Args:
             dependents: runs the jobs that need another one; by default all of them do, in their order.
         """
-        self.jobs.update({job.number: job for job in jobs})
+        self.take(jobs)
         self.announce(len(jobs), sum(self.record.refresh(job.number) == DONE for job in jobs))
         with self.session():
             self.run_all([job for job in jobs if job.needs is None])
@@ -51,6 +62,12 @@ class Execution:
             else:
                 self.run_all(ready for job in jobs if job.needs is not None and (ready := self.ready(job)))
             self.test_chosen()
+
+    def take(self, jobs: Sequence[SweepJob]) -> None:
+        """Make these the jobs of this sweep."""
+        self.jobs.update({job.number: job for job in jobs})
+        self.needed = {job.needs for job in jobs if job.needs is not None}
+        self.ahead = (job for job in jobs if not job.is_judged and self.due(job))
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -65,15 +82,22 @@ class Execution:
         """Say where the sweep lies and how much of it is done already."""
         words = f"{count} runs in {shortest(self.record.path.resolve())}"
         console.print(f"{words}, {done} of them done" if done else words, soft_wrap=True)
+        entries = self.record.entries
+        if unseen := sum(not job.is_judged and entries[number].state != DONE for number, job in self.jobs.items()):
+            console.print(f"{unseen:,} of them are looked at while others run: what cannot run fails then")
 
     def ready(self, job: SweepJob) -> SweepJob | None:
-        """Return the job with what it takes of another; None where that is not done."""
+        """Return the job with what it takes of another; None where that is not done, or where the job has mistakes."""
         assert job.needs is not None
         if self.record.refresh(job.needs) != DONE:
             self.record.entries[job.number].state = SKIPPED
             self.record.entries[job.number].error = f"job {job.needs}, {OF[job.takes]}, is not done"
+            if job.needs in self.left_out:
+                self.left_out.add(job.number)
             return None
-        ready = complete(job, self.record.directory(job.needs), Planner(self.planned.config_dir))
+        if self.due(job) and not self.fits(job):
+            return None
+        ready = complete(job, self.record.directory(job.needs))
         self.jobs[job.number] = ready
         return ready
 
@@ -84,7 +108,7 @@ class Execution:
                 self.collect()
             if self.stopped:
                 break
-            if self.wanted(job):
+            if self.due(job) and (job.needs is not None or self.fits(job)):
                 self.submit(job)
             while any(future.done() for future in self.running):
                 self.collect()
@@ -116,42 +140,85 @@ class Execution:
 
     def untested(self, number: int) -> bool:
         """Return whether a job is done but for what it put off, and that was the sweep's wish, not the user's."""
-        composed = self.jobs[number].composed
-        asked = composed is not None and bool(composed.config.runner.get("hold"))
-        done = self.record.refresh(number) == DONE
-        return done and not asked and bool(self.record.status(number).get("held"))
+        if self.record.refresh(number) != DONE or not self.record.status(number).get("held"):
+            return False
+        plain = self.jobs[number].plain
+        return plain is None or not plain["runner"].get("hold")
 
-    def wanted(self, job: SweepJob) -> bool:
+    def due(self, job: SweepJob) -> bool:
         """Return whether a job has to run: it is not done, and if it failed before, it is to be tried again."""
         state, settings = self.record.refresh(job.number), self.planned.sweep
         if state == DONE:
             return not settings["skip_done"]
         return bool(state != FAILED or settings["retry_failed"])
 
+    def fits(self, job: SweepJob) -> bool:
+        """Return whether a job can run; one with mistakes, or that is another one now, is noted as failed."""
+        if job.mistakes:
+            self.turn_away(job, " ".join(job.mistakes))
+        elif not note(self.record, job):
+            (change, *_) = changes(self.record, [job])
+            self.turn_away(job, f"the configuration changed since this sweep was started ({change})")
+        return job.number not in self.turned_away
+
+    def turn_away(self, job: SweepJob, why: str) -> None:
+        """Note once that a job cannot run, and why; whether that is a failure, `sweep.on_invalid` says."""
+        if job.number in self.turned_away:
+            return
+        self.turned_away.add(job.number)
+        entry = self.record.entries[job.number]
+        entry.error, entry.exit_status = why, EXIT_USER_ERROR
+        if self.planned.sweep.get("on_invalid") == "skip":
+            entry.state = SKIPPED
+            self.left_out.add(job.number)
+        else:
+            entry.state = FAILED
+            self.stopped |= self.planned.sweep["on_error"] == "stop"
+        self.progress.end(entry)
+        self.record.save_soon()
+
+    def look_ahead(self) -> bool:
+        """Look at further jobs for a moment, so that their mistakes are told soon; return whether any are left."""
+        until = time.monotonic() + MOMENT
+        for job in self.ahead:
+            if not job.is_judged and job.mistakes:
+                self.fits(job)
+            if time.monotonic() > until:
+                return True
+        return False
+
     def submit(self, job: SweepJob, *, go_on: bool = False) -> None:
         """Hand one job to the launcher; with `go_on` a finished one, to do what it put off."""
-        self.progress.start(job.number)
-        self.record.save()
+        self.progress.start(job)
+        self.record.save_soon()
         future = self.launcher.submit(self.work(job, go_on=go_on))
         self.running[future] = job.number
 
     def work(self, job: SweepJob, *, go_on: bool = False) -> Work:
         """Return a run that began already goes on; any other starts anew."""
         directory, status = self.record.directory(job.number), self.record.status(job.number)
-        if status:
-            if go_on or status.get("state") != DONE:
-                # In a process of its own it must be told again which packages somebody let run.
-                enabled = [text for text in job.overrides if is_plugins(text)]
-                return Work(job.number, ["resume", str(directory), *enabled], directory)
-            forget(directory)
-        held = [] if self.tests == testing.ALL else testing.held_stages(job, self.jobs.values())
+        held: list[str] = []
+        if self.tests != testing.ALL and job.plain is not None:
+            held = testing.held_stages(job.plain, needed=job.number in self.needed)
         arguments = [*job.overrides, *([testing.override(held)] if held else []), f"hydra.run.dir={directory}"]
         options = ["--config-dir", self.planned.config_dir] if self.planned.config_dir else []
-        composed = testing.holding(job.composed, held) if held and job.composed is not None else job.composed
-        return Work(job.number, [*options, *arguments], directory, composed)
+        anew = [*options, *arguments]
+        if status and (go_on or status.get("state") != DONE):
+            # In a process of its own it must be told again which packages somebody let run.
+            enabled = [text for text in job.overrides if is_plugins(text)]
+            return Work(job.number, ["resume", str(directory), *enabled], directory, anew)
+        if status:
+            forget(directory)
+
+        def compose() -> Composed | None:
+            return testing.holding(job.composed, held) if held and job.composed is not None else job.composed
+
+        return Work(job.number, anew, directory, anew, compose)
 
     def collect(self) -> list[Entry]:
-        """Wait for the next jobs to end and notes how they did."""
+        """Wait for the next jobs to end and note how they did; meanwhile look at others."""
+        while self.look_ahead() and not any(future.done() for future in self.running):
+            pass
         ended = wait(list(self.running), return_when=FIRST_COMPLETED).done
         return [self.finish(future) for future in ended]
 

@@ -1,6 +1,5 @@
 """A goal among the recipes of a sweep: those that promise most are tried first, until one is good enough."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from runner.compression.methods import GROUPS
 from runner.files import write_json
+from runner.files.reading import parse_json, read_bytes
 from runner.report.ranking.outcome import validation_name
 from runner.sweep.execution import Execution
 from runner.sweep.jobs import SweepJob
@@ -86,17 +86,17 @@ def promised(job: SweepJob, minimise: str) -> float:
 
     What their files declare, multiplied.
     """
-    sections = [job.composed.config[group] for group in GROUPS] if job.composed is not None else []
+    sections = [job.plain[group] for group in GROUPS] if job.plain is not None else []
     return math.prod(float((each.get("expected_ratio") or {}).get(minimise, 1.0)) for each in sections)
 
 
 def judged(goal: dict[str, Any], record: Sweep, job: SweepJob) -> RecipeTrial:
     """Return what came of a recipe, by its result.json."""
     title, promise = job.title, promised(job, goal["minimise"])
-    if record.refresh(job.number) != DONE or job.composed is None:
+    if record.refresh(job.number) != DONE or job.plain is None:
         return RecipeTrial(job.number, title, promise, None, None, False)
-    metrics = json.loads((record.directory(job.number) / layout.RESULT).read_text(encoding="utf-8"))["metrics"]
-    monitor, mode = job.composed.config.task.monitor, job.composed.config.task.monitor_mode
+    metrics = parse_json(read_bytes(record.directory(job.number) / layout.RESULT))["metrics"]
+    monitor, mode = job.plain["task"]["monitor"], job.plain["task"]["monitor_mode"]
     name = validation_name(metrics, monitor) or monitor
     # Without validation data both are measured on training data, and are called so.
     baseline = metrics.get("baseline/" + name.partition("/")[2])

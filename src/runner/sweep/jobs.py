@@ -1,70 +1,127 @@
 """SweepJob: one run of a sweep, and the combinations of overrides that make them."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.types import Glob
 from hydra.core.override_parser.types import Override as HydraOverride
 
 from runner.config import catalog, overrides
 from runner.config.compose import Composed, Composer, raise_all
+from runner.config.judge import Judge
 from runner.config.overrides import Override
 from runner.errors import RunnerError
 from runner.tracking.identity import identity
 
 WEIGHTS, TEACHER = "weights", "teacher"
+# Of so many jobs the configuration is kept, those that run: what is shown of them is asked for twice a second.
+ASKED = 256
+NO_MISTAKES: list[str] = []
 
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One run of a sweep.
+    """One run of a sweep: what it is, is looked at when it is asked for, since a sweep may have 100,000.
 
     Attributes:
-        overrides: the command line of this run alone.
-        differs: those of them in which the jobs of the sweep differ.
-        identity: of its configuration; empty where that has mistakes.
+        parsed: the command line of this run alone.
+        varying: the keys in which the jobs of the sweep differ.
         needs: the number of the job that has to be done before.
         takes: what it takes of that job: its `weights`, to start from them, or its network, to learn from a `teacher`.
     """
 
     number: int
-    overrides: list[str]
-    differs: list[str]
-    composed: Composed | None
-    identity: str
-    mistakes: list[str] = field(default_factory=list)
+    parsed: tuple[Override, ...]
+    varying: frozenset[str]
+    planner: "Planner" = field(repr=False, compare=False)
     needs: int | None = None
     takes: str = WEIGHTS
+
+    @property
+    def overrides(self) -> list[str]:
+        """The command line of this run alone."""
+        return [each.text for each in self.parsed]
+
+    @property
+    def differs(self) -> list[str]:
+        """Those of its overrides in which the jobs of the sweep differ."""
+        return [each.text for each in self.parsed if each.key in self.varying]
 
     @property
     def title(self) -> str:
         """What tells this job from the others."""
         return " ".join(self.differs) or "the plain run"
 
+    @cached_property
+    def _answer(self) -> tuple[str, list[str]]:
+        judged = self.planner.judged(self.parsed)
+        if judged.plain is None or judged.mistakes:
+            return "", judged.mistakes
+        return identity(judged.plain), NO_MISTAKES
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its identity and its mistakes are known already."""
+        return "_answer" in vars(self)
+
+    @property
+    def identity(self) -> str:
+        """Of its configuration; empty where that has mistakes."""
+        return self._answer[0]
+
+    @property
+    def mistakes(self) -> list[str]:
+        """What is wrong with it."""
+        return self._answer[1]
+
+    @property
+    def plain(self) -> dict[str, Any] | None:
+        """Its resolved configuration, which nobody may change; None where there is none."""
+        return self.planner.judged(self.parsed).plain
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """Configuration group to the file chosen of it."""
+        return self.planner.judged(self.parsed).chosen
+
+    @property
+    def composed(self) -> Composed | None:
+        """Its configuration; None where it does not compose."""
+        return self.planner.composed(self.parsed)
+
+    def numbered(self, number: int, needs: int | None) -> "SweepJob":
+        """Return the same job under another number, with what is known of it."""
+        if (number, needs) == (self.number, self.needs):
+            return self
+        other = replace(self, number=number, needs=needs)
+        vars(other).update({name: value for name, value in vars(self).items() if name == "_answer"})
+        return other
+
 
 class Planner:
-    """Makes jobs out of overrides; configurations that share their choices are composed once."""
+    """Makes jobs out of overrides, and keeps what was asked of a job last: it is asked again while the job runs."""
 
     def __init__(self, config_dir: str | None) -> None:
         self.composer = Composer(catalog.config_directories(config_dir))
         self.known = self.composer.known
+        self.judged = lru_cache(ASKED)(Judge(self.composer).judge)
+        self.composed = lru_cache(1)(lambda parsed: self.composer.compose(parsed)[0])
 
     def job(
         self,
         number: int,
         parsed: Sequence[Override],
-        varying: Sequence[str],
+        varying: Iterable[str],
         needs: int | None = None,
         takes: str = WEIGHTS,
     ) -> SweepJob:
         """Return one job, which holds its mistakes."""
-        composed, mistakes = self.composer.compose(parsed)
-        own = "" if composed is None or mistakes else identity(composed.plain)
-        texts = [each.text for each in parsed]
-        differs = [each.text for each in parsed if each.key in varying]
-        return SweepJob(number, texts, differs, composed, own, mistakes, needs, takes)
+        keys = varying if isinstance(varying, frozenset) else frozenset(varying)
+        return SweepJob(number, tuple(parsed), keys, self, needs, takes)
 
     def settings(self, parsed: Sequence[Override]) -> Composed:
         """Return the sections around the runs, and Hydra's directories."""
@@ -76,7 +133,7 @@ class Planner:
 
 def combined(planner: Planner, outer: Sequence[Override], shared: Sequence[Sequence[Override]] = ()) -> list[SweepJob]:
     """Return every combination; each is trained once for those in `shared`, which start from its weights."""
-    varying = [each.key for each in outer if each.sweeps] + [each.key for inner in shared for each in inner]
+    varying = frozenset(each.key for each in outer if each.sweeps) | {each.key for inner in shared for each in inner}
     jobs: list[SweepJob] = []
     for combination in product(outer, planner):
         trained = planner.job(len(jobs), combination, varying)
@@ -86,22 +143,22 @@ def combined(planner: Planner, outer: Sequence[Override], shared: Sequence[Seque
     return jobs
 
 
-def complete(job: SweepJob, done: Path, planner: Planner) -> SweepJob:
+def complete(job: SweepJob, done: Path) -> SweepJob:
     """Return the same job with what it takes of another that is done, whose run directory is `done`."""
-    if job.composed is None:
+    plain = job.plain
+    if plain is None:
         return job
     if job.takes == TEACHER:
         texts = {"distillation.teacher": str(done)}
     else:
-        stages = [stage for stage in job.composed.config.stages if stage not in ("fit", "cross_validate")]
+        stages = [stage for stage in plain["stages"] if stage not in ("fit", "cross_validate")]
         texts = {"checkpoint": str(done), "stages": f"[{','.join(stages)}]"}
-    kept = [text for text in job.overrides if text.partition("=")[0] not in texts]
-    parsed = overrides.parse([*kept, *(f"{key}={value}" for key, value in texts.items())])[0]
-    varying = [text.partition("=")[0] for text in job.differs]
-    return replace(planner.job(job.number, parsed, varying), needs=job.needs, takes=job.takes)
+    kept = [each for each in job.parsed if each.text.partition("=")[0] not in texts]
+    added = overrides.parse([f"{key}={value}" for key, value in texts.items()])[0]
+    return replace(job, parsed=(*kept, *added))
 
 
-def product(parsed: Sequence[Override], planner: Planner) -> list[list[Override]]:
+def product(parsed: Sequence[Override], planner: Planner) -> Iterator[tuple[Override, ...]]:
     """Return every combination of the values of these overrides, the last varying fastest."""
     options = [overrides.single_values(each, planner.known) if each.sweeps else [each] for each in parsed]
     for each, values in zip(parsed, options, strict=True):
@@ -114,4 +171,4 @@ def product(parsed: Sequence[Override], planner: Planner) -> list[list[Override]
             if each.value.is_discrete_sweep():
                 raise RunnerError(f"{each.text}: holds no value, so there are 0 runs; give it at least one.")
             raise RunnerError(f"{each.text}: an interval has no list of values; sweep=search draws from it.")
-    return [list(combination) for combination in itertools.product(*options)]
+    return itertools.product(*options)

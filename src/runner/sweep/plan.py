@@ -136,7 +136,7 @@ def expand(
         return combined(planner, [*own, *grid])
     # Whoever names methods compares these, in place of the preset's, and none of them needs a training of its own.
     named = [each for each in own if each.sweeps and each.key in methods.GROUPS]
-    shared = product(named, planner) if named else list(recipes)
+    shared: list[Sequence[Override]] = list(product(named, planner)) if named else list(recipes)
     if grid:
         shared = [[*one, *other] for one in shared or [[]] for other in product(grid, planner)]
     return combined(planner, [each for each in own if each not in named], shared)

@@ -1,20 +1,21 @@
 """What a sweep shows: one live table on a terminal, one line for each finished job elsewhere."""
 
 import csv
-import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from runner.files.reading import parse_json, read_bytes
 from runner.report.ranking.outcome import name_on_test, validation_name
 from runner.sweep.jobs import SweepJob
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, RUNNING, SKIPPED, WAITING, Entry, Sweep
@@ -58,7 +59,7 @@ def history(directory: Path, monitor: str, tail: int | None = None) -> dict[int,
 def folds(directory: Path, monitor: str) -> dict[int, float]:
     """Return the mean of the monitored metric over the first fold, the first two, …, as far as a job has come."""
     try:
-        done = json.loads((directory / layout.FOLDS).read_text(encoding="utf-8"))
+        done = parse_json(read_bytes(directory / layout.FOLDS))
     except (OSError, ValueError):
         return {}
     values = [fold[monitor] for fold in done if monitor in fold]
@@ -85,6 +86,9 @@ class Progress:
         if not self.console.is_terminal:
             self.console.width = PIPE_WIDTH
         self.started: dict[int, float] = {}
+        # Of the jobs that were started here: what they are watched by, and their epochs. Asked for by another thread,
+        # which must not compose anything.
+        self.watched: dict[int, tuple[str, int]] = {}
         self.finished = 0
 
     @contextmanager
@@ -102,32 +106,34 @@ class Progress:
         ):
             yield
 
-    def start(self, number: int) -> None:
+    def start(self, job: SweepJob) -> None:
         """Note that a job was handed to the launcher."""
-        self.started[number] = time.time()
-        self.sweep.entries[number].state = RUNNING
+        self.started[job.number] = time.time()
+        if job.plain is not None:
+            self.watched[job.number] = job.plain["task"]["monitor"], job.plain["trainer"]["max_epochs"]
+        self.sweep.entries[job.number].state = RUNNING
 
     def end(self, entry: Entry) -> None:
         """Print a finished job's line, and at once where it failed: why, and where its output is."""
         self.finished += 1
-        took = time.time() - self.started.get(entry.number, time.time())
+        begun = self.started.get(entry.number)
+        took = "" if begun is None else f"{time.time() - begun:.1f} s"
         metric = self.metric(entry)
         # What was put off is done when all have finished: the test of the winner.
         place = f"[{self.finished}/{len(self.jobs)}]" if self.finished <= len(self.jobs) else "[test]"
-        words = [place, self.outcome(entry), entry.title, metric, f"{took:.1f} s"]
+        words = [place, self.outcome(entry), entry.title, metric, took]
         line = "  ".join(word for word in words if word)
         if entry.state in (FAILED, INTERRUPTED):
-            log = shortest(self.sweep.directory(entry.number).resolve()) / "console.log"
-            line += f"\n    {entry.error}\n    output: {log}"
+            log = self.sweep.directory(entry.number).resolve() / "console.log"
+            line += f"\n    {entry.error}" + (f"\n    output: {shortest(log)}" if log.exists() else "")
         style = STYLES[FAILED] if entry.state == FAILED else None
         self.console.print(line, style=style, soft_wrap=True, markup=False)
 
     def metric(self, entry: Entry) -> str:
         """`val/accuracy 0.9871  test/accuracy 0.9862`, as far as the job has come."""
-        job = self.jobs.get(entry.number)
-        if job is None or job.composed is None:
+        if entry.number not in self.watched:
             return ""
-        monitor = job.composed.config.task.monitor
+        monitor = self.watched[entry.number][0]
         metrics = self.sweep.status(entry.number).get("metrics") or {}
         names = (validation_name(metrics, monitor), name_on_test(metrics, monitor))
         if known := [f"{name} {metrics[name]:.4g}" for name in names if name is not None]:
@@ -146,25 +152,26 @@ class Progress:
             epoch, left = self.epochs(entry)
             words = (str(entry.number), entry.title, epoch, self.metric(entry))
             table.add_row(*map(Text, words), Text(entry.state, STYLES[entry.state]), Text(left))
-        counts = {state: sum(entry.state == state for entry in entries) for state in STYLES}
-        table.caption = "  ".join(f"{count} {state}" for state, count in counts.items() if count)
+        counts = Counter(entry.state for entry in entries)
+        table.caption = "  ".join(f"{counts[state]:,} {state}" for state in STYLES if counts[state])
+        if unseen := sum(not job.is_judged for job in list(self.jobs.values())):
+            table.caption += f"  {unseen:,} not looked at yet"
         return table
 
     def worth_showing(self, entries: list[Entry]) -> list[Entry]:
         """As many as fit: running and failed ones first, then done, then waiting."""
         room = max(5, self.console.height - 6)
         order = {RUNNING: 0, FAILED: 1, INTERRUPTED: 2, DONE: 3, WAITING: 4, SKIPPED: 5}
-        chosen = sorted(entries, key=lambda entry: (order[entry.state], -entry.number))[:room]
+        chosen = nsmallest(room, entries, key=lambda entry: (order[entry.state], -entry.number))
         return sorted(chosen, key=lambda entry: entry.number)
 
     def epochs(self, entry: Entry) -> tuple[str, str]:
         """`3/10` and the time left, of a job in training."""
-        job, begun = self.jobs.get(entry.number), self.started.get(entry.number)
-        if entry.state != RUNNING or job is None or job.composed is None or begun is None:
+        begun = self.started.get(entry.number)
+        if entry.state != RUNNING or entry.number not in self.watched or begun is None:
             return "", ""
-        config: Any = job.composed.config
-        done = latest(self.sweep.directory(entry.number), config.task.monitor).epochs
-        total = config.trainer.max_epochs
+        monitor, total = self.watched[entry.number]
+        done = latest(self.sweep.directory(entry.number), monitor).epochs
         if not done:
             return f"0/{total}", ""
         left = (time.time() - begun) * (total - done) / done

@@ -2,29 +2,35 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.files import write_json
+from runner.files import finite, write_text
+from runner.files.reading import SWEEP_BYTES, SWEEP_NODES, parse_json, read_bytes
 from runner.tracking import layout, lock
 from runner.tracking.entries import read_entries
+from runner.tracking.identity import flatten
 
 FILE = "sweep.json"
 # Of a traceback this much is kept in sweep.json; all of it is in the job's console.log.
 TAIL = 4000
+# A sweep that is written in so many seconds is written at every change.
+AT_ONCE = 0.02
 WAITING, RUNNING, DONE, FAILED, INTERRUPTED, SKIPPED = "waiting", "running", "done", "failed", "interrupted", "skipped"
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One job as sweep.json holds it.
 
     Attributes:
-        settings: its configuration by dotted keys, to say what changed when it is not the same any more.
+        identity: of its configuration; empty as long as nobody looked at it, and where it has mistakes.
+        settings: its configuration by dotted keys, to say what changed when it is not the same any more; kept of the
+            first job with its choices.
         state: as last seen; `Sweep.refresh` asks the run directory.
         traceback: the end of what a failed job printed.
     """
@@ -32,7 +38,7 @@ class Entry:
     number: int
     overrides: list[str]
     differs: list[str]
-    identity: str
+    identity: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     state: str = WAITING
     error: str = ""
@@ -45,6 +51,9 @@ class Entry:
         return " ".join(self.differs) or "the plain run"
 
 
+NAMES = [each.name for each in fields(Entry) if each.name != "settings"]
+
+
 class Sweep:
     """The directory of a sweep. Every change is one whole file, so a kill at any moment leaves a readable one."""
 
@@ -53,6 +62,8 @@ class Sweep:
         self.command = list(command)
         self.entries = {each.number: each for each in entries}
         self.created = created or time.time()
+        self.kept: set[tuple[str, ...]] = set()
+        self._written, self._took = 0.0, 0.0
 
     @classmethod
     def load(cls, path: Path) -> "Sweep":
@@ -62,11 +73,12 @@ class Sweep:
             RunnerError: there is none, or sweep.json is damaged or of another layout.
         """
         try:
-            content = json.loads((path / FILE).read_text(encoding="utf-8"))
+            content = parse_json(read_bytes(path / FILE, SWEEP_BYTES), SWEEP_NODES)
             known = {each.name for each in fields(Entry)}
             entries = [Entry(**{name: row[name] for name in known & row.keys()}) for row in content["jobs"]]
-            for entry in entries:
-                entry.settings = content["common"] | entry.settings
+            for entry, row in zip(entries, content["jobs"], strict=True):
+                if "settings" in row:
+                    entry.settings = content["common"] | entry.settings
             return cls(path, content["command"], entries, content["created"])
         except OSError:
             raise RunnerError(f"{path}: no sweep (it holds no {FILE}).") from None
@@ -74,14 +86,31 @@ class Sweep:
             raise RunnerError(f"{path / FILE}: damaged or of another version ({error}).") from None
 
     def save(self) -> None:
-        """Write sweep.json in one step."""
+        """Write sweep.json in one step, with a line for each job."""
+        began = time.monotonic()
         self.path.mkdir(parents=True, exist_ok=True)
-        rows = [asdict(entry) for _, entry in sorted(self.entries.items())]
-        common = in_all([row["settings"] for row in rows])
-        for row in rows:
-            row["settings"] = {key: value for key, value in row["settings"].items() if key not in common}
-        content = {"command": self.command, "created": self.created, "common": common, "jobs": rows}
-        write_json(self.path / FILE, content)
+        common = in_all([entry.settings for entry in self.entries.values() if entry.settings])
+        head = {"command": self.command, "created": self.created, "common": finite(common)}
+        rows = ",\n".join(json_row(entry, common) for _, entry in sorted(self.entries.items()))
+        text = json.dumps(head, ensure_ascii=False, allow_nan=False)
+        write_text(self.path / FILE, f'{text[:-1]},\n"jobs": [\n{rows}\n]}}\n')
+        self._written = time.monotonic()
+        self._took = self._written - began
+
+    def save_soon(self) -> None:
+        """Write it unless that would take a tenth of the time: the run directories of a large sweep know more."""
+        if self._took < AT_ONCE or time.monotonic() - self._written > 10 * self._took:
+            self.save()
+
+    def keep_settings(self, number: int, chosen: Mapping[str, str], plain: Mapping[str, Any]) -> None:
+        """Keep the settings of the first job with its choices: those of the others differ in their overrides."""
+        if (choices := tuple(f"{group}={name}" for group, name in chosen.items())) not in self.kept:
+            self.kept.add(choices)
+            self.entries[number].settings = flatten(plain)
+
+    def turned_away(self) -> set[tuple[str, ...]]:
+        """Return the overrides of the jobs whose mistakes were found when others ran already."""
+        return {tuple(each.overrides) for each in self.entries.values() if each.state == FAILED and not each.identity}
 
     def directory(self, number: int) -> Path:
         """Return the run directory of a job."""
@@ -117,7 +146,7 @@ class Sweep:
         if entry.state == FAILED:
             entry.traceback = self.console_tail(number)
             entry.error = entry.error or last_line(entry.traceback) or f"ended with status {exit_status}"
-        self.save()
+        self.save_soon()
         return entry
 
     def console_tail(self, number: int) -> str:
@@ -137,6 +166,14 @@ class Sweep:
         self.path.mkdir(parents=True, exist_ok=True)
         with lock.held(self.path, "another process is running this sweep"):
             yield
+
+
+def json_row(entry: Entry, common: Mapping[str, Any]) -> str:
+    """Return a job as a line of sweep.json."""
+    row = {name: getattr(entry, name) for name in NAMES}
+    if entry.settings:
+        row["settings"] = finite({key: value for key, value in entry.settings.items() if key not in common})
+    return json.dumps(row, ensure_ascii=False, allow_nan=False)
 
 
 def in_all(settings: Sequence[dict[str, Any]]) -> dict[str, Any]:

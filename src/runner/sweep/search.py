@@ -51,11 +51,12 @@ class Search:
         varying = [each.text for each in planned.space]
         self.fixed = [text for text in planned.command if text not in varying]
         first = self.check()
-        assert first.composed is not None
-        self.monitor: str = first.composed.config.task.monitor
-        self.folds = int(first.composed.config.cross_validation.folds)
-        refuse_unless_validated(first.composed.plain, self.folds)
-        self.larger = first.composed.config.task.monitor_mode == "max"
+        config = first.plain
+        assert config is not None  # it has no mistakes
+        self.monitor: str = config["task"]["monitor"]
+        self.folds = int(config["cross_validation"]["folds"])
+        refuse_unless_validated(config, self.folds)
+        self.larger = config["task"]["monitor_mode"] == "max"
         self.study = study_in(record, self.settings, self.larger)
         self.states = optuna.trial.TrialState
         self.trials: dict[int, Trial] = {}

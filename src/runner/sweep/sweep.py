@@ -15,6 +15,8 @@ from runner.sweep.summary import show
 from runner.tracking.console import console
 
 EXIT_JOBS_FAILED = 1
+# Seconds in which jobs are looked at before the first one starts; the others follow while it runs.
+LOOKING = 2.0
 
 
 def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = False) -> int:
@@ -31,8 +33,8 @@ def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = Fal
         Interrupted: a signal arrived; the same command goes on.
     """
     planned = plan(overrides, config_dir)
-    jobs, invalid = without_invalid(planned.jobs, planned.sweep["on_invalid"])
     record = begin(planned, fresh=fresh)
+    jobs, invalid = without_invalid(planned.jobs, planned.sweep["on_invalid"], LOOKING, record.turned_away())
     launcher: Launcher = build(OmegaConf.create({"launcher": planned.launcher}), "launcher")
     with record.locked():
         try:
@@ -47,6 +49,8 @@ def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = Fal
                 runner.run(enter(record, jobs), pursue if planned.goal else None)
         finally:
             launcher.close()
+            if record.entries:
+                record.save()
     return close(record, runner)
 
 
@@ -54,7 +58,7 @@ def close(record: Sweep, runner: Execution) -> int:
     """Return the table of all results, what failed, and how to see more."""
     entries = [record.entries[number] for number in runner.jobs]
     show(record, entries)
-    undone = any(entry.state != DONE for entry in entries)
+    undone = any(entry.state != DONE for entry in entries if entry.number not in runner.left_out)
     # A recipe that broke is an answer too, where another one was looked for and found.
     failed = not runner.goal_met if runner.planned.goal else undone
     return EXIT_JOBS_FAILED if failed else 0

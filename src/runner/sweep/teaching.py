@@ -44,10 +44,10 @@ def taught(planner: Planner, whole: Sequence[Override], texts: Sequence[str]) ->
 
 def wants_teacher(job: SweepJob) -> bool:
     """Return whether a job is a student that was not given a teacher of its own."""
-    if job.composed is None:
+    if job.plain is None:
         return False
-    settings = job.composed.config.distillation
-    return is_chosen(settings) and settings.teacher is None
+    settings = job.plain["distillation"]
+    return is_chosen(settings) and settings["teacher"] is None
 
 
 def teachers_own(combination: Sequence[Override], given: Sequence[Override]) -> list[Override]:

@@ -1,8 +1,9 @@
 """Which runs of a sweep are tested: all, the winner alone once everything is chosen, or none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -10,7 +11,6 @@ from runner.config.compose import Composed
 from runner.report.report import build_report
 from runner.report.runs import read_run
 from runner.report.state import DONE
-from runner.sweep.jobs import SweepJob
 
 ALL, WINNER, NONE = "all", "winner", "none"
 # What looks at test data.
@@ -18,18 +18,15 @@ LOOKING = ("test", "predict")
 FOLDS = "cross_validate"
 
 
-def held_stages(job: SweepJob, jobs: Iterable[SweepJob]) -> list[str]:
+def held_stages(config: Mapping[str, Any], *, needed: bool) -> list[str]:
     """Return the stages that a job puts off where only the winner is tested, or none is.
 
     Those that look at test data. With folds all but the cross-validation that it is chosen by, unless another job
-    starts from its weights or learns from its network.
+    starts from its weights or learns from its network: it is `needed`.
     """
-    if job.composed is None:
-        return []
-    config = job.composed.config
-    stages = [str(each) for each in dict.fromkeys(config.stages)]
-    folds = bool(config.cross_validation.folds) and bool({"fit", FOLDS} & {*stages})
-    if folds and not any(each.needs == job.number for each in jobs):
+    stages = [str(each) for each in dict.fromkeys(config["stages"])]
+    folds = bool(config["cross_validation"]["folds"]) and bool({"fit", FOLDS} & {*stages})
+    if folds and not needed:
         return [each for each in stages if each != FOLDS]
     return [each for each in stages if each in LOOKING]
 

@@ -1,6 +1,5 @@
 """A run's identity: the hash of everything that decides its result, and of nothing that does not."""
 
-import copy
 import hashlib
 import json
 import re
@@ -71,7 +70,7 @@ def identity(config: dict[str, Any]) -> str:
     Args:
         config: the resolved configuration as plain containers.
     """
-    kept = as_first_named(copy.deepcopy(config))
+    kept = as_first_named(config)  # a copy
     for dotted in MACHINE_SETTINGS:
         section, last = holder(kept, dotted)
         section.pop(last, None)

@@ -24,7 +24,9 @@ DESCRIPTION = (
     "weights it would start from, sends one tiny batch through, and asks every stage what it would refuse. Trains "
     "nothing, writes nothing."
 )
-EXAMPLE = "example:\n  python -m runner check model=resnet data=digits optimizer.lr=0.01"
+EXAMPLE = """examples:
+  python -m runner check model=resnet data=digits optimizer.lr=0.01
+  python -m runner check -m model=cnn,resnet 'seed=range(1,1001)'"""
 SAMPLES = 2
 STEPS = 100
 
@@ -39,11 +41,36 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("overrides", nargs="*", help="as for a run: group=choice, key=value")
     parser.add_argument("--config-dir", "-cd", help="a directory of your own with further choices")
+    parser.add_argument("--multirun", "-m", action="store_true", help="every run of a sweep: composed, but not built")
     options = parser.parse_args(arguments)
+    if options.multirun:
+        check_sweep(options.overrides, options.config_dir)
+        return 0
     composed = compose(options.overrides, options.config_dir)
     say("composes   " + " ".join(f"{group}={choice}" for group, choice in composed.chosen.items()))
     check(composed)
     return 0
+
+
+def check_sweep(overrides: Sequence[str], config_dir: str | None) -> None:
+    """Compose every run of a sweep, or the ends of what a search may draw from; builds nothing.
+
+    Raises:
+        RunnerError: with every mistake, and the runs that have it.
+    """
+    from runner.config import catalog, compose
+    from runner.sweep.plan import plan
+    from runner.sweep.start import without_invalid
+
+    planned = plan(overrides, config_dir)
+    if planned.sweep["search"]:
+        compose.check_sweep(planned.command, catalog.config_directories(config_dir))
+        print(f"composes   the ends of the space of {planned.sweep['search']['trials']:,} runs")
+        return
+    good, left_out = without_invalid(planned.jobs, planned.sweep["on_invalid"])
+    for each in left_out:
+        print(f"left out   {each}")
+    print(f"composes   {len(good):,} runs")
 
 
 def check(composed: Composed) -> None:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         raise RunnerError(
             "0 runs: no network of these takes any of these data. See: python -m runner list model; … list data"
         )
-    legal = [numbered(job, number) for number, job in enumerate(job for job in jobs if not job.mistakes)]
+    legal = [job.numbered(number, None) for number, job in enumerate(job for job in jobs if not job.mistakes)]
     refused = {job.title: " ".join(job.mistakes) for job in jobs if job.mistakes}
     sweep = run(legal, options.config_dir)
     entries = [sweep.entries[job.number] for job in legal]
@@ -96,11 +96,6 @@ def declared(planner: Planner, group: str, name: str) -> dict[str, Any]:
     choice = planner.known[group].get(name)
     content: Any = OmegaConf.to_container(OmegaConf.load(choice.path)) if choice is not None else {}
     return dict(content or {})
-
-
-def numbered(job: SweepJob, number: int) -> SweepJob:
-    """Return the same job under its number."""
-    return SweepJob(number, job.overrides, job.differs, job.composed, job.identity)
 
 
 def run(jobs: Sequence[SweepJob], config_dir: str | None) -> Sweep:

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.sweep.launchers.subprocess import run_apart
+from runner.sweep.launchers.subprocess import ClusterJob
 from runner.sweep.launchers.work import Work
 
 
@@ -14,7 +14,10 @@ class Slurm:
 
     Args:
         cluster: `slurm`, or `local` for processes on this machine.
-        minutes: after which Slurm ends a job; it then goes on when the sweep is started again.
+        minutes: after which Slurm ends a job. It is told before, as when another job needs its place (by the signal of
+            `SUBMITIT_PREEMPT_SIGNAL`, USR2 by default), keeps its state, is queued again, and goes on.
+        requeues: how often a job whose time was over is queued again; after that it goes on when the sweep is started
+            again.
     """
 
     def __init__(
@@ -24,7 +27,8 @@ class Slurm:
         cpus: int = 4,
         gpus: int = 0,
         memory_gb: float = 8,
-        minutes: int = 240,
+        minutes: float = 240,
+        requeues: int = 10,
         partition: str | None = None,
     ) -> None:
         try:
@@ -37,7 +41,9 @@ class Slurm:
         self.pool = ThreadPoolExecutor(jobs)
         self.submitted: list[Any] = []
         try:
-            self.executor = submitit.AutoExecutor(folder="outputs/submitit/%j", cluster=cluster)
+            self.executor = submitit.AutoExecutor(
+                folder="outputs/submitit/%j", cluster=cluster, **{f"{cluster}_max_num_timeout": requeues}
+            )
         except (RuntimeError, ValueError) as error:
             raise RunnerError(f"launcher.cluster={cluster}: {error}.") from None
         settings: dict[str, Any] = {
@@ -53,7 +59,7 @@ class Slurm:
 
     def submit(self, work: Work) -> "Future[int]":
         """Hand the job to Slurm; a thread waits for it."""
-        job = self.executor.submit(run_apart, work.arguments, work.console.resolve(), {})
+        job = self.executor.submit(ClusterJob(), work.arguments, work.anew, work.console.resolve())
         self.submitted.append(job)
         return self.pool.submit(wait, job)
 

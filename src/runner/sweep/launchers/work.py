@@ -1,7 +1,9 @@
 """Work: one job of a sweep as a launcher gets it, and what a launcher is."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -16,14 +18,21 @@ class Work:
 
     Attributes:
         arguments: of `python -m runner`, for whoever runs it in a process of its own.
-        composed: the same, composed, for whoever runs it in this one; None for a run that is gone on with.
+        compose: composes the same, for whoever runs it in this one; None for a run that is gone on with.
+        anew: the same where nothing of the run is there, which `arguments` may go on with.
         directory: its run directory; what it prints goes into `console.log` there.
     """
 
     number: int
     arguments: list[str]
     directory: Path
-    composed: Composed | None = field(default=None, repr=False)
+    anew: list[str] = field(default_factory=list)
+    compose: Callable[[], Composed | None] | None = field(default=None, repr=False)
+
+    @cached_property
+    def composed(self) -> Composed | None:
+        """Its configuration; None for a run that is gone on with."""
+        return self.compose() if self.compose is not None else None
 
     @property
     def console(self) -> Path:

@@ -26,8 +26,9 @@ IN_FOLDERS = (
 )
 # The steps that made a network smaller, in the header of a safetensors file that this runner wrote.
 STRUCTURE = "structure"
-# Unpacked, a file has no more than this many times its bytes; so has a tensor of what it holds of it.
-STORED, SPARE = 4, 2**26
+# Unpacked, a file has no more than this many times its bytes; so has a tensor of what it holds of it, but for so many
+# bytes of all of them together.
+STORED, SPARE = 4, 2**30
 PLAIN_ONLY = "save its weights alone where its code is, torch.save(model.state_dict(), FILE), and start from that file"
 
 
@@ -124,13 +125,14 @@ def saved(path: Path) -> dict[str, Any]:
 
 
 def refuse_swollen(content: Any, path: Path) -> None:
-    """Raise RunnerError for a tensor that stands for far more numbers than the file holds: a copy would take them."""
-    waiting = [content]
+    """Raise RunnerError where tensors stand for far more numbers than the file holds: a copy would take them."""
+    waiting, swollen = [content], 0
     while waiting:
         one = waiting.pop()
         if isinstance(one, torch.Tensor) and one.layout is torch.strided:
             stored = one.untyped_storage().nbytes()
-            if one.numel() * one.element_size() > max(STORED * stored, SPARE):
+            swollen += max(one.numel() * one.element_size() - STORED * stored, 0)
+            if swollen > SPARE:
                 raise RunnerError(
                     f"{path}: a tensor of {one.numel():,} numbers has {stored:,} bytes in it; not loaded."
                 )
