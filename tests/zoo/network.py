@@ -23,8 +23,8 @@ _SAMPLES, _PIXELS = 32, 32 * 96 * 96
 _PASSES = 4
 # What batch norms add. Behind ones that add nothing, a ReLU lets differences grow by 1.7 dB against what is told apart.
 _SHIFT = 1.0
-# Below this, a constant factor of a branch was put there to silence it.
-_SILENT = 0.1
+# A constant factor below the first was put there to silence a branch, which then counts for the second.
+_SILENT, _AWAKE = 0.1, 0.3
 _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -63,7 +63,7 @@ def images(size: int) -> Tensor:
 
 
 def _wake(network: nn.Module) -> None:
-    """Draw the weights of all layers, and set the factors that silence a branch to one."""
+    """Draw the weights of all layers, and let branches count that a factor silences."""
     for module in network.modules():
         if isinstance(module, _WEIGHTED):
             nn.init.uniform_(module.weight, -1, 1)
@@ -71,7 +71,7 @@ def _wake(network: nn.Module) -> None:
         value, last = parameter.data, name.rpartition(".")[2]
         factor = value.numel() == max(value.shape, default=1) and not last.startswith(("bias", "beta"))
         if factor and bool((value == value.flatten()[0]).all()) and bool(value.abs().max() < _SILENT):
-            value.fill_(1.0)
+            value.fill_(_AWAKE)
 
 
 def _scale_weights(network: nn.Module, inputs: Tensor) -> None:
