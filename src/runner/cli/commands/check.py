@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("overrides", nargs="*", help="as for a run: group=choice, key=value")
     parser.add_argument("--config-dir", "-cd", help="a directory of your own with further choices")
     options = parser.parse_args(arguments)
-    composed = compose(options.overrides, options.config_dir)
+    composed = compose(options.overrides, options.config_dir, to_run=False)
     print("composes   " + " ".join(f"{group}={choice}" for group, choice in composed.chosen.items()))
     check(composed)
     return 0
