@@ -88,7 +88,7 @@ MEMBERS = (
     _timm("EfficientViT", "efficientvit_b0"),
     _timm("EfficientFormerV2", "efficientformerv2_s0"),
     _timm("FastViT", "fastvit_t8"),
-    _timm("RepViT", "repvit_m0_9"),
+    _timm("RepViT", "repvit_m0_9", depth=(2, 2, 2, 2)),
     _timm("VisionTransformer", "vit_tiny_patch16_224", depth=2),
     _timm("DeiT", "deit_tiny_distilled_patch16_224", depth=2),
     _timm("CaiT", "cait_xxs24_224", depth=2),
@@ -108,7 +108,7 @@ MEMBERS = (
     _timm("MambaOut", "mambaout_femto"),
     _timm("Visformer", "visformer_tiny"),
     _timm("GCViT", "gcvit_xxtiny"),
-    _timm("Twins", "twins_svt_small"),
+    _timm("Twins", "twins_svt_small", depths=(2, 2, 2, 2)),
     _timm("Res2Net", "res2net50_14w_8s"),
     _timm("DPN", "dpn48b"),
 )

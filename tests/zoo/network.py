@@ -4,6 +4,7 @@ Libraries begin with residual branches that add nothing, and with weights under 
 twenty layers. Training ends both; without it, rounding would be compared with next to nothing.
 """
 
+import re
 from typing import Any
 
 import torch
@@ -29,12 +30,13 @@ _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def lively(member: Member) -> nn.Module:
-    """Return the network as `model=torchvision` and `model=timm` build it, in inference mode.
+    """Return the network as `model=torchvision` and `model=timm` build it, but shorter, in inference mode.
 
     Its weights are uniform, every convolution and linear layer answers with a mean square of about one, no branch is
     silent, and batch norms have the statistics of what passes through them.
     """
     network = _BUILDERS[member.library](member.name, 3, member.size, _CLASSES, **member.arguments).eval()
+    _shorten(network)
     _wake(network)
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
@@ -60,6 +62,16 @@ def images(size: int) -> Tensor:
     smooth = functional.interpolate(torch.randn(count, 3, 4, 4), size=(size, size), mode="bilinear")
     noise, brightness = torch.randn(count, 3, size, size), torch.randn(count, 3, 1, 1)
     return smooth + 0.5 * noise + 0.5 * brightness
+
+
+def _shorten(network: nn.Module) -> None:
+    """Keep two of blocks that are the same and follow one another: what a third one comes to is known by then."""
+    for module in network.modules():
+        if getattr(type(module), "forward", None) is nn.Sequential.forward:
+            looks = [re.sub(r"p(rob)?=[\d.e-]+", "", repr(each)) for each in module]  # of stochastic depth
+            for place in reversed(range(2, len(looks))):
+                if looks[place] == looks[place - 1] == looks[place - 2] and [*module[place].parameters()]:
+                    del module[place]
 
 
 def _wake(network: nn.Module) -> None:

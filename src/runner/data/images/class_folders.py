@@ -175,13 +175,15 @@ def _check_no_lone_split(root: Path, parts: dict[str, Path], folders: list[Path]
 
 def _check_no_parts_in_classes(root: Path, folders: list[Path]) -> None:
     """Raise RunnerError where every class is divided by itself: its test images would be trained on."""
+    if not folders or "train" not in _parts_in(folders[0]):  # the usual case: one folder of images is looked through
+        return
     inside = [_parts_in(folder) for folder in folders]
-    if len(inside) == 1 and "train" in inside[0]:
+    if len(inside) == 1:
         raise RunnerError(
             f"{root} holds one folder, {folders[0].name}/, with {_slashed(map(Path, inside[0].values()))} "
             f"inside. That is a level too many: set data.root={folders[0]}."
         )
-    if inside and all("train" in parts and len(parts) > 1 for parts in inside):
+    if all("train" in parts and len(parts) > 1 for parts in inside):
         names = _slashed(map(Path, inside[0].values()))
         raise RunnerError(
             f"{root} holds {_slashed(folders)}, each with {names} inside. Turn the folders around: "
