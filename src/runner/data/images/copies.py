@@ -15,7 +15,7 @@ MOST_BYTES = 1 << 28
 
 
 def groups_of_copies(paths: Sequence[Path], looks: Sequence[Look]) -> list[list[int]]:
-    """Return the rows of files that hold the same, in groups; nothing is read of files that begin or end differently."""
+    """Return the rows of files that hold the same, in groups; only what begins and ends alike is read."""
     alike: dict[object, list[int]] = {}
     for row, look in enumerate(looks):
         if not look.broken:
