@@ -23,9 +23,9 @@ from runner.compression.quantization.backends.xnnpack import ClampingXNNPACK
 from runner.compression.quantization.graph.operators import (
     ANNOTATION,
     TARGETS,
-    has_constant_weight,
     layer,
     modules,
+    suits_integers,
 )
 from runner.errors import RunnerError
 
@@ -88,7 +88,7 @@ class SelectiveQuantizer(Quantizer):
         """Return whether `part` may annotate `node`."""
         kind = TARGETS.get(node.target)
         path = layer(node) if kind else modules(node)[-1]
-        if recipe_of(path, self.chosen) != part.recipe or (kind and not has_constant_weight(node)):
+        if recipe_of(path, self.chosen) != part.recipe or (kind and not suits_integers(node)):
             return False
         if part.recipe == "dynamic":
             return kind in DYNAMIC and kind in self.reach
