@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from runner.data.split import fold, set_aside, size_of
 from runner.errors import RunnerError
@@ -36,6 +37,18 @@ def test_stratified_parts_keep_proportions_to_within_one_sample(class_sizes, see
     found = labels[part].bincount(minlength=len(class_sizes))
     expected = torch.tensor(class_sizes) * count / total
     assert ((found - expected).abs() < 1 + 1e-6).all()
+
+
+@given(class_sizes=sizes, share=st.floats(0, 0.9), seed=st.integers(0, 1000), stratified=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_parts_are_those_of_scikit_learn(class_sizes, share, seed, stratified):
+    labels = labels_of(class_sizes)[torch.randperm(sum(class_sizes), generator=torch.Generator().manual_seed(seed))]
+    count = min(max(int(share * len(labels)), len(class_sizes)), len(labels) - len(class_sizes))
+    indices = torch.arange(len(labels)) * 3
+    chosen = labels if stratified else None
+    expected = train_test_split(indices.numpy(), test_size=count, random_state=seed, stratify=chosen)
+    found = set_aside(indices, count, seed=seed, labels=chosen)
+    assert [part.tolist() for part in found] == [sorted(part.tolist()) for part in expected]
 
 
 def test_same_seed_same_split_other_seed_other_split():

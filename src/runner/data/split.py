@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from torch import Tensor
 
 from runner.errors import RunnerError
@@ -31,8 +30,10 @@ def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None =
     if labels is not None:
         _check_class_sizes(labels, 2, "be in two splits")
         _check_room_for_classes(labels, count)
-    rest, part = train_test_split(indices.numpy(), test_size=count, random_state=seed, stratify=_to_numpy(labels))
-    return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(part))
+    rows = indices.numpy()
+    chosen = np.zeros(len(rows), dtype=bool)
+    chosen[_drawn(len(rows), count, seed, _to_numpy(labels))] = True
+    return torch.from_numpy(np.sort(rows[~chosen])), torch.from_numpy(np.sort(rows[chosen]))
 
 
 def size_of(fraction: float, total: int) -> int:
@@ -62,11 +63,44 @@ def fold(indices: Tensor, index: int, folds: int, *, seed: int, labels: Tensor |
         raise RunnerError(f"Fold {index} does not exist: {folds} folds are numbered 0 to {folds - 1}.")
     if labels is not None:
         _check_class_sizes(labels, folds, f"be in each of {folds} folds")
+    from sklearn.model_selection import KFold, StratifiedKFold  # which takes a second, for few runs
+
     splitter = (KFold if labels is None else StratifiedKFold)(folds, shuffle=True, random_state=seed)
     divisions = list(splitter.split(indices.numpy(), _to_numpy(labels)))
     training, validation = divisions[index]
     rows = indices.numpy()
     return torch.from_numpy(np.sort(rows[training])), torch.from_numpy(np.sort(rows[validation]))
+
+
+def _drawn(total: int, count: int, seed: int, labels: np.ndarray | None) -> np.ndarray:
+    """Return the `count` of `total` places that scikit-learn's `train_test_split` sets aside.
+
+    By the same draws from the same generator; without importing all of scikit-learn and pandas for it.
+    """
+    generator = np.random.RandomState(seed)
+    if labels is None:
+        return generator.permutation(total)[:count]
+    _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    places = np.split(np.argsort(inverse, kind="stable"), np.cumsum(sizes)[:-1])
+    rest = _shares(sizes, total - count, generator)
+    part = _shares(sizes - rest, count, generator)
+    drawn = zip(places, sizes, rest, part, strict=True)
+    return np.concatenate([own[generator.permutation(size)][left : left + some] for own, size, left, some in drawn])
+
+
+def _shares(sizes: np.ndarray, count: int, generator: np.random.RandomState) -> np.ndarray:
+    """Return how many of `count` samples come from each class: by its size, what is left over to the largest rests."""
+    exact = sizes / sizes.sum() * count
+    shares = np.floor(exact)
+    rests, lacking = exact - shares, int(count - shares.sum())
+    for value in np.unique(rests)[::-1]:
+        if lacking <= 0:
+            break
+        (classes,) = np.where(rests == value)
+        some = min(len(classes), lacking)
+        shares[generator.choice(classes, size=some, replace=False)] += 1
+        lacking -= some
+    return shares.astype(int)
 
 
 def _to_numpy(labels: Tensor | None) -> np.ndarray | None:
