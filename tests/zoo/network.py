@@ -4,6 +4,7 @@ Libraries begin with residual branches that add nothing, and with weights under 
 twenty layers. Training ends both; without it, rounding would be compared with next to nothing.
 """
 
+import math
 import re
 from typing import Any
 
@@ -78,7 +79,8 @@ def _wake(network: nn.Module) -> None:
     """Draw the weights of all layers, and let branches count that a factor silences."""
     for module in network.modules():
         if isinstance(module, _WEIGHTED):
-            nn.init.uniform_(module.weight, -1, 1)
+            bound = math.sqrt(3 / module.weight[0].numel())  # some are read by other modules, which nothing scales
+            nn.init.uniform_(module.weight, -bound, bound)
     for name, parameter in network.named_parameters():
         value, last = parameter.data, name.rpartition(".")[2]
         factor = value.numel() == max(value.shape, default=1) and not last.startswith(("bias", "beta"))

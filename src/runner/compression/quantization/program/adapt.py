@@ -15,6 +15,7 @@ from runner.compression.quantization.graph.parameters import value_of
 _ATEN = torch.ops.aten
 _QUANTIZED = torch.ops.quantized_decomposed
 _CONV1D, _LINEAR = _ATEN.conv1d.default, _ATEN.linear.default
+_RESHAPES = (_ATEN.flatten.using_ints, _ATEN.view.default, _ATEN.reshape.default)
 
 
 def adapted(program: GraphModule) -> GraphModule:
@@ -82,9 +83,31 @@ def _align(graph: GraphModule, node: Node) -> None:
     fits. Where they lie so already, nothing is left of this.
     """
     source: Any = node.args[0]
+    if any(user.target in _RESHAPES for user in node.users) and "val" in node.meta and node.meta["val"].dim() > 2:
+        _flatten(graph, node)
+        return
     with graph.graph.inserting_before(node):
         integers = graph.graph.call_function(_ATEN.contiguous.default, (source.args[0],))
         node.replace_input_with(source, _again(graph, source, integers))
+
+
+def _flatten(graph: GraphModule, node: Node) -> None:
+    """Run a linear layer whose outputs are reshaped as one of rows (N, C).
+
+    Inductor takes it for one of rows and its own reshaping for a part of the pattern, which is gone where the two
+    reshape back and forth: behind it a batch norm over all places, for instance.
+    """
+    source, *rest = node.args
+    axes = range(node.meta["val"].dim() - 1)
+    with graph.graph.inserting_before(node):
+        integers: Any = source.args[0]  # type: ignore[union-attr]
+        sizes = [graph.graph.call_function(_ATEN.sym_size.int, (integers, axis)) for axis in axes]
+        rows = graph.graph.call_function(_ATEN.flatten.using_ints, (integers, 0, len(axes) - 1))
+        flat = graph.graph.call_function(_LINEAR, (_again(graph, source, rows), *rest))  # type: ignore[arg-type]
+        whole = graph.graph.call_function(_ATEN.unflatten.int, (flat, 0, sizes))
+    flat.meta = {key: value for key, value in node.meta.items() if key not in ("val", "tensor_meta")}
+    node.replace_all_uses_with(whole)
+    graph.graph.erase_node(node)
 
 
 def _again(graph: GraphModule, dequantize: Node, integers: Node) -> Node:
