@@ -112,7 +112,10 @@ def structure(program: GraphModule) -> str:
     """Return what decides about kernels: operators and what they read, without ranges and values of weights."""
     said: dict[Node, str] = {}
     for node in program.graph.nodes:
-        if node.op == "get_attr":
+        held = getattr(program, str(node.target), None) if node.op == "get_attr" else None
+        if isinstance(held, GraphModule):  # what stands under a context of its own
+            text = structure(held)
+        elif node.op == "get_attr":
             value = value_of(program, node)
             text = f"{tuple(value.shape)} {value.dtype}"
         else:
