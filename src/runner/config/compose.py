@@ -55,13 +55,16 @@ class Composed:
         return dict(values)
 
 
-def compose(texts: Sequence[str], config_dir: str | None = None) -> Composed:
+def compose(texts: Sequence[str], config_dir: str | None = None, *, to_run: bool = True) -> Composed:
     """Compose and check one run.
+
+    Args:
+        to_run: read the user's own files as well, whose content is part of what a run is.
 
     Raises:
         RunnerError: with all mistakes of the command line, each with the nearest right name.
     """
-    composer = Composer(catalog.config_directories(config_dir))
+    composer = Composer(catalog.config_directories(config_dir), to_run=to_run)
     parsed, mistakes = overrides.parse(texts)
     mistakes += [f"{each.text}: several values are a sweep; add -m." for each in parsed if each.sweeps]
     composed, found = composer.compose([each for each in parsed if not each.sweeps])
@@ -96,13 +99,13 @@ class Composer:
     composes of the same choices is kept: most jobs of a sweep have their choices in common with the one before.
     """
 
-    def __init__(self, directories: Sequence[Path]) -> None:
+    def __init__(self, directories: Sequence[Path], *, to_run: bool = True) -> None:
         resolvers.register()
         self.directories = list(directories)
         growth.refuse_large_files(self.directories[1:])
         self.known = catalog.choices(directories)
         self._composed: OrderedDict[tuple[str, ...], DictConfig] = OrderedDict()
-        self._content = content.remembering()
+        self._content = content.remembering() if to_run else lambda *places: None
 
     def compose(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
         """Return the configuration that these overrides of one run make, and what is wrong with it or with them.

@@ -217,6 +217,13 @@ def test_capture_names_the_line_that_prevents_it(images: Tensor) -> None:
         capture(FixedBatch(), images)
 
 
+def test_capture_says_that_a_network_keeps_what_it_computed(images: Tensor) -> None:
+    network = nn.Sequential(nn.Conv2d(images.shape[1], 2, 1))
+    network.kept = network[0].weight * 2  # as timm's TinyViT keeps its biases of attention
+    with pytest.raises(RunnerError, match=r"keep it detached"):
+        capture(network, images)
+
+
 def test_operators_carry_layers_and_macs_per_sample(network: nn.Module, images: Tensor) -> None:
     found = [(it.layer, it.kind, it.macs) for it in operators(capture(network, images))]
     assert found == [

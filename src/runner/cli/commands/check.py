@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.multirun:
         check_sweep(options.overrides, options.config_dir)
         return 0
-    composed = compose(options.overrides, options.config_dir)
+    composed = compose(options.overrides, options.config_dir, to_run=False)
     say("composes   " + " ".join(f"{group}={choice}" for group, choice in composed.chosen.items()))
     check(composed)
     return 0

@@ -165,17 +165,21 @@ class QATRecipe(Recipe):
     kind = "qat"
 
     def prepare(
-        self, network: nn.Module, calibration_batches: Iterable[Nested], evaluate: Evaluate | None = None
+        self,
+        network: nn.Module,
+        calibration_batches: Iterable[Nested],
+        evaluate: Evaluate | None = None,
+        captured: GraphModule | None = None,
     ) -> FakeQuantizedNetwork:
         """Return the fake-quantized network to fine-tune, its ranges initialised from the calibration batches.
 
         Corrections come before; what they bring is measured on the static recipe. Equalization folds batch norms, so
-        that fine-tuning goes on without them.
+        that fine-tuning goes on without them. `captured`: see `quantize_captured`.
         """
         batches = _take(calibration_batches, self.batches)
         chosen = self.selection.resolve(network, self.kind)
         quantizer = build(self.back_end, self.kind, self.numerics, chosen)
-        graph = capture(network, batches[0])
+        graph = capture(network, batches[0]) if captured is None else captured
         names = self.corrections.names
         steps = self._correct(graph, chosen, batches, evaluate) if names else ()
         with explained(self.back_end):

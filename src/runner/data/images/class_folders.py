@@ -1,5 +1,6 @@
 """The folders of an image set, found without importing torch; configurations reach the classes by a resolver."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ def subfolders(folder: Path) -> list[Path]:
         RunnerError: the folder must not be read.
     """
     try:
-        return sorted(each for each in folder.iterdir() if is_visible(each.name) and each.is_dir())
+        with os.scandir(folder) as entries:  # which knows what is a folder, without asking for each file
+            return sorted(folder / each.name for each in entries if is_visible(each.name) and each.is_dir())
     except OSError as error:
         raise RunnerError(f"{folder} can't be read ({error.strerror}). Check its permissions.") from error
 
@@ -173,13 +175,15 @@ def _check_no_lone_split(root: Path, parts: dict[str, Path], folders: list[Path]
 
 def _check_no_parts_in_classes(root: Path, folders: list[Path]) -> None:
     """Raise RunnerError where every class is divided by itself: its test images would be trained on."""
+    if not folders or "train" not in _parts_in(folders[0]):  # the usual case: one folder of images is looked through
+        return
     inside = [_parts_in(folder) for folder in folders]
-    if len(inside) == 1 and "train" in inside[0]:
+    if len(inside) == 1:
         raise RunnerError(
             f"{root} holds one folder, {folders[0].name}/, with {_slashed(map(Path, inside[0].values()))} "
             f"inside. That is a level too many: set data.root={folders[0]}."
         )
-    if inside and all("train" in parts and len(parts) > 1 for parts in inside):
+    if all("train" in parts and len(parts) > 1 for parts in inside):
         names = _slashed(map(Path, inside[0].values()))
         raise RunnerError(
             f"{root} holds {_slashed(folders)}, each with {names} inside. Turn the folders around: "
@@ -249,7 +253,8 @@ def unknown_classes(part: Path, known: tuple[str, ...]) -> None:
 
 def holds_files(folder: Path) -> bool:
     """Return whether there are files in a folder itself."""
-    return any(is_visible(each.name) and each.is_file() for each in folder.iterdir())
+    with os.scandir(folder) as entries:
+        return any(is_visible(each.name) and each.is_file() for each in entries)
 
 
 def _slashed(folders: Iterable[Path]) -> str:

@@ -15,19 +15,19 @@ MOST_BYTES = 1 << 28
 
 
 def groups_of_copies(paths: Sequence[Path], looks: Sequence[Look]) -> list[list[int]]:
-    """Return the rows of files that hold the same, in groups; nothing is read of files that end differently."""
+    """Return the rows of files that hold the same, in groups; only what begins and ends alike is read."""
     alike: dict[object, list[int]] = {}
     for row, look in enumerate(looks):
         if not look.broken:
-            alike.setdefault(look.ending, []).append(row)
+            alike.setdefault(look.ends, []).append(row)
     same: dict[object, list[int]] = {}
     left = MOST_BYTES
-    for ending, rows in alike.items():
-        left -= looks[rows[0]].ending[0] * len(rows) if len(rows) > 1 else 0
+    for ends, rows in alike.items():
+        left -= looks[rows[0]].ends[0] * len(rows) if len(rows) > 1 else 0
         if left < 0:
             break
         for row in rows if len(rows) > 1 else ():
-            same.setdefault((ending, _content(paths[row])), []).append(row)
+            same.setdefault((ends, _content(paths[row])), []).append(row)
     return [rows for rows in same.values() if len(rows) > 1]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ from runner.errors import RunnerError
 JPEG = b"\xff\xd8\xff"
 # What a whole file of a kind begins with, and what it has among its last bytes.
 ENDS = {JPEG: b"\xff\xd9", b"\x89PNG": b"IEND", b"GIF8": b"\x3b"}
-LAST = 16
+FIRST, LAST = 1024, 16
 # A set of at most so many files is decoded even where nothing is trained; of a larger one, so many that look cut off.
 QUICKLY = 256
 NOT_DECODED = (
@@ -40,7 +41,7 @@ class Look:
         frames: whether there are several.
         narrowed: whether Pillow keeps 8 of the 16 bits of each colour.
         doubtful: whether the end looks cut off.
-        ending: how many bytes there are, and the last of them: other for nearly every two pictures.
+        ends: how many bytes there are, the last of them, and a sum over the first: other for nearly every two pictures.
     """
 
     broken: str = ""
@@ -48,7 +49,7 @@ class Look:
     frames: bool = False
     narrowed: bool = False
     doubtful: bool = False
-    ending: tuple[int, bytes] = (0, b"")
+    ends: tuple[int, bytes, int] = (0, b"", 0)
 
 
 def check_on_broken(value: str) -> str:
@@ -67,7 +68,7 @@ def inspect(path: Path) -> Look:
     """Return what a quick look at a file tells; a JPEG that ends as one is not even opened by Pillow."""
     try:
         with path.open("rb", buffering=0) as file:
-            first = file.read(LAST) or b""
+            first = file.read(FIRST) or b""
             size = file.seek(0, 2)
             file.seek(-min(size, LAST), 2)
             last = file.read(LAST) or b""
@@ -75,13 +76,14 @@ def inspect(path: Path) -> Look:
         return Look(broken=error.strerror or str(error))
     if not first:
         return Look(broken="the file is empty")
+    ends = (size, last, crc32(first))
     doubtful = any(first.startswith(start) and end not in last for start, end in ENDS.items())
     if first.startswith(JPEG):
-        return Look(doubtful=doubtful, ending=(size, last))
+        return Look(doubtful=doubtful, ends=ends)
     try:
         with opened(path) as image:
             kind = kind_of_values(image.mode) or ""
-            return Look("", kind, _several(image), _is_narrowed(image), doubtful, (size, last))
+            return Look("", kind, _several(image), _is_narrowed(image), doubtful, ends)
     except Exception as error:  # what Pillow raises for a damaged file is of any kind
         return Look(broken=reason(error))
 

@@ -43,7 +43,7 @@ class Listing:
 
     def name(self, path: Path) -> str:
         """Return a path as people know it: relative to the set's root."""
-        return path.relative_to(self.root).as_posix()
+        return path.as_posix().removeprefix(self.root.as_posix()).lstrip("/")
 
     def keep(self, rows: list[int]) -> None:
         """Keep these rows only."""

@@ -36,6 +36,18 @@ class Generated(nn.Module):
         return self.head(nn.functional.conv2d(hidden, weight).mean(dim=(2, 3)))
 
 
+class Placed(nn.Module):
+    """A layer over a table of positions, which is the same for every input but for its length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.positions = nn.Linear(4, 8), nn.Linear(3, 8)
+        self.register_buffer("table", torch.randn(1, 5, 3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.first(inputs) + self.positions(self.table.expand(len(inputs), -1, -1)).sigmoid()
+
+
 @pytest.mark.parametrize(
     ("network", "shape"),
     [
@@ -73,6 +85,13 @@ def test_a_weight_that_depends_on_the_inputs_stays_in_float():
     quantized = StaticRecipe().apply(Generated(), [inputs])
     assert quantized.reach.layers == ("first", "weights", "head")
     assert 0 < quantized.reach.macs_share < 1
+
+
+def test_what_is_computed_of_constants_stays_in_float():
+    inputs = torch.randn(4, 5, 4)
+    recipe = StaticRecipe()
+    recipe.preflight(Placed(), inputs)  # Inductor computes it beforehand, so that an integer kernel would be missing
+    assert recipe.apply(Placed(), [inputs]).reach.layers == ("first",)
 
 
 def test_tied_layers_go_by_their_own_names():

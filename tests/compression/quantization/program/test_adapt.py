@@ -50,6 +50,31 @@ class Series(nn.Module):
         return self.second(self.norm(self.first(inputs)).relu()).flatten(1)
 
 
+class Permuted(nn.Module):
+    """Linear layers over the channels of images, which lie in another order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.first, self.second = nn.Conv2d(3, 8, 3), nn.Linear(8, 8), nn.Linear(8, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.first(self.stem(inputs).relu().permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.second(hidden.softmax(-1).permute(0, 2, 3, 1)).mean(dim=(1, 2))
+
+
+class Normed(nn.Module):
+    """A linear layer over words, with a batch norm over all of them and a reshaping of its own behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.second = nn.Linear(12, 8, bias=False), nn.BatchNorm1d(8), nn.Linear(8, 6)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.first(inputs)
+        hidden = self.norm(hidden.flatten(0, 1)).reshape_as(hidden).relu()
+        return self.second(hidden).reshape(len(inputs), 3, 2, 3).mean(dim=1)
+
+
 IMAGES, ROWS, SERIES = (4, 3, 6, 6), (4, 16), (4, 3, 12)
 STATIC, DYNAMIC, QAT = StaticRecipe(), DynamicRecipe(), QATRecipe()
 
@@ -61,8 +86,19 @@ STATIC, DYNAMIC, QAT = StaticRecipe(), DynamicRecipe(), QATRecipe()
         (Again(2, norms=True), IMAGES, QAT, {"conv": 3, "linear": 1}),
         (Perceptron(), ROWS, DYNAMIC, {"linear": 4}),
         (Series(nn.GroupNorm(2, 8)), SERIES, STATIC, {"conv": 2}),
+        (Permuted(), IMAGES, STATIC, {"conv": 1, "linear": 2}),
+        (Normed(), SERIES, DYNAMIC, {"linear": 2}),
+        (Normed(), SERIES, QAT, {"linear": 2}),
     ],
-    ids=["called three times", "with its batch norm", "two names", "sequences"],
+    ids=[
+        "called three times",
+        "with its batch norm",
+        "two names",
+        "sequences",
+        "permuted",
+        "reshaped",
+        "reshaped in training",
+    ],
 )
 def test_every_call_runs_an_integer_kernel(network, shape, recipe, integer):
     inputs = torch.randn(shape)

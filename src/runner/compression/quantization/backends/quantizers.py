@@ -16,15 +16,16 @@ from torchao.quantization.pt2e.quantizer import (
 from runner.compression.quantization.backends.custom_linear import LinearQuantizer, annotate_weighted
 from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
 from runner.compression.quantization.backends.openvino import ConsiderateOpenVINO
+from runner.compression.quantization.backends.partitions import quick_search
 from runner.compression.quantization.backends.selection import recipe_of
 from runner.compression.quantization.backends.support import BackEnd, back_end, check
 from runner.compression.quantization.backends.xnnpack import ClampingXNNPACK
 from runner.compression.quantization.graph.operators import (
     ANNOTATION,
     TARGETS,
-    has_constant_weight,
     layer,
     modules,
+    suits_integers,
 )
 from runner.errors import RunnerError
 
@@ -67,7 +68,8 @@ class SelectiveQuantizer(Quantizer):
             marks = {node: part.mark(_annotated=True) for node in held}
             for node, mark in marks.items():
                 node.meta[ANNOTATION] = mark
-            part.quantizer.annotate(model)
+            with quick_search():
+                part.quantizer.annotate(model)
             for node, mark in marks.items():
                 if node.meta[ANNOTATION] is mark:
                     del node.meta[ANNOTATION]
@@ -86,7 +88,7 @@ class SelectiveQuantizer(Quantizer):
         """Return whether `part` may annotate `node`."""
         kind = TARGETS.get(node.target)
         path = layer(node) if kind else modules(node)[-1]
-        if recipe_of(path, self.chosen) != part.recipe or (kind and not has_constant_weight(node)):
+        if recipe_of(path, self.chosen) != part.recipe or (kind and not suits_integers(node)):
             return False
         if part.recipe == "dynamic":
             return kind in DYNAMIC and kind in self.reach

@@ -23,6 +23,10 @@ from runner.measure.nested import Nested
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)\n\s+(?P<code>[^\n]+)')
 _CAUSES = (
     (
+        ("deepcopy protocol",),
+        "the network keeps a tensor that an earlier pass computed: keep it detached (x.detach()) or as a buffer",
+    ),
+    (
         (
             "data-dependent",
             "data dependent",
@@ -50,12 +54,12 @@ def capture(network: nn.Module, example: Nested) -> GraphModule:
     line and what to change).
     """
     refuse_quantized(network)
-    network = copy.deepcopy(network).eval()  # the graph must not share weights: fine-tuning would change both
-    pad_beforehand(network)
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # a failure is told once, below
     try:
+        network = copy.deepcopy(network).eval()  # the graph must not share weights: fine-tuning would change both
+        pad_beforehand(network)
         with plain_attention():
             inputs, shapes = nested.two_of(example), nested.dynamic_batch(example)
             program = export(network, (inputs,), dynamic_shapes=shapes, strict=True)

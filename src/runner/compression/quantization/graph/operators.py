@@ -64,14 +64,14 @@ _PASSING = (
 class Operator:
     """One heavy operator: the module it belongs to, its kind (conv2d, linear, …) and MACs for one sample.
 
-    `macs` is None where nobody can tell: a kernel of the user's own, for instance.
+    `macs` is None where nobody can tell: a kernel of the user's own, for instance. `suits_integers`: see there.
     """
 
     layer: str
     kind: str
     macs: int | None
     node: str
-    constant_weight: bool = True
+    suits_integers: bool = True
 
 
 def operators(graph: GraphModule) -> list[Operator]:
@@ -102,28 +102,34 @@ def label(graph: GraphModule) -> None:
             node.meta[_LABEL] = (layer(node), _kind(node), None if count is None else count // batch)
 
 
-def has_constant_weight(node: Node) -> bool:
-    """Return whether a convolution or linear layer has the same weight for every input; some compute one.
+def suits_integers(node: Node) -> bool:
+    """Return whether a convolution or linear layer has the same weight for every input, and differs between inputs.
 
-    Integer kernels want theirs beforehand. Products of two activations have no weight, and answer True.
+    Some compute their weight, and integer kernels want theirs beforehand. Others serve a table of positions, say:
+    compiling computes them once, in float. Products of two activations have no weight, and answer True.
     """
     if not TARGETS[node.target].startswith(("conv", "linear")):
         return True
-    waiting, seen = [node.args[1]], set[Node]()
+    return _reads_inputs(node.args[0]) and not _reads_inputs(node.args[1])
+
+
+def _reads_inputs(source: object) -> bool:
+    """Return whether a value depends on the network's inputs, by more than their sizes."""
+    waiting, seen = [source], set[Node]()
     while waiting:
-        source = waiting.pop()
-        if not isinstance(source, Node) or source in seen:
+        node = waiting.pop()
+        if not isinstance(node, Node) or node in seen or node.target is _ATEN.sym_size.int:
             continue
-        if source.op == "placeholder":
-            return False
-        seen.add(source)
-        waiting += source.all_input_nodes
-    return True
+        if node.op == "placeholder":
+            return True
+        seen.add(node)
+        waiting += node.all_input_nodes
+    return False
 
 
 def _operator(node: Node) -> Operator:
     name, kind, count = node.meta.get(_LABEL) or (layer(node), _kind(node), 0)
-    return Operator(name, kind, count, node.name, node.target not in TARGETS or has_constant_weight(node))
+    return Operator(name, kind, count, node.name, node.target not in TARGETS or suits_integers(node))
 
 
 def _kind(node: Node) -> str:

@@ -1,4 +1,4 @@
-"""Write an int8 program so that Inductor's integer patterns fit: weights of their own, convolutions in two dimensions.
+"""Write an int8 program so that Inductor's integer patterns fit: weights of their own, values in order.
 
 For compiling only. What is saved has each weight once, and its convolutions as they were.
 """
@@ -14,7 +14,8 @@ from runner.compression.quantization.graph.parameters import value_of
 
 _ATEN = torch.ops.aten
 _QUANTIZED = torch.ops.quantized_decomposed
-_CONV1D = _ATEN.conv1d.default
+_CONV1D, _LINEAR = _ATEN.conv1d.default, _ATEN.linear.default
+_RESHAPES = (_ATEN.flatten.using_ints, _ATEN.view.default, _ATEN.reshape.default)
 
 
 def adapted(program: GraphModule) -> GraphModule:
@@ -24,6 +25,8 @@ def adapted(program: GraphModule) -> GraphModule:
     for node in list(graph.graph.nodes):
         if node.target is _CONV1D and all(_is_dequantized(each) for each in node.args[:2]):
             _widen(graph, node)
+        elif node.target is _LINEAR and _is_dequantized(node.args[0]):
+            _align(graph, node)
     _separate_weights(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -70,6 +73,40 @@ def _widen(graph: GraphModule, node: Node) -> None:
         narrow = graph.graph.call_function(_ATEN.squeeze.dim, (wide, 2))
     wide.meta = {key: value for key, value in node.meta.items() if key not in ("val", "tensor_meta")}
     node.replace_all_uses_with(narrow)
+    graph.graph.erase_node(node)
+
+
+def _align(graph: GraphModule, node: Node) -> None:
+    """Give a linear layer integers that lie in the order of its axes.
+
+    Of a permuted image, Inductor (torch 2.14) makes a product of matrices for each sample, which no integer pattern
+    fits. Where they lie so already, nothing is left of this.
+    """
+    source: Any = node.args[0]
+    if any(user.target in _RESHAPES for user in node.users) and "val" in node.meta and node.meta["val"].dim() > 2:
+        _flatten(graph, node)
+        return
+    with graph.graph.inserting_before(node):
+        integers = graph.graph.call_function(_ATEN.contiguous.default, (source.args[0],))
+        node.replace_input_with(source, _again(graph, source, integers))
+
+
+def _flatten(graph: GraphModule, node: Node) -> None:
+    """Run a linear layer whose outputs are reshaped as one of rows (N, C).
+
+    Inductor takes it for one of rows and its own reshaping for a part of the pattern, which is gone where the two
+    reshape back and forth: behind it a batch norm over all places, for instance.
+    """
+    source, *rest = node.args
+    axes = range(node.meta["val"].dim() - 1)
+    with graph.graph.inserting_before(node):
+        integers: Any = source.args[0]  # type: ignore[union-attr]
+        sizes = [graph.graph.call_function(_ATEN.sym_size.int, (integers, axis)) for axis in axes]
+        rows = graph.graph.call_function(_ATEN.flatten.using_ints, (integers, 0, len(axes) - 1))
+        flat = graph.graph.call_function(_LINEAR, (_again(graph, source, rows), *rest))  # type: ignore[arg-type]
+        whole = graph.graph.call_function(_ATEN.unflatten.int, (flat, 0, sizes))
+    flat.meta = {key: value for key, value in node.meta.items() if key not in ("val", "tensor_meta")}
+    node.replace_all_uses_with(whole)
     graph.graph.erase_node(node)
 
 

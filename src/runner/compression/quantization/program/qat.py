@@ -22,6 +22,7 @@ from runner.compression.quantization.program.calibrate import calibrate
 from runner.compression.quantization.program.convert import convert
 from runner.compression.quantization.program.float_norm import KeepFloatNorms, restore_float_norms
 from runner.compression.quantization.program.fold import fold_batch_norms
+from runner.compression.quantization.program.fuse import quick_fusion
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -150,7 +151,8 @@ def prepare_qat(
     is built). `corrections`: names of those already made in `graph`; weights fine-tuned without them don't fit.
     """
     constants = modes.batch_norm_constants(graph)
-    prepared = prepare_qat_pt2e(graph, KeepFloatNorms(quantizer))
+    with quick_fusion():
+        prepared = prepare_qat_pt2e(graph, KeepFloatNorms(quantizer))
     restore_float_norms(prepared)
     modes.restore_batch_norm(prepared, constants)
     modes.set_training(prepared, False)

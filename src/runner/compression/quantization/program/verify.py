@@ -96,7 +96,7 @@ def expect(captured: GraphModule, name: str | BackEnd, chosen: dict[str, str]) -
     wanted = []
     for operator in found:
         recipe = recipe_of(operator.layer, chosen)
-        within = operator.kind in reach and operator.constant_weight
+        within = operator.kind in reach and operator.suits_integers
         if recipe != FLOAT and within and (operator.kind in DYNAMIC or recipe != "dynamic"):
             wanted.append(operator)
     if not wanted:
