@@ -25,7 +25,7 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
 
 from runner.compression.quantization.backends.custom_linear import LinearQuantizer
 from runner.compression.quantization.backends.observers import activation_spec, weight_spec
-from runner.compression.quantization.backends.quantizers import Part
+from runner.compression.quantization.backends.part import Part
 from runner.compression.quantization.backends.support import BackEnd
 from runner.data.module import DataModule, Source
 from runner.errors import RunnerError

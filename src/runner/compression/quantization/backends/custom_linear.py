@@ -11,6 +11,8 @@ import torch
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
+from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
+from runner.compression.quantization.backends.part import Part
 from runner.compression.quantization.graph.operators import ANNOTATION
 
 
@@ -36,3 +38,9 @@ def annotate_weighted(node: Node, activation: QuantizationSpec, weight: Quantiza
     """Ask for the input (argument 0) and the weight (argument 1) of `node` to be quantized."""
     inputs = {node.args[0]: activation, node.args[1]: weight}
     node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)
+
+
+def linear_part(numerics: Numerics, recipe: str) -> Part:
+    """Return the quantizer for the linear layers of one recipe."""
+    activation, weight = activation_spec(numerics, recipe), weight_spec(numerics, recipe)
+    return Part(recipe, LinearQuantizer(activation, weight), QuantizationAnnotation, activation, weight)

@@ -5,8 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e.quantizer import Quantizer
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, Quantizer
 
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.part import Part
 from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS
 
 _ATEN = torch.ops.aten
@@ -70,3 +72,8 @@ def owns_other_parameters(node: Node) -> bool:
     """
     own = any(source.op == "get_attr" for source in node.all_input_nodes)
     return own and node.op == "call_function" and node.target not in TARGETS
+
+
+def openvino_part(numerics: Numerics, recipe: str) -> Part:
+    """Return OpenVINO's quantizer, which chooses its own specs."""
+    return Part(recipe, ConsiderateOpenVINO(numerics.activation_scheme == "symmetric"), QuantizationAnnotation)

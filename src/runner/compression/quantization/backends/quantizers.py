@@ -1,46 +1,18 @@
 """From a back end's name to a torchao quantizer that reaches exactly the layers chosen."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e.quantizer import (
-    QuantizationAnnotation,
-    QuantizationConfig,
-    QuantizationSpec,
-    Quantizer,
-)
+from torchao.quantization.pt2e.quantizer import Quantizer
 
-from runner.compression.quantization.backends.custom_linear import LinearQuantizer, annotate_weighted
-from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
-from runner.compression.quantization.backends.openvino import ConsiderateOpenVINO
+from runner.compression.quantization.backends.custom_linear import annotate_weighted
+from runner.compression.quantization.backends.observers import Numerics
+from runner.compression.quantization.backends.part import Part
 from runner.compression.quantization.backends.partitions import quick_search
 from runner.compression.quantization.backends.selection import recipe_of
 from runner.compression.quantization.backends.support import BackEnd, back_end, check
-from runner.compression.quantization.backends.xnnpack import ClampingXNNPACK
-from runner.compression.quantization.graph.operators import (
-    ANNOTATION,
-    TARGETS,
-    layer,
-    modules,
-    suits_integers,
-)
+from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS, layer, modules, suits_integers
 from runner.errors import RunnerError
 
 DYNAMIC = ("linear",)  # x86 annotates dynamic convolutions too, but lowers them to float ones: slower and less exact
-
-
-@dataclass(frozen=True)
-class Part:
-    """One quantizer and the recipe of the layers it may touch; the specs serve operators it overlooks."""
-
-    recipe: str
-    quantizer: Quantizer
-    mark: Callable[..., QuantizationAnnotation]
-    activation: QuantizationSpec | None = None
-    weight: QuantizationSpec | None = None
 
 
 class SelectiveQuantizer(Quantizer):
@@ -122,78 +94,4 @@ def build(name: str | BackEnd, recipe: str, numerics: Numerics, chosen: dict[str
             f"The back end {name} brings its own observers, which are {own[0]} for activations and {own[1]} for "
             "weights; leave quantization.numerics.activation_observer and .weight_observer as they are."
         )
-    make = _FACTORIES[name] if isinstance(name, str) else name.part
-    return SelectiveQuantizer([make(numerics, one) for one in recipes], chosen, row.operators)
-
-
-def _inductor(kind: str) -> Callable[[Numerics, str], Part]:
-    def factory(numerics: Numerics, recipe: str) -> Part:
-        from torchao.quantization.pt2e.quantizer import arm_inductor_quantizer as arm
-        from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
-        from torchao.quantization.pt2e.quantizer import xpu_inductor_quantizer as xpu
-
-        kinds = {
-            "x86": x86.X86InductorQuantizer,
-            "arm": arm.ArmInductorQuantizer,
-            "xpu": xpu.XPUInductorQuantizer,
-        }
-        signed = kind != "x86"
-        activation = activation_spec(numerics, recipe, torch.int8 if signed else torch.uint8)
-        weight = weight_spec(numerics, recipe) if kind != "arm" else _per_tensor(weight_spec(numerics, recipe))
-        config = QuantizationConfig(activation, activation, weight, None, recipe == "qat")
-        quantizer = kinds[kind]().set_global(config)
-        return Part(recipe, quantizer, x86._X86InductorQuantizationAnnotation, activation, weight)
-
-    return factory
-
-
-def _per_tensor(spec: QuantizationSpec) -> QuantizationSpec:
-    """Return the same weight spec with one scale: Arm's kernels take no per-channel scales."""
-    from torchao.quantization.pt2e import (
-        FusedMovingAvgObsFakeQuantize,
-        MinMaxObserver,
-        MovingAverageMinMaxObserver,
-    )
-
-    fake = FusedMovingAvgObsFakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=1.0)
-    observed = "FakeQuantize" not in repr(spec.observer_or_fake_quant_ctr)
-    constructor: Any = MinMaxObserver if observed else fake
-    return replace(
-        spec,
-        qscheme=torch.per_tensor_symmetric,
-        ch_axis=None,
-        observer_or_fake_quant_ctr=constructor.with_args(eps=2**-12),
-    )
-
-
-def _custom(numerics: Numerics, recipe: str) -> Part:
-    activation, weight = activation_spec(numerics, recipe), weight_spec(numerics, recipe)
-    return Part(recipe, LinearQuantizer(activation, weight), QuantizationAnnotation, activation, weight)
-
-
-def _xnnpack(numerics: Numerics, recipe: str) -> Part:
-    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
-
-    activation = activation_spec(numerics, recipe, torch.int8)
-    weight = replace(weight_spec(numerics, recipe), quant_min=-127)
-    usual = xnnpack.get_symmetric_quantization_config(
-        is_per_channel=True, is_qat=recipe == "qat", is_dynamic=recipe == "dynamic"
-    )
-    output = activation if usual.output_activation is not None else None
-    config = replace(usual, input_activation=activation, output_activation=output, weight=weight)
-    quantizer = ClampingXNNPACK(xnnpack.XNNPACKQuantizer().set_global(config))
-    return Part(recipe, quantizer, QuantizationAnnotation)
-
-
-def _openvino(numerics: Numerics, recipe: str) -> Part:
-    return Part(recipe, ConsiderateOpenVINO(numerics.activation_scheme == "symmetric"), QuantizationAnnotation)
-
-
-_FACTORIES: dict[str, Callable[[Numerics, str], Part]] = {
-    "x86_inductor": _inductor("x86"),
-    "arm_inductor": _inductor("arm"),
-    "xpu": _inductor("xpu"),
-    "custom_linear": _custom,
-    "xnnpack": _xnnpack,
-    "openvino": _openvino,
-}
+    return SelectiveQuantizer([row.part(numerics, one) for one in recipes], chosen, row.operators)

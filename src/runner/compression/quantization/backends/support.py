@@ -23,8 +23,8 @@ class BackEnd:
     `recipes` it supports; `modules` that must be importable; `install` is the command that brings them;
     `activation_schemes` and `weight_granularities` it accepts; `observers` is False where the quantizer
     chooses its own; `lowering` names who runs the result; `operators` are the ATen operators it turns to
-    integers. A back end of somebody else's is a subclass with `part` and a `name`, which the `_target_` of a file
-    below `conf/quantization/backend` names.
+    integers. A back end is a subclass with `part`; one of somebody else's has a `name` as well, and the `_target_` of a
+    file below `conf/quantization/backend` names it.
     """
 
     recipes: tuple[str, ...]
@@ -42,7 +42,7 @@ class BackEnd:
         return self.name
 
     def part(self, numerics: Any, recipe: str) -> Any:
-        """Return its quantizer for the layers of one recipe, as a `quantizers.Part`; ours lie in `quantizers`.
+        """Return its quantizer for the layers of one recipe, as a `part.Part`; torch is imported only here.
 
         Raises:
             RunnerError: a back end of the user's own that does not say what its quantizer is.
@@ -53,11 +53,56 @@ class BackEnd:
         )
 
 
+@dataclass(frozen=True)
+class Inductor(BackEnd):
+    """Kernels of Inductor: torchao's quantizer for one kind of machine."""
+
+    quantizer: str = "x86"
+
+    def part(self, numerics: Any, recipe: str) -> Any:
+        """Return torchao's quantizer."""
+        from runner.compression.quantization.backends.inductor import inductor_part
+
+        return inductor_part(self.quantizer, numerics, recipe)
+
+
+class CustomLinear(BackEnd):
+    """Linear layers by a quantizer of our own."""
+
+    def part(self, numerics: Any, recipe: str) -> Any:
+        """Return the quantizer."""
+        from runner.compression.quantization.backends.custom_linear import linear_part
+
+        return linear_part(numerics, recipe)
+
+
+class XNNPACK(BackEnd):
+    """Kernels of XNNPACK, run by ExecuTorch."""
+
+    def part(self, numerics: Any, recipe: str) -> Any:
+        """Return executorch's quantizer."""
+        from runner.compression.quantization.backends.xnnpack import xnnpack_part
+
+        return xnnpack_part(numerics, recipe)
+
+
+class OpenVINO(BackEnd):
+    """Kernels of OpenVINO."""
+
+    def part(self, numerics: Any, recipe: str) -> Any:
+        """Return executorch's quantizer for it."""
+        from runner.compression.quantization.backends.openvino import openvino_part
+
+        return openvino_part(numerics, recipe)
+
+
 BACK_ENDS: dict[str, BackEnd] = {
-    "x86_inductor": BackEnd(RECIPES, "inductor", machines=("x86_64", "AMD64")),
-    "arm_inductor": BackEnd(RECIPES, "inductor", weight_granularities=("per_tensor",), machines=("aarch64", "arm64")),
-    "custom_linear": BackEnd(RECIPES, "inductor", operators=("linear",), machines=("x86_64", "AMD64")),
-    "xnnpack": BackEnd(
+    "x86_inductor": Inductor(RECIPES, "inductor", machines=("x86_64", "AMD64")),
+    "arm_inductor": Inductor(
+        RECIPES, "inductor", weight_granularities=("per_tensor",), machines=("aarch64", "arm64"), quantizer="arm"
+    ),
+    "custom_linear": CustomLinear(RECIPES, "inductor", operators=("linear",), machines=("x86_64", "AMD64")),
+    "xnnpack": XNNPACK(
         RECIPES,
         "executorch",
         ("torchao", "executorch"),
@@ -65,7 +110,7 @@ BACK_ENDS: dict[str, BackEnd] = {
         ("affine",),
         operators=("conv2d", "linear"),
     ),
-    "openvino": BackEnd(
+    "openvino": OpenVINO(
         ("static",),
         "openvino",
         ("torchao", "executorch", "openvino", "nncf"),
@@ -74,7 +119,7 @@ BACK_ENDS: dict[str, BackEnd] = {
         observers=False,
         operators=("conv1d", "conv2d", "conv3d", "linear", "matmul"),
     ),
-    "xpu": BackEnd(("static",), "inductor", weight_granularities=("per_channel",)),
+    "xpu": Inductor(("static",), "inductor", weight_granularities=("per_channel",), quantizer="xpu"),
 }
 
 

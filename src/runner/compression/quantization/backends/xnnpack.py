@@ -1,11 +1,14 @@
 """XNNPACK's quantizer, taught that a clamp behind a layer is part of it, as ReLU is."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, Quantizer
 
+from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
+from runner.compression.quantization.backends.part import Part
 from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS
 
 _ATEN = torch.ops.aten
@@ -49,3 +52,18 @@ def round_behind(clamp: Node) -> None:
     if layer and len(source.users) == 1 and note is not None and note.output_qspec is not None:
         clamp.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=note.output_qspec, _annotated=True)
         note.output_qspec = None
+
+
+def xnnpack_part(numerics: Numerics, recipe: str) -> Part:
+    """Return executorch's quantizer for the layers of one recipe."""
+    from executorch.backends.xnnpack.quantizer import xnnpack_quantizer as xnnpack
+
+    activation = activation_spec(numerics, recipe, torch.int8)
+    weight = replace(weight_spec(numerics, recipe), quant_min=-127)
+    usual = xnnpack.get_symmetric_quantization_config(
+        is_per_channel=True, is_qat=recipe == "qat", is_dynamic=recipe == "dynamic"
+    )
+    output = activation if usual.output_activation is not None else None
+    config = replace(usual, input_activation=activation, output_activation=output, weight=weight)
+    quantizer = ClampingXNNPACK(xnnpack.XNNPACKQuantizer().set_global(config))
+    return Part(recipe, quantizer, QuantizationAnnotation)
