@@ -68,7 +68,9 @@ def system_trouble(error: BaseException, directory: Path | None = None) -> str:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those that led to it."""
-    while error is not None:
+    """Yield an error and those that led to it, each once: an error raised again may come to stand in its own chain."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__

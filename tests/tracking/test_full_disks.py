@@ -159,3 +159,9 @@ def test_metrics_of_strange_names_are_text(tmp_path):
     logger = MetricsFile(str(tmp_path / "metrics.csv"))
     logger.log_metrics({"=1+1": 0.5, "\x1b[31m": 1.0}, 1)
     assert (tmp_path / "metrics.csv").read_text().splitlines()[1:] == ["1,,'=1+1,0.5", "1,,\\x1b[31m,1.0"]
+
+
+def test_an_error_that_stands_in_its_own_chain_is_looked_at_once(tmp_path):
+    one, other = ValueError("a"), KeyError("b")
+    one.__context__, other.__cause__ = other, one
+    assert system_trouble(one, tmp_path) == ""

@@ -47,7 +47,8 @@ def recorded_config(record: RunDirectory, typed: Iterable[str] = ()) -> Iterator
 
 def refuse_mistakes(config: DictConfig, record: RunDirectory, typed: Iterable[str] = ()) -> None:
     """Raise RunnerError with everything that is wrong with a recorded configuration."""
-    plain, *unresolved = resolve(config)
+    with resolvers.run_directory(None):  # which may be another run's, that learns from this one
+        plain, *unresolved = resolve(config)
     messages = [each for told in unresolved for each in told] or [*mistakes(plain, typed)]
     if messages:
         place = record.path / layout.CONFIG

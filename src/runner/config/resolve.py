@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, chain
 
 
 def resolve(config: DictConfig) -> tuple[dict[str, Any], list[str], list[str]]:
@@ -51,11 +51,7 @@ def with_text_keys(node: Any) -> Any:
 
 def users_mistake(error: BaseException | None) -> str | None:
     """Return the message of the RunnerError that a resolver raised, if one did: it speaks for itself."""
-    while error is not None:
-        if isinstance(error, RunnerError):
-            return str(error)
-        error = error.__cause__ or error.__context__
-    return None
+    return next((str(each) for each in chain(error) if isinstance(each, RunnerError)), None)
 
 
 def dead_end(place: str, error: OmegaConfBaseException) -> str:

@@ -1,5 +1,7 @@
 """Every command explains itself with an example that can be typed."""
 
+import re
+
 import pytest
 
 from runner.cli.main import command_names, main
@@ -12,7 +14,7 @@ def test_the_help_of_a_command_has_an_example(command, capsys):
         main([command, "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    example = text.split("example:")[1].strip()
+    example = re.split("examples?:", text)[1].strip()
     assert example.startswith(f"python -m runner {command}")
     assert text.startswith(f"usage: python -m runner {command}")
 
