@@ -63,10 +63,10 @@ def test_what_a_run_records_is_good(run):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"callbacks.checkpoint.dirpath": "/home/me/.ssh"}, "callbacks.checkpoint.dirpath=/home/me/.ssh: lies outside"),
+        ({"callbacks.checkpoint.dirpath": "/etc/ssh"}, "callbacks.checkpoint.dirpath=/etc/ssh: lies outside"),
         ({"callbacks.checkpoint.dirpath": f"{HERE}/../../x"}, "lies outside"),
         ({"callbacks.checkpoint.dirpath": "elsewhere"}, "lies outside"),
-        ({"logger.csv.path": "/home/me/.bashrc"}, "logger.csv.path=/home/me/.bashrc: lies outside"),
+        ({"logger.csv.path": "/etc/profile"}, "logger.csv.path=/etc/profile: lies outside"),
         ({"logger.csv.path": ".bashrc"}, "lies outside"),
         ({"logger.csv._args_": [".bashrc"]}, "lies outside"),
         ({"logger.tensorboard.save_dir": "~/x"}, "lies outside"),
@@ -132,14 +132,14 @@ def test_a_key_that_a_version_did_not_write_is_named(run):
 
 @pytest.mark.parametrize("command", ["resume", "predict", "reproduce", "export-weights"])
 def test_every_command_that_reads_one_judges_it(run, capsys, command):
-    record = run({"logger.csv.path": "/home/me/.bashrc"})
+    record = run({"logger.csv.path": "/etc/profile"})
     (record.path / "result.json").write_text("{}")
     assert main([command, str(record.path)]) == 2
-    assert "logger.csv.path=/home/me/.bashrc: lies outside of the run directory" in capsys.readouterr().err
+    assert "logger.csv.path=/etc/profile: lies outside of the run directory" in capsys.readouterr().err
 
 
 def test_settings_of_hydra_in_recorded_overrides_are_left_out():
-    texts = ["hydra.run.dir=x", "+hydra.x=1", "++hydra.searchpath=[file:///x]", "~hydra.sweep", "hydra/launcher=evil"]
+    texts = ["hydra.run.dir=x", "+hydra.x=1", "++hydra.searchpath=[pkg://x]", "~hydra.sweep", "hydra/launcher=evil"]
     assert own([*texts, "model=mlp", "hydrant=1"]) == ["model=mlp", "hydrant=1"]
 
 

@@ -11,8 +11,9 @@ from runner.compression.quantization.program.lower import CompiledProgram
 from runner.compression.quantization.recipes import StaticRecipe
 from runner.measure.latency import Latency
 from runner.measure.verdict import verdict
-from runner.stages.benchmark import gains, ready
+from runner.stages.benchmark import gains, ready, save_float
 from runner.stages.export import as_close_to_float
+from runner.tracking.result import ArtifactFile
 
 INPUTS = torch.linspace(-1, 1, 4 * 36).reshape(4, 1, 6, 6)
 
@@ -84,3 +85,19 @@ def test_every_network_that_was_made_is_judged_against_the_compiled_one():
     said = verdict({"eager": 4.0, "compiled": 2.0, "pruned": 1.0, "int8": 2.5}, 8, ["pruned", "int8"])
     assert said[0] == "Batch 8: pruned is 2.00 times as fast as compiled float32."
     assert said[1].startswith("Batch 8: int8 is slower than compiled float32 here (2.5 against 2 ms).")
+
+
+def test_a_float_program_that_a_killed_benchmark_left_is_written_and_recorded_again(tmp_path):
+    results = SimpleNamespace(artifacts={})
+    context = SimpleNamespace(
+        artifacts=tmp_path,
+        artifact=lambda path: ArtifactFile(path.name, path.stat().st_size),
+        datamodule=SimpleNamespace(example=lambda count: INPUTS[:count]),
+        results=results,
+    )
+    network = nn.Flatten()
+    (tmp_path / "float.pt2").write_bytes(b"of a benchmark that was killed")
+    saved = save_float(context, "float", network)
+    assert saved["float_program"].bytes == (tmp_path / "float.pt2").stat().st_size > 1000
+    results.artifacts |= saved
+    assert save_float(context, "float", network) == {}

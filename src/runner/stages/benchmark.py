@@ -204,12 +204,15 @@ def gains(name: str, rows: dict[int, dict[str, Latency]], sizes: dict[str, int])
 
 
 def save_float(context: Context, name: str, network: nn.Module) -> dict[str, ArtifactFile]:
-    """Save a float network as a program; return the file, nothing where it was there already."""
-    path = context.artifacts / f"{name}.pt2"
-    if path.is_file():
+    """Save a float network as a program; return the file, nothing where an earlier stage recorded it.
+
+    One that merely lies there is of a benchmark that was killed, and stands in no record.
+    """
+    path, entry = context.artifacts / f"{name}.pt2", f"{name}_program"
+    if entry in context.results.artifacts and path.is_file():
         return {}
     save_program(network, nested.to(context.datamodule.example(2), "cpu"), path, {"recipe": "none"})
-    return {f"{name}_program": replace(context.artifact(path), network=name, format="program")}
+    return {entry: replace(context.artifact(path), network=name, format="program")}
 
 
 def agree(context: Context, programs: Programs, only: Mapping[str, int | None]) -> dict[str, tuple[float, float]]:
