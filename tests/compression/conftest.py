@@ -74,8 +74,3 @@ def rows() -> Tensor:
 @pytest.fixture(scope="session")
 def dynamic(perceptron: nn.Module, rows: Tensor) -> QuantizedNetwork:
     return DynamicRecipe().apply(perceptron, [rows])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_training_of_programs(patterns_traced_once) -> None:
-    """See `patterns_traced_once`."""

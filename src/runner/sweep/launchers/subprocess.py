@@ -1,7 +1,6 @@
 """A job in a process of its own: its memory goes back, its crash is its own, and devices need no second sweep."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 from runner.config.plugins import is_plugins
 from runner.tracking import layout, lock
+from runner.tracking.entries import read_entries
 from runner.tracking.run_directory import ENVIRONMENT_VARIABLE
 from runner.tracking.signals import PARENT
 
@@ -75,11 +75,8 @@ def run_or_go_on(arguments: list[str], anew: list[str], console: Path) -> int:
 
 def again(arguments: Sequence[str], anew: Sequence[str], directory: Path) -> list[str] | None:
     """Return the command for a job that may have been started before; None where it is done."""
-    try:
-        status = json.loads((directory / layout.STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return list(anew)
-    if not isinstance(status, dict) or not (directory / layout.CONFIG).is_file():
+    status = read_entries(directory / layout.STATUS)
+    if not status or not (directory / layout.CONFIG).is_file():
         return list(anew)
     if status.get("state") == "done" and not (arguments[0] == "resume" and status.get("held")):
         return None
