@@ -11,7 +11,7 @@ import pytest
 
 pytest_plugins = [
     "tests.support.coded_network",
-    # "tests.support.compositions",
+    "tests.support.compositions",
     "tests.support.mnist",
     "tests.support.programs",
     "tests.support.runs",
