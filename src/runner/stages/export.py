@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from runner.compression.files.file_format import FileFormat, program_of
+from runner.compression.files.file_format import FileFormat, can_be_captured, program_of
 from runner.compression.files.formats import chosen, is_structured, run_in_batches
 from runner.compression.meta import without_values
 from runner.compression.network import CompressedNetwork
@@ -64,7 +64,8 @@ def export(context: Context, networks: Networks) -> StageResult:
     metrics: dict[str, float] = {}
     artifacts: dict[str, ArtifactFile] = {}
     known, structured = known_formats(context.config), partial(is_structured, exported.network, example)
-    names = chosen(known, context.config.export.formats, lowering(networks), kind(context, networks), structured)
+    made, captured = kind(context, networks), can_be_captured(exported.network)
+    names = chosen(known, context.config.export.formats, lowering(networks), made, structured, captured)
     for each in context.signals.between(names):
         path = context.artifacts / f"{exported.name}{known[each].suffix}"
         known[each].save(exported.network, exported.compressed, example, path)
@@ -102,7 +103,7 @@ def preflight(context: Context, networks: Networks) -> None:
         network = Decoded(network, decoder_of(networks.task, network, example))
     structured = partial(is_structured, network, example)
     if "compress" not in stages[: stages.index("export")]:
-        chosen(known, config.export.formats, structured=structured)
+        chosen(known, config.export.formats, structured=structured, captured=can_be_captured(network))
         return
     recipe = quantization_recipe(config.quantization)
     if config.export.get("decode", False) and recipe.program_kind == WEIGHTS:

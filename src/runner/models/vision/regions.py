@@ -35,6 +35,7 @@ class RegionNetwork(nn.Module):
         channels: width of each stage of the trunk; every stage halves the side.
         pyramid: pixels between the places of each map of the feature pyramid, finest first.
         trunk: a network of timm by name, in place of the small one; `channels` then mean nothing.
+        sizes: side in pixels of the anchors of each map; None: four times its stride.
         width: channels of the pyramid.
         hidden: width of the two layers that look at a region.
         proposals: regions of an image that are looked at.
@@ -44,13 +45,16 @@ class RegionNetwork(nn.Module):
     Source: Ren et al., "Faster R-CNN", arXiv:1506.01497; Lin et al., "Feature Pyramid Networks", arXiv:1612.03144.
     """
 
+    captured = False  # by torch.export: how many regions there are differs from image to image
+
     def __init__(
         self,
         in_channels: int,
         image_size: int,
         num_classes: int,
         channels: Sequence[int] = (16, 32, 64, 128),
-        pyramid: Sequence[int] = (4, 8, 16),
+        pyramid: Sequence[int] = (8, 16),
+        sizes: Sequence[int] | None = None,
         width: int = 64,
         hidden: int = 128,
         proposals: int = 100,
@@ -59,14 +63,17 @@ class RegionNetwork(nn.Module):
         trunk: str | None = None,
         pretrained: bool = False,
     ) -> None:
-        """Raise ValueError where images and strides don't go together."""
+        """Raise ValueError where images, strides and sizes don't go together."""
         super().__init__()
         self.most = most
         check_strides(pyramid, image_size, "model.pyramid")
+        sides = [ANCHOR * each for each in pyramid] if sizes is None else list(sizes)
+        if len(sides) != len(pyramid):
+            raise ValueError(f"model.sizes={sides}: must be one for each map of model.pyramid={list(pyramid)}.")
         backbone = _Pyramid(trunk_of(trunk, in_channels, channels, pyramid, pretrained), width)
         self.network = FasterRCNN(
             backbone,
-            rpn_anchor_generator=AnchorGenerator(tuple((ANCHOR * each,) for each in pyramid), (RATIOS,) * len(pyramid)),
+            rpn_anchor_generator=AnchorGenerator(tuple((each,) for each in sides), (RATIOS,) * len(pyramid)),
             rpn_pre_nms_top_n_train=2 * proposals,
             rpn_pre_nms_top_n_test=2 * proposals,
             rpn_post_nms_top_n_train=proposals,
