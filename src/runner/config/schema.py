@@ -74,7 +74,7 @@ class DataSection:
     fit: Annotated[str, one_of("crop", "squash", "pad")]
     on_broken: Annotated[str, one_of("auto", "skip", "fail")]
     cache: str
-    num_classes: Annotated[int, at_least(2)] | None
+    num_classes: Annotated[int, at_least(1)] | None
     max_length: Annotated[int, at_least(1)]
     num_tokens: Annotated[int, at_least(1)]
     bucket_batches: Annotated[int, at_least(1)]
