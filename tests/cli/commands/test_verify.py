@@ -52,7 +52,9 @@ def test_a_promise_is_compared(experiment, capsys, value, tolerance, mode, statu
 
 
 def test_every_promise_is_compared(experiment, capsys):
-    command = experiment("expected: {metric: test/mse, value: 0.0, tolerance: 0.001, mode: min, also: {test/mae: -1.0}}")
+    command = experiment(
+        "expected: {metric: test/mse, value: 0.0, tolerance: 0.001, mode: min, also: {test/mae: -1.0}}"
+    )
     assert main(command) == 1
     first, second = capsys.readouterr().out.splitlines()[-2:]
     assert first.startswith("kept: test/mse is ")

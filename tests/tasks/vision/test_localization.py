@@ -44,7 +44,8 @@ def test_with_an_object_every_part_counts():
 
 def test_landmarks_stand_behind_the_corners():
     targets = torch.tensor([[[1.0, 10, 10, 30, 20, 12, 14, 20, 16]]])
-    outputs = torch.cat([answer(30.0, [0.5, 0.375, 0.5, 0.25], [-30, 30, -30]), torch.tensor([[0.3, 0.35, 0.5, 0.5]])], 1)
+    marks = torch.tensor([[0.3, 0.35, 0.5, 0.5]])
+    outputs = torch.cat([answer(30.0, [0.5, 0.375, 0.5, 0.25], [-30, 30, -30]), marks], 1)
     marked = task(landmarks=2, weights={"landmarks": 1.0})
     assert float(marked.loss(outputs, targets)) == pytest.approx(0.1**2, abs=1e-6)
     assert marked.predictions(outputs)["landmarks"][0].tolist() == [[12, 14], [20, 20]]

@@ -63,9 +63,7 @@ class FileFormat(ABC):
 
 
 def can_be_captured(network: nn.Module) -> bool:
-    """Return whether torch.export can capture a network: unless it says otherwise (`captured = False`), as do those
-    in which sizes depend on what is in the images.
-    """
+    """Return whether torch.export can capture a network: unless it says `captured = False`, for its sizes vary."""
     return bool(getattr(network, "captured", True))
 
 

@@ -39,8 +39,8 @@ def chosen(
     """
     if names == "auto":
         fitting = [name for name, each in known.items() if each.lowering in (None, lowering or "inductor")]
-        able = [name for name in fitting if captured or known[name].traces]
-        holding = [name for name in able if kind in known[name].kinds and not known[name].missing]
+        fitting = [name for name in fitting if captured or known[name].traces]
+        holding = [name for name in fitting if kind in known[name].kinds and not known[name].missing]
         return [name for name in holding if known[name].structured or not structured()]
     for name in names:
         if name not in known:

@@ -138,5 +138,3 @@ class ObjectOverlap(Metric):
     def compute(self) -> Tensor:
         """Return the mean, 0-d; NaN where no image has an object."""
         return self.total / self.count
-
-
