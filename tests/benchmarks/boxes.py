@@ -1,4 +1,4 @@
-"""Detectors: an epoch against a plain loop, the average precision of a large data set, and suppression of many boxes."""
+"""Detectors: an epoch against a plain loop, the average precision of a large set, and suppression of many boxes."""
 
 import statistics
 import time

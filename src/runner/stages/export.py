@@ -23,7 +23,7 @@ from runner.job.networks import Networks, StageResult
 from runner.measure import nested
 from runner.measure.error import sqnr
 from runner.measure.nested import Nested
-from runner.stages.parts.decoded import IMAGES, LEAST_SHARE, Decoded, decoder_of, equal_boxes, with_decoder
+from runner.stages.parts.decoded import IMAGES, LEAST_SHARE, WithBoxes, decoder_of, equal_boxes, with_decoder
 from runner.stages.parts.pruning_context import example as example_inputs
 from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
@@ -100,7 +100,7 @@ def preflight(context: Context, networks: Networks) -> None:
     config, stages, known = context.config, list(context.config.stages), known_formats(context.config)
     network, example = networks.task.standalone(), example_inputs(context)
     if config.export.get("decode", False):
-        network = Decoded(network, decoder_of(networks.task, network, example))
+        network = WithBoxes(network, decoder_of(networks.task, network, example))
     structured = partial(is_structured, network, example)
     if "compress" not in stages[: stages.index("export")]:
         chosen(known, config.export.formats, structured=structured, captured=can_be_captured(network))

@@ -20,7 +20,7 @@ LEAST_SHARE = 0.95
 IMAGES = 16
 
 
-class Decoded(nn.Module):
+class WithBoxes(nn.Module):
     """A network and what its outputs mean: inputs to detections (N, most, 6)."""
 
     def __init__(self, network: nn.Module, decoder: nn.Module) -> None:
@@ -53,10 +53,10 @@ def with_decoder(
     network: nn.Module, compressed: CompressedNetwork | None, decoder: nn.Module, example: Nested
 ) -> tuple[nn.Module, CompressedNetwork | None]:
     """Return both with the decoder behind them."""
-    whole = Decoded(network, decoder).eval()
+    whole = WithBoxes(network, decoder).eval()
     if not isinstance(compressed, QuantizedNetwork):
         return whole, compressed
-    program = export_program(Decoded(compressed.program, decoder), example).module(check_guards=False)
+    program = export_program(WithBoxes(compressed.program, decoder), example).module(check_guards=False)
     assert isinstance(program, GraphModule)
     made = (compressed.prepared, compressed.example, compressed.reach, compressed.recipe, compressed.back_end)
     return whole, QuantizedNetwork(program, *made)
