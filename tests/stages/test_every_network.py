@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.fx import GraphModule
 from torchvision.models.mobilenetv2 import InvertedResidual, MobileNetV2
@@ -47,6 +47,7 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "embedding_rnn": [(RECURRENT, None)],
     "gru": [(RECURRENT, None)],
     "linear": [(TABLE, None)],
+    "localizer": [(("data=shapes_boxes", "task=localization", "model.channels=[8,8,16,16]"), 32)],
     "logistic": [(("data=hours",), None)],
     "lstm": [(RECURRENT, None)],
     "mamba": [(NARROW, None)],
@@ -55,6 +56,7 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "resnet": [(DIGITS, 16)],
     "rnn": [(NAMES, None)],
     "rnn_cell": [(NAMES, None)],
+    "sliding_window": [(DIGITS, 16)],
     "tabular_mlp": [(TABLE, None)],
     "timm": [((*DIGITS, "model.name=vit_tiny_patch16_224", "+model.depth=2"), 32)],
     "transformer": [(NARROW, None)],
@@ -86,7 +88,7 @@ REFUSED: dict[tuple[str, str], str] = {
     (choice, recipe): "Nothing to quantize by any recipe"
     for choice in ("rnn", "rnn_cell")
     for recipe in ("static", "dynamic", "qat")
-} | {(choice, "dynamic"): "finds nothing to quantize" for choice in ("unet", "yolo")}
+} | {(choice, "dynamic"): "finds nothing to quantize" for choice in ("sliding_window", "unet", "yolo")}
 
 
 def heavy(network: nn.Module, *types: type[nn.Module]) -> int:
@@ -157,7 +159,8 @@ def test_every_choice_is_in_the_table():
     choices = catalog.choices([catalog.own_config_directory()])["model"]
     # Networks over nodes are in test_graph_networks.py of quantization/graph; those over whole graphs are refused.
     others = {name for name, each in choices.items() if not {"graph", "graphs"} & set(catalog.kinds(each.path))}
-    assert set(NETWORKS) == others
+    refused = {name for name in others if "quantization" in OmegaConf.load(choices[name].path).get("refuses", {})}
+    assert set(NETWORKS) == others - refused
 
 
 @pytest.mark.parametrize(("choice", "index", "recipe"), CASES)

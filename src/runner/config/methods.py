@@ -79,11 +79,14 @@ def settings_class(target: str, plugins: list[str]) -> type[Settings] | None:
 
 
 def check_data(config: Config, chosen: Chosen, group: str) -> Iterator[str]:
-    """Yield the reason that a recipe gives why it cannot work on this kind of data."""
+    """Yield the reasons that a recipe or a network gives why it cannot work on this kind of data, or with the other."""
     refused: Any = config[group].get("refuses") or {}
     kind = config["data"].get("kind")
     if kind in refused:
         yield f"{group}={chosen.get(group)} data={chosen.get('data')}: {refused[kind]}"
+    unable: Any = config["model"].get("refuses") or {}
+    if group in unable:
+        yield f"{group}={chosen.get(group)} model={chosen.get('model')}: {unable[group]}"
     sampling: Any = config["data"].get("sampling")
     if config[group].get("trains_program") and isinstance(sampling, dict) and not sees_all(sampling):
         yield (

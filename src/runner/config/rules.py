@@ -152,7 +152,9 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         return
     if "num_classes" in data and classes is None and task != "regression":
         return  # the count could not be found, and the reason has a message of its own
-    if task == "binary_classification" and classes != 2:
+    if classes == 1 and data.get("kind") != "detection":
+        yield f"data={name} data.num_classes=1: there must be at least two classes to tell apart."
+    elif task == "binary_classification" and classes != 2:
         yield f"task=binary_classification data={name}: needs data of two classes, this has {classes or 'none'}."
     if task == "classification" and not classes:
         yield f"task=classification data={name}: this data has no classes; use task=regression."

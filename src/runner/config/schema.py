@@ -74,7 +74,7 @@ class DataSection:
     fit: Annotated[str, one_of("crop", "squash", "pad")]
     on_broken: Annotated[str, one_of("auto", "skip", "fail")]
     cache: str
-    num_classes: Annotated[int, at_least(2)] | None
+    num_classes: Annotated[int, at_least(1)] | None
     max_length: Annotated[int, at_least(1)]
     num_tokens: Annotated[int, at_least(1)]
     bucket_batches: Annotated[int, at_least(1)]
@@ -157,6 +157,14 @@ class BenchmarkSection:
 
 
 @dataclass
+class ExportSection:
+    """Keys of every run."""
+
+    formats: str | list[str]
+    decode: bool
+
+
+@dataclass
 class SweepSection:
     """Keys of every run."""
 
@@ -202,9 +210,10 @@ class ExpectedSection:
     """Keys of every run."""
 
     metric: str | None
-    value: float | None
+    value: float | str | None
     tolerance: Annotated[float, at_least(0)] | None
     mode: Annotated[str, one_of("min", "max")]
+    also: dict  # type: ignore[type-arg]
 
 
 # A section is judged by the annotations of all its classes.
@@ -224,6 +233,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "pruning": (MethodSection, PruningRounds),
     "pruning.fine_tune": (PruningFineTune,),
     "benchmark": (BenchmarkSection,),
+    "export": (ExportSection,),
     "trainer": (TrainerSection,),
     "task": (TaskSection,),
     "expected": (ExpectedSection,),

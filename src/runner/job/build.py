@@ -20,7 +20,7 @@ from runner.errors import RunnerError, did_you_mean
 # What a YAML declares for the checks and for other sections to read; its target does not take it.
 DECLARATIONS = {
     "data": ("kind", "content", "tasks", "num_targets", "num_features", "num_nodes", "estimates_layers"),
-    "model": ("takes", "tasks", "propagates", "float_layers"),
+    "model": ("takes", "tasks", "propagates", "float_layers", "refuses"),
     "scheduler": ("interval", "monitor"),
     "task": ("name", "takes", "readout", "num_outputs", "outputs", "monitor", "monitor_mode"),
 }

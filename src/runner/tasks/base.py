@@ -98,6 +98,13 @@ class Task(pl.LightningModule, ABC):
         """Return what is said of each sample to who asks for a prediction: its row, or one row an object."""
         return [[row] for row in self.rows(outputs)]
 
+    def decoder(self, outputs: Nested) -> nn.Module | None:
+        """Return a module from outputs shaped like these to detections (N, most, 6), for files that hold both.
+
+        None where outputs need no decoding.
+        """
+        return None
+
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
@@ -174,7 +181,11 @@ class Task(pl.LightningModule, ABC):
         for inputs, targets in batches:
             outputs = self.call(network, inputs)
             self.validation.add(self.loss(outputs, targets), outputs, targets)
-        return self.validation.results()
+        return self.results(self.validation)
+
+    def results(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return loss and metrics of all that an evaluation was shown, by name."""
+        return evaluation.results()
 
     def setup(self, stage: str) -> None:
         """Begin with an empty log; Lightning restores a checkpoint's after this."""
@@ -214,11 +225,11 @@ class Task(pl.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/*`."""
-        self.log_dict(self.validation.results(), batch_size=1, sync_dist=True)
+        self.log_dict(self.results(self.validation), batch_size=1, sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
         """Log `test/*`."""
-        self.log_dict(self.testing.results(), batch_size=1, sync_dist=True)
+        self.log_dict(self.results(self.testing), batch_size=1, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the sums of an epoch under way; raises DivergedError instead of saving broken weights."""

@@ -51,6 +51,16 @@ def test_a_promise_is_compared(experiment, capsys, value, tolerance, mode, statu
     assert last.endswith(f"expected {value:.4g} within 0.001")
 
 
+def test_every_promise_is_compared(experiment, capsys):
+    command = experiment(
+        "expected: {metric: test/mse, value: 0.0, tolerance: 0.001, mode: min, also: {test/mae: -1.0}}"
+    )
+    assert main(command) == 1
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert first.startswith("kept: test/mse is ")
+    assert second.startswith("NOT kept: test/mae is ")
+
+
 def test_a_promise_of_a_metric_that_the_run_lacks_is_a_mistake(experiment, capsys):
     command = experiment("expected: {metric: test/accuracy, value: 1.0, tolerance: 0.0, mode: max}")
     assert main(command) == 2
@@ -72,4 +82,11 @@ def test_without_a_whole_promise_nothing_runs(experiment, capsys, tmp_path, expe
 )
 def test_only_the_wrong_side_of_the_tolerance_counts(mode, measured, shortfall):
     expectation = Expectation("test/accuracy", 0.98, 0.01, mode)
-    assert expectation.shortfall(measured) == pytest.approx(shortfall, abs=1e-12)
+    assert expectation.shortfall({"test/accuracy": measured}) == pytest.approx(shortfall, abs=1e-12)
+
+
+def test_a_metric_may_be_promised_to_come_near_to_another():
+    expectation = Expectation("compressed/map", "test/map", 0.01, "max")
+    assert expectation.shortfall({"compressed/map": 0.691, "test/map": 0.7}) == 0
+    assert expectation.shortfall({"compressed/map": 0.68, "test/map": 0.7}) == pytest.approx(0.01)
+    assert "0.68, expected 0.7 (test/map)" in expectation.verdict({"compressed/map": 0.68, "test/map": 0.7})

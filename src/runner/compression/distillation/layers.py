@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 from runner.compression.network import ModelCall
 from runner.errors import RunnerError, did_you_mean
 from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class Tap:
@@ -43,7 +44,7 @@ class Tap:
 Features = dict[str, Tensor]
 
 
-def run(network: nn.Module, inputs: Any, call: ModelCall, names: Iterable[str] = ()) -> tuple[Tensor, Features]:
+def run(network: nn.Module, inputs: Any, call: ModelCall, names: Iterable[str] = ()) -> tuple[Nested, Features]:
     """Return the outputs of `recorded` for a copy of `network` in evaluation mode; the network itself stays."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]), recorded(copied := probe(network), names) as given:
         outputs = call(copied, nested.to(inputs, device_of(network)))
@@ -79,8 +80,8 @@ def survey(network: nn.Module, example: Any, call: ModelCall) -> dict[str, torch
     What the network gives in the end is not inside it, whichever layer it comes from.
     """
     outputs, given = run(network, example, call, [name for name, _ in network.named_modules() if name])
-    end = outputs.untyped_storage().data_ptr()
-    return {name: each.shape for name, each in given.items() if each.untyped_storage().data_ptr() != end}
+    end = {each.untyped_storage().data_ptr() for each in nested.tensors(outputs)}
+    return {name: each.shape for name, each in given.items() if each.untyped_storage().data_ptr() not in end}
 
 
 def probe(network: nn.Module) -> nn.Module:

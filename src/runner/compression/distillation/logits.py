@@ -65,7 +65,7 @@ class LogitsLoss(DistillationLoss):
         temperature: float = 2.0,
         outputs: str = "classes",
     ) -> None:
-        super().__init__(teacher, student, example, call=call)
+        super().__init__(teacher, student, example, call=call, outputs_count=share > 0)
         LogitsLossSettings(share, temperature, outputs)
         self.share, self.temperature, self.outputs = share, temperature, outputs
 

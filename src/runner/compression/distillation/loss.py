@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from runner.compression.distillation.layers import device_of, probe, run
 from runner.compression.network import ModelCall, call_model
 from runner.errors import RunnerError
+from runner.measure import nested
+from runner.measure.nested import Nested
 
 
 class DistillationLoss(nn.Module, ABC):
@@ -23,15 +25,24 @@ class DistillationLoss(nn.Module, ABC):
         student: the network in training. It may be a captured program unless its layers are looked at.
         example: inputs (N, …) as both take them; only shape and type matter.
         call: the outputs of a network for inputs, where there is more to it than calling the network.
+        outputs_count: whether outputs are compared, so that both networks must give one tensor of one shape.
 
     Raises:
         RunnerError: the teacher does not take these inputs, or gives other outputs than the student.
     """
 
-    def __init__(self, teacher: nn.Module, student: nn.Module, example: Any, *, call: ModelCall = call_model) -> None:
+    def __init__(
+        self,
+        teacher: nn.Module,
+        student: nn.Module,
+        example: Any,
+        *,
+        call: ModelCall = call_model,
+        outputs_count: bool = True,
+    ) -> None:
         super().__init__()
         self._teacher, self._call = (probe(teacher).requires_grad_(False),), call
-        refuse_strangers(self.teacher, student, example, call)
+        refuse_strangers(self.teacher, student, example, call, outputs_count)
 
     @property
     def teacher(self) -> nn.Module:
@@ -43,9 +54,9 @@ class DistillationLoss(nn.Module, ABC):
         """Return the loss of a training step, 0-d; `loss` is the task's own for the same `student_outputs`."""
 
     @torch.no_grad()
-    def ask(self, inputs: Any, student_outputs: Tensor) -> Tensor:
+    def ask(self, inputs: Any, student_outputs: Nested) -> Nested:
         """Return the teacher's outputs, on the device of the student's."""
-        follow(self.teacher, student_outputs.device)
+        follow(self.teacher, nested.tensors(student_outputs)[0].device)
         return self._call(self.teacher, inputs)
 
     def close(self) -> None:
@@ -58,13 +69,19 @@ def follow(network: nn.Module, device: torch.device) -> None:
         network.to(device)
 
 
-def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, call: ModelCall) -> None:
-    """Raise RunnerError unless teacher and student take the same inputs and give outputs of one shape."""
+def refuse_strangers(
+    teacher: nn.Module, student: nn.Module, example: Any, call: ModelCall, outputs_count: bool
+) -> None:
+    """Raise RunnerError unless teacher and student take the same inputs and give outputs of one shape.
+
+    Several tensors of outputs are let pass where outputs don't count.
+    """
     wanted, _ = run(student, example, call)
-    if not isinstance(wanted, Tensor):
+    if not isinstance(wanted, Tensor) and outputs_count:
         raise RunnerError(
-            f"Distillation compares one tensor of outputs with the teacher's; {type(student).__name__} answers with a "
-            f"{type(wanted).__name__}, of which it cannot know what is to be compared: distillation=none."
+            f"Distillation by outputs compares one tensor with the teacher's; {type(student).__name__} answers with a "
+            f"{type(wanted).__name__}, of which it cannot know what is to be compared. Compare layers: "
+            "distillation=features or attention, with distillation.share=0."
         )
     try:
         given, _ = run(teacher, example, call)
@@ -75,6 +92,8 @@ def refuse_strangers(teacher: nn.Module, student: nn.Module, example: Any, call:
             f"{first_line(error)}. Choose a teacher that was trained on data of this shape (data.image_size, "
             "data.channels …)."
         ) from error
+    if not (isinstance(wanted, Tensor) and isinstance(given, Tensor)):
+        return
     if given.shape != wanted.shape:
         raise RunnerError(
             f"The teacher answers {described(given)}, the student {described(wanted)}: both must tell the same "

@@ -27,6 +27,7 @@ class FileFormat(ABC):
         lowering: the back ends' runtime whose int8 programs it is written for; None for those of any.
         timed: whether it has a runtime of its own, so that a benchmark has something to time.
         structured: whether it can hold several inputs and outputs, in tuples and dicts.
+        traces: whether it can hold networks that torch.export cannot capture (see `can_be_captured`).
         native: whether its files hold machine code, so that one of a stranger's must not be loaded.
         beside: endings of further files that belong to one, in place of `suffix`.
     """
@@ -41,6 +42,7 @@ class FileFormat(ABC):
     structured: ClassVar[bool] = True
     beside: ClassVar[tuple[str, ...]] = ()
     native: ClassVar[bool] = False
+    traces: ClassVar[bool] = False
 
     @abstractmethod
     def save(self, network: nn.Module, compressed: CompressedNetwork | None, example: Nested, path: Path) -> object:
@@ -58,6 +60,11 @@ class FileFormat(ABC):
     def files(self, path: Path) -> list[Path]:
         """Return all files of the one written to `path`."""
         return [path, *(path.with_name(path.name.removesuffix(self.suffix) + each) for each in self.beside)]
+
+
+def can_be_captured(network: nn.Module) -> bool:
+    """Return whether torch.export can capture a network: unless it says `captured = False`, for its sizes vary."""
+    return bool(getattr(network, "captured", True))
 
 
 def program_of(network: nn.Module, compressed: CompressedNetwork | None) -> nn.Module:

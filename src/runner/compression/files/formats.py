@@ -21,6 +21,7 @@ def chosen(
     lowering: str | None = None,
     kind: str = FLOAT,
     structured: Callable[[], bool] = lambda: False,
+    captured: bool = True,
 ) -> list[str]:
     """Return the formats of `export.formats`: a list of names, or `auto` for all that can be had here.
 
@@ -31,12 +32,14 @@ def chosen(
             machine); None for a float network.
         kind: the kind of program.
         structured: tells whether the network takes or gives several tensors; asked only where that decides.
+        captured: whether torch.export can capture the network.
 
     Raises:
         RunnerError: an unknown name, one whose packages are missing, or one that cannot hold this kind of program.
     """
     if names == "auto":
         fitting = [name for name, each in known.items() if each.lowering in (None, lowering or "inductor")]
+        fitting = [name for name in fitting if captured or known[name].traces]
         holding = [name for name in fitting if kind in known[name].kinds and not known[name].missing]
         return [name for name in holding if known[name].structured or not structured()]
     for name in names:
@@ -50,6 +53,12 @@ def chosen(
             able = ", ".join(other for other, each in known.items() if kind in each.kinds)
             what = {WEIGHTS: "weights in few bits", FLOAT: "float networks"}.get(kind, f"{kind} int8 programs")
             raise RunnerError(f"export.formats: {name} cannot hold {what}; these can: {able}.")
+        if not (captured or known[name].traces):
+            able = ", ".join(other for other, each in known.items() if each.traces)
+            raise RunnerError(
+                f"export.formats: {name} cannot hold a network in which sizes depend on what is in the images; these "
+                f"can: {able}."
+            )
         if not known[name].structured and structured():
             able = ", ".join(other for other, each in known.items() if each.structured and kind in each.kinds)
             raise RunnerError(

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -107,6 +108,19 @@ def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
     return path
 
 
+def save_onnx_traced(network: nn.Module, example: Tensor, path: Path) -> Path:
+    """Write the float `network` as ONNX by running it on `example`, one sample at a time; for what cannot be captured.
+
+    This way of torch's is old (pytorch#177239); the new one fails where proposals differ in number (vision#9395).
+    """
+    need(("onnx",), "ONNX export", "pip install 'runner[onnx]'")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of being old, and of sizes that are taken for fixed, which they are
+        torch.onnx.export(network.eval(), (example,), str(path), dynamo=False, opset_version=17)
+    return path
+
+
 def keep_signature(source: Path, target: Path) -> None:
     """Write into the ONNX file `target` what `source` says of inputs and outputs, where it lost that."""
     import onnx
@@ -139,7 +153,13 @@ def load_onnx(path: Path, threads: int | None = None) -> Callable[[Nested], Nest
     names = [each.name for each in session.get_inputs()]
     signature = session.get_modelmeta().custom_metadata_map.get(SIGNATURE)
     if signature is None or not named(told := json.loads(signature)):
-        return lambda inputs: torch.from_numpy(session.run(None, {names[0]: inputs.numpy()})[0])
+        size = session.get_inputs()[0].shape[0]  # a name where any will do
+
+        def answer(inputs: Tensor) -> Tensor:
+            parts = nested.split(inputs, size) if isinstance(size, int) else [inputs]
+            return torch.cat([torch.from_numpy(session.run(None, {names[0]: each.numpy()})[0]) for each in parts])
+
+        return answer
 
     def run(inputs: Nested) -> Nested:
         flat = [each.numpy() for each in nested.flatten_as(told["inputs"], inputs)]

@@ -53,6 +53,8 @@ def fine_tune(
     datamodule = context.datamodule
     task = build_task(fine_tuning_config(context.config, lr, schedule=schedule), datamodule, network=network)
     task.structure = networks.task.structure
+    for name, value in networks.task.named_buffers(recurse=False):  # what the weights were trained with
+        getattr(task, name).copy_(value)
     validate = len(datamodule.splits["val"]) > 0
     trainer = make_trainer(context, task, validate=validate, folder=folder, extra=extra, max_epochs=epochs)
     last = context.checkpoints / folder / f"{checkpoints.LAST}.ckpt"

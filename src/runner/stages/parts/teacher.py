@@ -17,6 +17,7 @@ from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import RunDirectory, owner
 from runner.tracking.weights import files
 
+SCALES = ("mean", "std")
 PROGRAM, ONE_BY_ONE = ".pt2", ".aot.pt2"
 
 
@@ -104,13 +105,13 @@ def refuse_another_problem(context: Context, task: Task, datamodule: DataModule,
 
 def beside_network(task: Task) -> dict[str, torch.Tensor]:
     """Return what a task holds for its targets: their mean and deviation, where it has them."""
-    return {f"targets' {name}": value for name, value in task.named_buffers(recurse=False)}
+    return {f"targets' {name}": value for name, value in task.named_buffers(recurse=False) if name in SCALES}
 
 
 def numbers(datamodule: DataModule) -> dict[str, torch.Tensor]:
     """Return the numbers by which data scales its inputs."""
     state = datamodule.state_dict().items()
-    return {f"inputs' {name}": torch.as_tensor(value) for name, value in state if name in ("mean", "std")}
+    return {f"inputs' {name}": torch.as_tensor(value) for name, value in state if name in SCALES}
 
 
 def same(one: torch.Tensor, other: torch.Tensor) -> bool:
