@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from runner.data.module import DataModule
 from runner.figures.plots import image_grid, render
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -170,5 +171,6 @@ def outputs(
     if not isinstance(inputs, Tensor):
         return EvaluationOutputs(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
     data = getattr(trainer, "datamodule", None)
-    mean, std = getattr(data, "mean", ()), getattr(data, "std", ())
-    return EvaluationOutputs(inputs, targets, predictions, tuple(map(float, mean)), tuple(map(float, std)), class_names)
+    scale = data.scale() if isinstance(data, DataModule) else None
+    mean, std = ((), ()) if scale is None else (tuple(scale.mean), tuple(scale.std))
+    return EvaluationOutputs(inputs, targets, predictions, mean, std, class_names)

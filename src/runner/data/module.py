@@ -12,6 +12,7 @@ from torch import Tensor
 
 from runner.data.batches import BatchLoader, NestedRows, Rows, as_rows
 from runner.data.split import fold, set_aside, size_of
+from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -117,6 +118,10 @@ class DataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def read(self, paths: list[Path]) -> Nested:
         """Read the user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
+
+    def scale(self) -> Standardizer | None:
+        """Return what inputs are standardized by, which pictures undo; None where they are as the user knows them."""
+        return None
 
     def fix_shape(self) -> None:
         """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""

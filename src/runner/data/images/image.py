@@ -68,6 +68,10 @@ class ImageDataModule(DataModule):
         """Convert uint8 (N, C, H, W) to float32 from 0 to 1."""
         return inputs.to(torch.float32).div_(255)
 
+    def scale(self) -> Standardizer:
+        """Return the normalisation."""
+        return self.normalisation
+
     def transform(self, inputs: Tensor) -> Tensor:
         """Convert uint8 (N, C, H, W) to normalised float32 (N, C, H, W)."""
         return self.normalisation.apply(self.unit(inputs))
@@ -78,10 +82,6 @@ class ImageDataModule(DataModule):
         if self.augmentation is not None:
             inputs, targets = self.augmentation(inputs, targets)
         return self.normalisation.apply(inputs), targets
-
-    def display(self, inputs: Tensor) -> Tensor:
-        """Scale normalised images (N, C, H, W) back to the range from 0 to 1, for pictures."""
-        return self.normalisation.undo(inputs).clamp_(0, 1)
 
     def read(self, paths: list[Path]) -> Tensor:
         """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
