@@ -1,6 +1,6 @@
 """Masks: one picture of labels to the class of every pixel, and what is wrong with some."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +70,14 @@ def classes_of(path: Path, table: ClassTable) -> np.ndarray:
     """
     if table.colours:
         packed = _packed(coloured_mask(path))
-        return _looked_up(packed, {_packed(np.array(key)).item(): each for key, each in table.colours.items()}, table)
+        return _looked_up(packed, {int(_packed(np.array(key))): each for key, each in table.colours.items()}, table)
     held = raw_mask(path)
     if held.ndim == 3:
         raise MaskError("it holds colours, and no file says what they stand for: see classes.csv in the documentation")
     return _looked_up(held, table.values, table)
 
 
-def _looked_up(held: np.ndarray, classes: dict[int, int] | object, table: ClassTable) -> np.ndarray:
-    known: dict[int, int] = dict(classes)  # type: ignore[call-overload]
+def _looked_up(held: np.ndarray, known: Mapping[int, int], table: ClassTable) -> np.ndarray:
     if held.dtype == np.uint8:  # a look at every pixel, not a sort of them
         row = np.full(256, UNKNOWN, dtype=np.int16)
         for value, number in known.items():
