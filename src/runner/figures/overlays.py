@@ -18,8 +18,8 @@ SIDE, LINE = 2.2, 0.3
 
 
 def colour(index: int) -> tuple[float, float, float]:
-    """Return the colour of a class, RGB from 0 to 1; repeated after 20."""
-    red, green, blue, _ = colormaps["tab20"](index % 20)
+    """Return the colour of a class, RGB from 0 to 1: ten strong ones, ten pale ones, and the same again."""
+    red, green, blue, _ = colormaps["tab20"]((2 * index + index // 10) % 20)
     return red, green, blue
 
 
@@ -58,8 +58,8 @@ def in_pairs(images: Tensor, legend: Sequence[tuple[str, tuple[float, float, flo
     return figure
 
 
-def overlay(images: Tensor, mask: Tensor) -> Tensor:
-    """Return float (n, 3, h, w): images half covered by the colours of their classes, with white outlines.
+def overlay(images: Tensor, mask: Tensor, width: int = 1) -> Tensor:
+    """Return float (n, 3, h, w): images half covered by the colours of their classes, outlined white, `width` pixels.
 
     Class 0 and what counts for nothing (255) are not coloured.
     """
@@ -67,14 +67,16 @@ def overlay(images: Tensor, mask: Tensor) -> Tensor:
     coloured = (mask > 0) & (mask < 255)
     shades = palette[mask.long()].movedim(3, 1)
     covered = torch.lerp(images.expand(-1, 3, -1, -1), shades, STRENGTH * coloured[:, None].float())
-    return covered.masked_fill(outline(mask)[:, None], 1.0)
+    return covered.masked_fill(outline(mask, width)[:, None], 1.0)
 
 
-def outline(mask: Tensor) -> Tensor:
-    """Return bool (n, h, w): pixels outside of a region, next to one (a dilation of the region less itself)."""
+def outline(mask: Tensor, width: int = 1) -> Tensor:
+    """Return bool (n, h, w): pixels at most `width` away from a region of a higher class (its dilation less itself)."""
     classes = mask.float()[:, None].masked_fill((mask == 255)[:, None], 0)
-    wide = max_pool2d(classes, 3, stride=1, padding=1)
-    return ((wide > 0) & (classes == 0))[:, 0]
+    wide = classes
+    for _ in range(width):
+        wide = max_pool2d(wide, 3, stride=1, padding=1)
+    return (wide != classes)[:, 0]
 
 
 def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:

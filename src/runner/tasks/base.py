@@ -98,6 +98,10 @@ class Task(pl.LightningModule, ABC):
         """Return what is said of each sample to who asks for a prediction: its row, or one row an object."""
         return [[row] for row in self.rows(outputs)]
 
+    def pixel_scores(self, outputs: Nested) -> Tensor | None:
+        """Return scores of the classes for each pixel, float (N, C, H, W); None where pixels have no class."""
+        return None
+
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None

@@ -44,6 +44,7 @@ class BoxFolder(AnnotatedFolder, DetectionDataModule):
             RunnerError: there are no labels, or some cannot be used and are not left out.
         """
         labels = self.labels()
+        self.ids = tuple(map(int, labels.ids)) if all(each.isdigit() for each in labels.ids) else None
         problems = list(labels.problems)
         self.remarks = [*labels.remarks]
         pictures, places = self._looked_at(labels, problems)

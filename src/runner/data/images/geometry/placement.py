@@ -54,6 +54,13 @@ class Placement:
         found = np.floor((np.arange(self.size) + 0.5 - start) / scale).astype(np.int64)
         return found.clip(0, length - 1), (found >= 0) & (found < length)
 
+    def targets(self, axis: int) -> np.ndarray:
+        """Return where the middle of each of the picture's pixels along x (axis 0) or y (1) lies in the square."""
+        scale, start, length = (
+            (self.scale_x, self.left, self.width) if axis == 0 else (self.scale_y, self.top, self.height)
+        )
+        return (np.arange(length) + 0.5) * scale + start
+
 
 def placement(width: int, height: int, size: int, fit: str) -> Placement:
     """Return where a picture of width x height pixels lies in a square; `fit` as in `decode.Appearance`."""
