@@ -220,10 +220,7 @@ class DataModule(pl.LightningDataModule, ABC):
         return count if self.most_at_once is None else min(count, self.most_at_once)
 
     def example(self, count: int = 2) -> Nested:
-        """Transformed inputs (count, …) of test samples (of training samples where there is no test).
-
-        There are fewer where the split is smaller, or where no network is shown so many at once.
-        """
+        """Return transformed inputs (at most count, …) of test samples, or of training samples where there are none."""
         split = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
         return self.transform(split.spread(self.at_most(count)).inputs)
 

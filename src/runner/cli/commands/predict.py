@@ -21,7 +21,7 @@ DESCRIPTION = (
 )
 EXAMPLE = """examples:
   python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png
-  python -m runner predict outputs/runs/2026-01-31/12-00-00-yolo-box_folder street.jpg --draw drawn --output boxes.json"""
+  python -m runner predict outputs/runs/2026-01-31/12-00-00-yolo-box_folder a.jpg --draw drawn -o boxes.json"""
 BATCH = 256
 
 

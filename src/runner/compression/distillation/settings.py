@@ -19,7 +19,8 @@ class LogitsLossSettings(Settings):
         share: of the soft loss, from 0 (labels alone) to 1 (teacher alone).
         temperature: above 0. The higher, the more the teacher tells about the classes it finds unlikely.
         outputs: what they are, and with it the soft loss: `classes` (logits of classes in the last dimension), `pixels`
-            (of classes in the second one, for each pixel), `binary` (one logit) or `values` (numbers: the squared error, without a temperature).
+            (of classes in the second one, for each pixel), `binary` (one logit) or `values` (numbers: the squared
+            error, without a temperature).
     """
 
     section: ClassVar[str] = "distillation"

@@ -14,7 +14,7 @@ from runner.data.images.decode import in_silence, reason
 from runner.data.images.geometry.affine import IGNORED
 from runner.data.images.geometry.placement import Placement
 from runner.data.images.segmentation.class_table import ClassTable
-from runner.data.images.segmentation.mask_layout import MaskSet, Pair, masks_of
+from runner.data.images.segmentation.mask_layout import MaskSet, MaskedPicture, masks_of
 from runner.data.images.segmentation.mask_values import MaskError, classes_of, mask_size, resampled
 from runner.data.images.segmentation.segmentation import SegmentationDataModule
 from runner.data.module import Source
@@ -39,7 +39,7 @@ class MaskFolder(AnnotatedFolder, SegmentationDataModule):
         return masks_of(self.root)
 
     def load(self) -> Source:
-        """Pair pictures and masks, look at them and decode them; `remarks` name classes and what was left out.
+        """MaskedPicture pictures and masks, look at them and decode them; `remarks` name classes and what was left out.
 
         Raises:
             RunnerError: there are none, or some cannot be used and are not left out.
@@ -63,7 +63,9 @@ class MaskFolder(AnnotatedFolder, SegmentationDataModule):
         images = images if len(kept) == len(whole) else stored.without(images, set(range(len(whole))) - set(kept))  # type: ignore[arg-type]
         return Source(images, targets[rows], class_names=found.table.names, **_parts(parts))
 
-    def _looked_at(self, pairs: list[Pair], problems: list[str]) -> tuple[list[Pair], list[Placement]]:
+    def _looked_at(
+        self, pairs: list[MaskedPicture], problems: list[str]
+    ) -> tuple[list[MaskedPicture], list[Placement]]:
         """Return the pairs of which both can be opened and are of one size, and where each will lie in its square."""
 
         def look(path: Path) -> tuple[int, int] | str:
@@ -91,7 +93,7 @@ class MaskFolder(AnnotatedFolder, SegmentationDataModule):
         return good, places
 
     def _read(
-        self, pairs: list[Pair], places: list[Placement], table: ClassTable
+        self, pairs: list[MaskedPicture], places: list[Placement], table: ClassTable
     ) -> tuple[Tensor, np.ndarray, dict[int, str]]:
         """Return masks uint8 (N, size, size), the pixels of each class (N, 256) in their own size, and what is wrong.
 

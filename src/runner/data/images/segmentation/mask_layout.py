@@ -37,7 +37,7 @@ SURVEY, DEEPEST = 500, 5
 
 
 @dataclass(frozen=True)
-class Pair:
+class MaskedPicture:
     """A picture, its mask, and the part of the set that it is of, "" where it is not divided."""
 
     picture: Path
@@ -55,7 +55,7 @@ class MaskSet:
         remarks: what a person should know, in sentences.
     """
 
-    pairs: list[Pair]
+    pairs: list[MaskedPicture]
     table: ClassTable
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -178,7 +178,7 @@ def _pair(
         elif len(of_it) > 1:
             found.problems.append(f"{paths[0]}: {of_it[0].name} and {of_it[1].name} could both be its mask")
         else:
-            found.pairs.append(Pair(paths[0], of_it[0], listed.get(stem, part)))
+            found.pairs.append(MaskedPicture(paths[0], of_it[0], listed.get(stem, part)))
 
 
 def _apart(names: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:

@@ -7,7 +7,7 @@ import torchvision
 from runner.data.images.geometry.affine import IGNORED
 from runner.data.images.segmentation.class_table import ClassTable
 from runner.data.images.segmentation.mask_folder import MaskFolder
-from runner.data.images.segmentation.mask_layout import MaskSet, Pair
+from runner.data.images.segmentation.mask_layout import MaskSet, MaskedPicture
 from runner.data.offline import fetch_into
 
 # What the values of a trimap stand for: the animal, what is around it, and a seam that may be either.
@@ -36,7 +36,9 @@ class OxfordPets(MaskFolder):
         for part, file in PARTS.items():
             for line in (folder / "annotations" / file).read_text(encoding="utf-8").splitlines():
                 name = line.split()[0]
-                pair = Pair(folder / "images" / f"{name}.jpg", folder / "annotations/trimaps" / f"{name}.png", part)
+                pair = MaskedPicture(
+                    folder / "images" / f"{name}.jpg", folder / "annotations/trimaps" / f"{name}.png", part
+                )
                 missing = [path for path in (pair.picture, pair.mask) if not path.is_file()]
                 found.problems += [f"{path}: there is no such file, and {file} names it" for path in missing]
                 found.pairs += [] if missing else [pair]
