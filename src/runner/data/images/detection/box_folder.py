@@ -11,12 +11,10 @@ from runner.data.images.class_folders import enumerated
 from runner.data.images.detection.detection import DetectionDataModule
 from runner.data.images.detection.labels import Box, LabelSet, Picture, fault, reaches_out
 from runner.data.images.detection.layouts import labels_of
+from runner.data.images.geometry.affine import REST
 from runner.data.images.geometry.placement import Placement
 from runner.data.module import Source
 from runner.errors import RunnerError
-
-# What is left of a box where a picture was cut, as a share of it; less is no object to be found.
-REST = 0.2
 
 
 class BoxFolder(AnnotatedFolder, DetectionDataModule):

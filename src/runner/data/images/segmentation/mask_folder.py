@@ -14,7 +14,7 @@ from runner.data.images.decode import in_silence, reason
 from runner.data.images.geometry.affine import IGNORED
 from runner.data.images.geometry.placement import Placement
 from runner.data.images.segmentation.class_table import ClassTable
-from runner.data.images.segmentation.mask_layout import MaskSet, MaskedPicture, masks_of
+from runner.data.images.segmentation.mask_layout import MaskedPicture, MaskSet, masks_of
 from runner.data.images.segmentation.mask_values import MaskError, classes_of, mask_size, resampled
 from runner.data.images.segmentation.segmentation import SegmentationDataModule
 from runner.data.module import Source

@@ -7,7 +7,7 @@ import torchvision
 from runner.data.images.geometry.affine import IGNORED
 from runner.data.images.segmentation.class_table import ClassTable
 from runner.data.images.segmentation.mask_folder import MaskFolder
-from runner.data.images.segmentation.mask_layout import MaskSet, MaskedPicture
+from runner.data.images.segmentation.mask_layout import MaskedPicture, MaskSet
 from runner.data.offline import fetch_into
 
 # What the values of a trimap stand for: the animal, what is around it, and a seam that may be either.
