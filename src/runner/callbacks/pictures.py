@@ -54,8 +54,11 @@ class Pictures(Callback):
         if not isinstance(batch[0], Tensor):
             return
         images = outputs(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
-        if images is not None:
-            write(trainer, {"train/first_batch": image_grid(images)})
+        if images is None:
+            return
+        if isinstance(pl_module, Task):
+            images = pl_module.with_targets(images, nested.to(batch[1], "cpu"))
+        write(trainer, {"train/first_batch": image_grid(images)})
 
     def on_validation_epoch_start(self, *args: Any) -> None:
         """Forget the epoch before."""

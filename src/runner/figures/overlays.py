@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 from torch.nn.functional import max_pool2d
+from torchvision.utils import draw_bounding_boxes
 
 # Images in one figure, and pairs in a line of it.
 SHOWN, PAIRS = 8, 2
@@ -77,6 +78,17 @@ def outline(mask: Tensor, width: int = 1) -> Tensor:
     for _ in range(width):
         wide = max_pool2d(wide, 3, stride=1, padding=1)
     return (wide != classes)[:, 0]
+
+
+def boxed(images: Tensor, boxes: Tensor) -> Tensor:
+    """Return images float (n, 3, h, w) from 0 to 1 with their boxes (n, most, 5) in the colours of their classes."""
+    drawn = (images.expand(-1, 3, -1, -1) * 255).round().to(torch.uint8)
+    for index, rows in enumerate(boxes):
+        rows = rows[rows[:, 0] >= 0]
+        shades = [tuple(round(255 * part) for part in colour(int(row[0]))) for row in rows]
+        if len(rows):
+            drawn[index] = draw_bounding_boxes(drawn[index], rows[:, 1:], colors=shades)  # type: ignore[arg-type]
+    return drawn.float() / 255
 
 
 def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:

@@ -67,6 +67,10 @@ class Segmentation(Task):
         """Return the logits."""
         return outputs
 
+    def with_targets(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return images under their masks."""
+        return overlays.overlay(images, targets)
+
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
         """Return each class's share of the pixels by its name; with targets also the image's `mean_iou`."""
         predicted = outputs.argmax(1)
