@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -11,7 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 from torch.utils.data import DataLoader
 
-from runner.callbacks.pictures import Pictures
+from runner.callbacks.pictures import Pictures, outputs
+from runner.data.images.shapes.masks import ShapesMasks
 from runner.tasks.base import Task
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
@@ -70,3 +72,12 @@ def test_evidence_undoes_the_normalisation() -> None:
     assert rows.original(rows.inputs).flatten().tolist() == [8.0, 12.0]
     assert rows.grid(3).flatten().tolist() == pytest.approx([-1.5, 0.0, 1.5])
     assert rows.images is None
+
+
+def test_pictures_show_images_as_their_data_read_them() -> None:
+    settings = {"samples": 40, "most": 2, "noise": 0.0, "seed": 0, "channels": 3, "image_size": 16, "num_classes": 4}
+    data = ShapesMasks(**settings, mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.4])
+    data.setup()
+    raw = data.splits["test"].inputs
+    shown = outputs(SimpleNamespace(datamodule=data), data.transform(raw), torch.zeros(len(raw)), {})
+    torch.testing.assert_close(shown.images, raw / 255, rtol=0, atol=1e-6)

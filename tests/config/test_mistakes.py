@@ -289,3 +289,17 @@ def test_every_value_of_a_sweep_is_checked(overrides, words):
 
 def test_a_good_sweep_passes():
     check_sweep(["model=cnn,mlp", "seed=range(1,4)", "optimizer.lr=interval(0.1,1)"], config_directories())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data=shapes_boxes", "augmentation=mixup"], "mixup and cutmix blend classes"),
+        (["data=shapes_masks", "augmentation=cutmix"], "Use augmentation.mosaic=0.5"),
+        (["data=digits", "augmentation.mosaic=0.5"], "it is for boxes and masks"),
+        (["data=digits", "augmentation.pca=0.1"], "these are grey"),
+    ],
+)
+def test_an_augmentation_that_targets_cannot_follow_is_refused(overrides, said):
+    with pytest.raises(RunnerError, match=said):
+        compose(overrides)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
-from runner.figures import plots
+from runner.figures import overlays, plots
 
 TRUE = torch.tensor([0, 0, 1, 1, 1, 2])
 PREDICTED = torch.tensor([0, 1, 1, 1, 0, 2])
@@ -116,3 +116,12 @@ def test_long_names_keep_their_end(name: str) -> None:
 def test_pyplot_is_never_imported() -> None:
     code = "import sys, runner.figures.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_boxes_of_a_batch_are_drawn_in_the_colours_of_their_classes():
+    boxes = torch.tensor([[[1.0, 2, 3, 12, 9], [-1, 0, 0, 0, 0]], [[-1, 0, 0, 0, 0]] * 2])
+    drawn = overlays.boxed(torch.full((2, 1, 16, 16), 0.5), boxes)
+    shade = torch.tensor(overlays.colour(1), dtype=torch.float32)
+    for y, x in ((3, 5), (6, 2), (9, 5), (6, 12)):
+        torch.testing.assert_close(drawn[0, :, y, x], shade, rtol=0, atol=0.01)
+    assert (drawn[1] - 0.5).abs().max() < 0.01 > (drawn[0, :, 5:8, 5:8] - 0.5).abs().max()

@@ -21,11 +21,15 @@ COMMAND = "python -m runner"
 SILENT = {
     "box_folder": "is the user's own",
     "cifar10": "needs a GPU",
+    "coco": "needs a GPU",
     "csv": "is the user's own",
     "fashion_mnist": "has to be downloaded, so no number was measured",
     "image_folder": "is the user's own",
+    "mask_folder": "is the user's own",
     "mutag": "is so small that single runs say little",
+    "oxford_pets": "needs a GPU",
     "proteins": "is so small that single runs say little",
+    "voc": "needs a GPU",
 }
 # Tried in every run of the tests, so many seeds each.
 QUICK = {"hello": 5, "hours": 5, "line": 5, "karate": 1, "diabetes": 1}

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
+from runner.data.module import DataModule
 from runner.figures.plots import image_grid, render
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -53,8 +54,11 @@ class Pictures(Callback):
         if not isinstance(batch[0], Tensor):
             return
         images = outputs(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
-        if images is not None:
-            write(trainer, {"train/first_batch": image_grid(images)})
+        if images is None:
+            return
+        if isinstance(pl_module, Task):
+            images = pl_module.with_targets(images, nested.to(batch[1], "cpu"))
+        write(trainer, {"train/first_batch": image_grid(images)})
 
     def on_validation_epoch_start(self, *args: Any) -> None:
         """Forget the epoch before."""
@@ -170,5 +174,6 @@ def outputs(
     if not isinstance(inputs, Tensor):
         return EvaluationOutputs(torch.empty(0), targets, predictions, class_names=class_names, samples=inputs)
     data = getattr(trainer, "datamodule", None)
-    mean, std = getattr(data, "mean", ()), getattr(data, "std", ())
-    return EvaluationOutputs(inputs, targets, predictions, tuple(map(float, mean)), tuple(map(float, std)), class_names)
+    scale = data.scale() if isinstance(data, DataModule) else None
+    mean, std = ((), ()) if scale is None else (tuple(scale.mean), tuple(scale.std))
+    return EvaluationOutputs(inputs, targets, predictions, mean, std, class_names)

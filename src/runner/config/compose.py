@@ -264,6 +264,7 @@ def check_resolved(
         *rules.check_task(config, composed.chosen),
         *rules.check_sampling(config, composed.chosen),
         *rules.check_balance(config, composed.chosen),
+        *rules.check_augmentation(config, composed.chosen),
     ]
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved

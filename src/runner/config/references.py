@@ -15,7 +15,7 @@ REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
 # how a table is read.
 PURE = re.compile(
     r"\$\{(?:hydra:runtime\.[\w./]*\}|(?:run_directory|stages|every_choice|remaining|folder_classes|box_classes"
-    r"|class_monitor|class_monitor_mode):)"
+    r"|mask_classes|class_monitor|class_monitor_mode):)"
 )
 OF_SECTION = re.compile(r"\$\{csv_(?:features|classes):")
 SELECTED = re.compile(r"\$\{oc\.select:([A-Za-z_]\w*(?:\.\w+)*)(?=[,}])")

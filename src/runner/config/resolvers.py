@@ -40,6 +40,7 @@ def register() -> None:
         "remaining": remaining,
         "folder_classes": folder_classes,
         "box_classes": box_classes,
+        "mask_classes": mask_classes,
         "class_monitor": class_monitor,
         "class_monitor_mode": lambda monitor: "min" if str(monitor).endswith("/loss") else "max",
         "csv_features": remembered(csv_features),
@@ -122,6 +123,13 @@ def box_classes(root: str) -> int:
     from runner.data.images.detection.layouts import count_box_classes
 
     return count_box_classes(root)
+
+
+def mask_classes(root: str) -> int:
+    """Return how many classes masks have; see `count_mask_classes`."""
+    from runner.data.images.segmentation.mask_layout import count_mask_classes
+
+    return count_mask_classes(root)
 
 
 def csv_features(path: str, features: Sequence[str] | None, target: str, data: Mapping[str, Any]) -> int:

@@ -10,6 +10,8 @@ from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, Config, RunSection
 from runner.errors import did_you_mean
 
+# Kinds of data whose targets say where something is.
+PLACED = ("detection", "segmentation")
 # A run is made of these; only an unusual command line can leave one out.
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
 
@@ -125,6 +127,25 @@ def check_balance(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
             "data.sampling=balanced task.class_weights=balanced: rare classes would count twice, once by being drawn "
             "more often. Choose one of both."
         )
+
+
+def check_augmentation(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
+    """Yield a message where images would be changed in a way that their targets cannot follow."""
+    data, augmentation = config["data"], config["data"].get("augmentation")
+    if not isinstance(augmentation, dict):
+        return
+    pair, placed = f"augmentation={chosen.get('augmentation')} data={chosen.get('data')}", data.get("kind") in PLACED
+    if augmentation.get("mix") and placed:
+        yield (
+            f"{pair}: mixup and cutmix blend classes, and these targets are boxes or masks. Use augmentation.mosaic=0.5."
+        )
+    if augmentation.get("mosaic") and not placed:
+        yield (
+            f"augmentation.mosaic data={chosen.get('data')}: puts four images together, whose class would not be one; "
+            "it is for boxes and masks. Use augmentation=cutmix."
+        )
+    if augmentation.get("pca") and data.get("channels") == 1:
+        yield f"augmentation.pca data={chosen.get('data')}: is for images of red, green and blue, and these are grey."
 
 
 def suitable(catalog: Known, kind: Any, task: str) -> list[str]:

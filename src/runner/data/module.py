@@ -12,6 +12,7 @@ from torch import Tensor
 
 from runner.data.batches import BatchLoader, NestedRows, Rows, as_rows
 from runner.data.split import fold, set_aside, size_of
+from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -118,6 +119,10 @@ class DataModule(pl.LightningDataModule, ABC):
     def read(self, paths: list[Path]) -> Nested:
         """Read the user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
 
+    def scale(self) -> Standardizer | None:
+        """Return what inputs are standardized by, which pictures undo; None where they are as the user knows them."""
+        return None
+
     def fix_shape(self) -> None:
         """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""
 
@@ -215,10 +220,7 @@ class DataModule(pl.LightningDataModule, ABC):
         return count if self.most_at_once is None else min(count, self.most_at_once)
 
     def example(self, count: int = 2) -> Nested:
-        """Transformed inputs (count, …) of test samples (of training samples where there is no test).
-
-        There are fewer where the split is smaller, or where no network is shown so many at once.
-        """
+        """Return transformed inputs (at most count, …) of test samples, or of training samples where there are none."""
         split = self.splits["test"] if len(self.splits["test"]) else self.splits["train"]
         return self.transform(split.spread(self.at_most(count)).inputs)
 

@@ -1,18 +1,42 @@
-"""The environment variable that forbids downloads."""
+"""Downloads of published data, and the environment variable that forbids them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
 
 from runner.errors import RunnerError
 
 VARIABLE = "RUNNER_OFFLINE"
+SHIPPED = "digits, diabetes, line, hours, shapes_boxes and shapes_masks"
 
 
 def refuse_offline(what: str) -> None:
     """Raise RunnerError where downloads are forbidden; call it before one begins."""
     if os.environ.get(VARIABLE, "") not in ("", "0"):
         raise RunnerError(f"{what} is not there, and {VARIABLE} forbids to download it.")
+
+
+def fetch_into(root: Path, name: str, fetch: Callable[[], object], looked: Sequence[Path], hint: str = "") -> None:
+    """Call `fetch`, which downloads a data set below `root`, one process at a time.
+
+    Raises:
+        RunnerError: downloads are forbidden, or it failed; the message says where the files were `looked` for.
+    """
+    refuse_offline(name)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{name}.lock"):
+            fetch()
+    except Exception as error:  # torchvision and urllib raise many kinds: no network, full disk, bad checksum
+        places = "\n".join(f"  {place}" for place in looked)
+        raise RunnerError(
+            f"{name} is not there and could not be downloaded ({error}).\nLooked in:\n{places}\n"
+            f"Put its files into one of these folders, or set data.root to where they are.{hint}\n"
+            f"These datasets ship and need no download: {SHIPPED}."
+        ) from error
 
 
 @contextmanager

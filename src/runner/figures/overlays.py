@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 from torch.nn.functional import max_pool2d
+from torchvision.utils import draw_bounding_boxes
 
 # Images in one figure, and pairs in a line of it.
 SHOWN, PAIRS = 8, 2
@@ -18,8 +19,8 @@ SIDE, LINE = 2.2, 0.3
 
 
 def colour(index: int) -> tuple[float, float, float]:
-    """Return the colour of a class, RGB from 0 to 1; repeated after 20."""
-    red, green, blue, _ = colormaps["tab20"](index % 20)
+    """Return the colour of a class, RGB from 0 to 1: ten strong ones, ten pale ones, and the same again."""
+    red, green, blue, _ = colormaps["tab20"]((2 * index + index // 10) % 20)
     return red, green, blue
 
 
@@ -58,8 +59,8 @@ def in_pairs(images: Tensor, legend: Sequence[tuple[str, tuple[float, float, flo
     return figure
 
 
-def overlay(images: Tensor, mask: Tensor) -> Tensor:
-    """Return float (n, 3, h, w): images half covered by the colours of their classes, with white outlines.
+def overlay(images: Tensor, mask: Tensor, width: int = 1) -> Tensor:
+    """Return float (n, 3, h, w): images half covered by the colours of their classes, outlined white, `width` pixels.
 
     Class 0 and what counts for nothing (255) are not coloured.
     """
@@ -67,14 +68,27 @@ def overlay(images: Tensor, mask: Tensor) -> Tensor:
     coloured = (mask > 0) & (mask < 255)
     shades = palette[mask.long()].movedim(3, 1)
     covered = torch.lerp(images.expand(-1, 3, -1, -1), shades, STRENGTH * coloured[:, None].float())
-    return covered.masked_fill(outline(mask)[:, None], 1.0)
+    return covered.masked_fill(outline(mask, width)[:, None], 1.0)
 
 
-def outline(mask: Tensor) -> Tensor:
-    """Return bool (n, h, w): pixels outside of a region, next to one (a dilation of the region less itself)."""
+def outline(mask: Tensor, width: int = 1) -> Tensor:
+    """Return bool (n, h, w): pixels at most `width` away from a region of a higher class (its dilation less itself)."""
     classes = mask.float()[:, None].masked_fill((mask == 255)[:, None], 0)
-    wide = max_pool2d(classes, 3, stride=1, padding=1)
-    return ((wide > 0) & (classes == 0))[:, 0]
+    wide = classes
+    for _ in range(width):
+        wide = max_pool2d(wide, 3, stride=1, padding=1)
+    return (wide != classes)[:, 0]
+
+
+def boxed(images: Tensor, boxes: Tensor) -> Tensor:
+    """Return images float (n, 3, h, w) from 0 to 1 with their boxes (n, most, 5) in the colours of their classes."""
+    drawn = (images.expand(-1, 3, -1, -1) * 255).round().to(torch.uint8)
+    for index, rows in enumerate(boxes):
+        rows = rows[rows[:, 0] >= 0]
+        shades = [tuple(round(255 * part) for part in colour(int(row[0]))) for row in rows]
+        if len(rows):
+            drawn[index] = draw_bounding_boxes(drawn[index], rows[:, 1:], colors=shades)  # type: ignore[arg-type]
+    return drawn.float() / 255
 
 
 def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:

@@ -105,6 +105,10 @@ class Task(pl.LightningModule, ABC):
         """
         return None
 
+    def pixel_scores(self, outputs: Nested) -> Tensor | None:
+        """Return scores of the classes for each pixel, float (N, C, H, W); None where pixels have no class."""
+        return None
+
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
@@ -112,6 +116,10 @@ class Task(pl.LightningModule, ABC):
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Return pictures of an evaluated split, by name."""
         return {}
+
+    def with_targets(self, images: Tensor, targets: Nested) -> Tensor:
+        """Return training images (n, 1 or 3, h, w) from 0 to 1 as a person checks them: with boxes or masks on them."""
+        return images
 
     def describe(self, datamodule: DataModule) -> None:
         """Take over what the data knows; called once, after the data was set up."""

@@ -83,6 +83,16 @@ def test_tokens_without_a_class_have_no_teacher_and_the_others_count_as_in_the_t
     torch.testing.assert_close(guided_sequence(guide, student, tokens, targets), mean * known.sum() / 2)
 
 
+def test_pixels_are_softened_over_their_classes_and_those_that_count_for_nothing_left_out():
+    torch.manual_seed(0)
+    teacher, student = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+    images, masks = torch.randn(2, 3, 5, 6), torch.randint(4, (2, 5, 6), dtype=torch.uint8)
+    masks[0, :2] = 255
+    guide = LogitsLoss(teacher, student, images, share=1.0, temperature=2.0, outputs="pixels")
+    ours, theirs = (network(images).movedim(1, -1)[masks != 255] for network in (student, teacher))
+    torch.testing.assert_close(guided_sequence(guide, student, images, masks), soft_by_hand(ours, theirs, 2.0))
+
+
 def guided_sequence(guide: nn.Module, student: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
     return guide(tokens, student(tokens), targets, torch.tensor(0.0))
 

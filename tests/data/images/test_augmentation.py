@@ -75,8 +75,58 @@ def test_same_seed_same_augmented_batch():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("shift", -1), ("scale", 1.0), ("flip", 1.5), ("erase", -0.1), ("shear", 90), ("rotate", 200), ("contrast", -1)],
+    [
+        ("shift", -1),
+        ("scale", 1.0),
+        ("flip", 1.5),
+        ("erase", -0.1),
+        ("shear", 90),
+        ("rotate", 200),
+        ("contrast", -1),
+        ("mosaic", 2),
+        ("pca", -1),
+    ],
 )
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(RunnerError, match=f"augmentation.{name} must be at least 0"):
         Augmentation(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"warp": 5.0, "warp_spacing": 16.0}, "move by at most 4, or the image folds"),
+        ({"area": 0.0}, "nothing would be left"),
+        ({"aspect": 0.5}, "at least 1"),
+    ],
+)
+def test_geometry_that_makes_no_sense_is_refused(settings, said):
+    with pytest.raises(RunnerError, match=said):
+        Augmentation(**settings)
+
+
+def test_one_class_an_image_has_no_mosaic():
+    with pytest.raises(RunnerError, match="for boxes and masks"):
+        Augmentation(mosaic=0.5)(torch.rand(4, 3, 8, 8), torch.arange(4))
+
+
+def test_pca_colour_moves_along_the_main_directions_of_the_training_pixels():
+    """Pixels on a line from black to one colour: shifts are multiples of that colour, by the variance along it."""
+    torch.manual_seed(0)
+    direction = torch.tensor([0.6, 0.6, 0.5]) / torch.tensor([0.6, 0.6, 0.5]).norm()
+    pixels = (torch.rand(1, 1, 100, 100) * 200 * direction[:, None, None]).to(torch.uint8)
+    augmentation = Augmentation(pca=0.5)
+    augmentation.fit(lambda: pixels)
+    images = torch.full((4000, 3, 1, 1), 0.5)
+    shifts = (augmentation(images, torch.zeros(4000))[0] - images)[:, :, 0, 0]
+    along = shifts @ direction
+    assert (shifts - along[:, None] * direction).abs().max() < 1e-3
+    variance = (pixels[0].flatten(1).double() / 255).T @ direction.double()
+    assert abs(along.std() - 0.5 * variance.var()) < 0.05 * 0.5 * variance.var()
+
+
+def test_channels_shift_apart():
+    torch.manual_seed(0)
+    shifts = Augmentation(channels=0.1)(torch.full((500, 3, 2, 2), 0.5), torch.zeros(500))[0][:, :, 0, 0] - 0.5
+    assert shifts.abs().max() <= 0.1 + 1e-6 and shifts.abs().amax(0).min() > 0.09
+    assert torch.corrcoef(shifts.T).fill_diagonal_(0).abs().max() < 0.2

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.cli.columns import say
+from runner.cli.pictures import Written
 from runner.config import plugins
 from runner.config.recorded import recorded_config
 from runner.errors import RunnerError
@@ -18,7 +19,9 @@ DESCRIPTION = (
     "Predicts for image files, the rows of CSV files, lines of text or graphs as JSON, with the best weights of a run. "
     "A run on a graph also answers without inputs: for all nodes of its graph, or for its test graphs."
 )
-EXAMPLE = "example:\n  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png"
+EXAMPLE = """examples:
+  python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png
+  python -m runner predict outputs/runs/2026-01-31/12-00-00-yolo-box_folder a.jpg --draw drawn -o boxes.json"""
 BATCH = 256
 
 
@@ -32,30 +35,48 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run directory, or a file among its artifacts")
     parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="files: images, CSV, text or JSON")
-    parser.add_argument("--output", "-o", type=Path, help="write a CSV file instead of printing a table")
+    parser.add_argument("--output", "-o", type=Path, help="write CSV, or JSON by its suffix, instead of a table")
+    parser.add_argument("--draw", type=Path, metavar="FOLDER", help="write pictures with the boxes or masks found")
     parser.add_argument("--trust", action="store_true", help="load native code although no result.json vouches for it")
     options = parser.parse_args(plugins.without(arguments))
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
         raise RunnerError(f"{', '.join(missing)}: there is no such file.")
     if options.output is not None and not options.output.parent.is_dir():
         raise RunnerError(f"--output {options.output}: there is no directory {options.output.parent}.")
-    rows = predict(options.run, options.inputs, trust=options.trust)
+    if options.draw is not None and not options.inputs:
+        raise RunnerError("--draw: name the pictures to draw on after the run directory.")
+    if options.draw is not None and options.draw.is_file():
+        raise RunnerError(f"--draw {options.draw}: is a file. Name a folder.")
+    written = Written(options.draw)
+    rows = predict(options.run, options.inputs, trust=options.trust, notice=written)
     if options.output is None:
         show(rows)
-        return 0
-
-    from runner.files import write_csv
-
-    write_csv(options.output, rows)
-    say(f"{len(rows)} predictions: {options.output}")
+    else:
+        write(options.output, rows, written)
+        say(f"{len(rows)} predictions: {options.output}")
+    if options.draw is not None:
+        say(f"{len(written.written)} pictures: {options.draw}")
     return 0
 
 
-def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[dict[str, Any]]:
+def write(output: Path, rows: list[dict[str, Any]], written: Written) -> None:
+    """Write rows as CSV, or, where `output` ends in .json, as a list; boxes and masks in COCO's format."""
+    from runner.files import write_csv, write_json
+
+    if output.suffix.lower() != ".json":
+        write_csv(output, rows)
+    else:
+        write_json(output, rows if written.annotations is None else written.annotations.content)
+
+
+def predict(
+    run: Path, paths: Sequence[Path], *, trust: bool = False, notice: Callable[..., None] | None = None
+) -> list[dict[str, Any]]:
     """Return one row for every input, or for every object found: the file (or its row), and what the task says of it.
 
     Args:
         trust: load a file of native code although the run's result.json doesn't hold its hash.
+        notice: is called with each file, data module, task, the network's outputs, and the rows of each input in it.
 
     Raises:
         RunnerError: not a run directory or artifact, no checkpoint, or an input that cannot be read.
@@ -87,8 +108,11 @@ def predict(run: Path, paths: Sequence[Path], *, trust: bool = False) -> list[di
         for path in paths:
             inputs = datamodule.read([path])
             outputs = answer(datamodule.transform(inputs))
-            pairs = zip(datamodule.names_of(path, inputs), task.answers(outputs), strict=True)
-            rows += [{"input": name, **row} for name, found in pairs for row in datamodule.as_given(path, found)]
+            found = [datamodule.as_given(path, each) for each in task.answers(outputs)]
+            if notice is not None:
+                notice(path, datamodule, task, outputs, found)
+            pairs = zip(datamodule.names_of(path, inputs), found, strict=True)
+            rows += [{"input": name, **row} for name, each in pairs for row in each]
     return rows
 
 

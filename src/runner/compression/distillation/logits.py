@@ -12,6 +12,8 @@ from runner.compression.network import ModelCall, call_model
 
 # A token without a class, as torch's cross-entropy has it.
 NO_CLASS = -100
+# A pixel without one.
+NOTHING = 255
 
 
 def classes(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
@@ -28,6 +30,16 @@ def classes(student: Tensor, teacher: Tensor, targets: Tensor, temperature: floa
     return temperature**2 * each.sum() / max(len(each), 1)
 
 
+def pixels(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """Return the same loss for each pixel: logits (N, C, H, W), targets uint8 (N, H, W).
+
+    The mean over the pixels that count, like the loss against masks.
+    """
+    counted = targets.flatten() != NOTHING
+    ours, theirs = (outputs.movedim(1, -1).reshape(-1, outputs.shape[1])[counted] for outputs in (student, teacher))
+    return classes(ours, theirs, targets.flatten(), temperature)
+
+
 def binary(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float) -> Tensor:
     """Return the same loss between yes and no, whose one logit (N,) or (N, 1) stands for the two logits 0 and z."""
     pairs = [F.pad(outputs.reshape(-1, 1), (1, 0)) for outputs in (student, teacher)]
@@ -40,7 +52,7 @@ def values(student: Tensor, teacher: Tensor, targets: Tensor, temperature: float
 
 
 # What outputs mean, as tasks declare it.
-LOSSES = {"classes": classes, "binary": binary, "values": values}
+LOSSES = {"classes": classes, "pixels": pixels, "binary": binary, "values": values}
 
 
 class LogitsLoss(DistillationLoss):

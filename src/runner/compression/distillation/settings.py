@@ -8,7 +8,7 @@ from runner.compression.constraints import Settings, above, at_least, one_of, sh
 # Whom `distillation.teacher` may name beside a run: its own float network, and the teacher that a sweep trains.
 SELF, SWEEP = "self", "sweep"
 SHARE = share(one=True)
-OUTPUTS = ("classes", "binary", "values")
+OUTPUTS = ("classes", "pixels", "binary", "values")
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class LogitsLossSettings(Settings):
     Attributes:
         share: of the soft loss, from 0 (labels alone) to 1 (teacher alone).
         temperature: above 0. The higher, the more the teacher tells about the classes it finds unlikely.
-        outputs: what they are, and with it the soft loss: `classes` (logits of classes in the last dimension), `binary`
-            (one logit) or `values` (numbers: the squared error, without a temperature).
+        outputs: what they are, and with it the soft loss: `classes` (logits of classes in the last dimension), `pixels`
+            (of classes in the second one, for each pixel), `binary` (one logit) or `values` (numbers: the squared
+            error, without a temperature).
     """
 
     section: ClassVar[str] = "distillation"

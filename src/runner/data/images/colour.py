@@ -7,6 +7,8 @@ one set of parameters per call, and so would treat all images of a batch alike.
 import torch
 from torch import Tensor
 
+from runner.errors import RunnerError
+
 GREY = (0.2989, 0.587, 0.114)  # ITU-R BT.601 luma, as torchvision uses it
 
 
@@ -38,6 +40,37 @@ def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
     """Return RGB images blended with their grey versions."""
     return torch.lerp(_grey(images), images, factors).clamp_(0, 1)
+
+
+def shift_channels(images: Tensor, spread: float) -> Tensor:
+    """Return images float (N, C, H, W) with a number added to each channel, uniform up to ±`spread`."""
+    shifts = spread * (2 * torch.rand(len(images), images.shape[1], 1, 1) - 1)
+    return (images + shifts.to(images.device, images.dtype)).clamp_(0, 1)
+
+
+def principal_colours(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return variances (3,) and directions (3, 3), a column each, of the pixels' colours on the scale from 0 to 1.
+
+    They are eigenvalues and eigenvectors of the covariance of red, green and blue in uint8 (n, 3, H, W).
+
+    Raises:
+        RunnerError: images have no three channels.
+    """
+    if images.shape[1] != 3:
+        raise RunnerError("augmentation.pca is for images of red, green and blue: data.channels=3, or pca=0.")
+    pixels = images.movedim(1, -1).reshape(-1, 3).double() / 255
+    values, vectors = torch.linalg.eigh(torch.cov(pixels.T))
+    return values.float(), vectors.float()
+
+
+def pca_shift(images: Tensor, values: Tensor, vectors: Tensor, spread: float) -> Tensor:
+    """Return images float (N, 3, H, W) plus Σ aᵢλᵢpᵢ over the principal colours, aᵢ ~ N(0, `spread`) for each image.
+
+    Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks", 2012, section 4.1.
+    """
+    amounts = spread * torch.randn(len(images), 3) * values
+    shifts = (amounts @ vectors.T)[:, :, None, None]
+    return (images + shifts.to(images.device, images.dtype)).clamp_(0, 1)
 
 
 def random_erasing(images: Tensor, probability: float, *, largest: float = 0.33, smallest: float = 0.02) -> Tensor:

@@ -101,6 +101,22 @@ def decoded(path: Path, appearance: Appearance) -> np.ndarray:
         raise UnreadableImageError(reason(error)) from error
 
 
+def picture_as_seen(path: Path, appearance: Appearance) -> Image.Image:
+    """Return a whole picture in RGB, of the size that a person sees it in, with `background` behind what is clear.
+
+    Raises:
+        RunnerError: it is none, or its values cannot be shown; see `value_range.range_for`.
+    """
+    try:
+        with opened(path) as image:
+            image.load()
+            return as_seen(upright(image), appearance.background, appearance.ranges).convert("RGB")
+    except RunnerError:
+        raise
+    except Exception as error:  # what Pillow raises for a damaged file is of any kind
+        raise RunnerError(f"{path} can't be read as an image ({reason(error)}). Mend or remove the file.") from error
+
+
 @contextmanager
 def in_silence() -> Iterator[None]:
     """Within this context Pillow's remarks on single files are not heard; threads that decode are started inside."""

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from runner.data.images.decode import Appearance, in_silence, read_image
 from runner.data.images.pixels import parse_colour
-from runner.data.module import Batch, DataModule
+from runner.data.module import Batch, DataModule, Samples
 from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
+
+# Training images that an augmentation may look at.
+SHOWN = 1000
 
 Augment = Callable[[Tensor, Tensor], Batch]
 
@@ -68,9 +71,19 @@ class ImageDataModule(DataModule):
         """Convert uint8 (N, C, H, W) to float32 from 0 to 1."""
         return inputs.to(torch.float32).div_(255)
 
+    def scale(self) -> Standardizer:
+        """Return the normalisation."""
+        return self.normalisation
+
     def transform(self, inputs: Tensor) -> Tensor:
         """Convert uint8 (N, C, H, W) to normalised float32 (N, C, H, W)."""
         return self.normalisation.apply(self.unit(inputs))
+
+    def fit_transform(self, training: Samples) -> None:
+        """Compute nothing but what an augmentation wants to know of the training images."""
+        fit = getattr(self.augmentation, "fit", None)
+        if fit is not None:
+            fit(lambda: training.spread(SHOWN).inputs)
 
     def training_batch(self, batch: Batch) -> Batch:
         """Scale, augment and normalise; targets may come back as soft labels float32 (N, num_classes)."""
@@ -78,10 +91,6 @@ class ImageDataModule(DataModule):
         if self.augmentation is not None:
             inputs, targets = self.augmentation(inputs, targets)
         return self.normalisation.apply(inputs), targets
-
-    def display(self, inputs: Tensor) -> Tensor:
-        """Scale normalised images (N, C, H, W) back to the range from 0 to 1, for pictures."""
-        return self.normalisation.undo(inputs).clamp_(0, 1)
 
     def read(self, paths: list[Path]) -> Tensor:
         """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""

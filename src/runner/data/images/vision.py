@@ -6,15 +6,11 @@ from typing import Any, ClassVar
 
 import torch
 import torchvision
-from filelock import FileLock
 
 from runner.data.images.idx import read_pair
 from runner.data.images.image import ImageDataModule
 from runner.data.module import Batch, Source
-from runner.data.offline import refuse_offline
-from runner.errors import RunnerError
-
-SHIPPED = "digits, diabetes, line and hours"
+from runner.data.offline import fetch_into
 
 
 class DownloadedImages(ImageDataModule):
@@ -25,19 +21,8 @@ class DownloadedImages(ImageDataModule):
         self.root = Path(root)
 
     def download(self, name: str, fetch: Callable[[], object], looked: list[Path], hint: str = "") -> None:
-        """Call `fetch`, one process at a time; a failure becomes a RunnerError that says where it looked."""
-        refuse_offline(name)
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.root / f".{type(self).__name__}.lock"):
-                fetch()
-        except Exception as error:  # torchvision and urllib raise many kinds: no network, full disk, bad checksum
-            places = "\n".join(f"  {place}" for place in looked)
-            raise RunnerError(
-                f"{name} is not there and could not be downloaded ({error}).\nLooked in:\n{places}\n"
-                f"Put its files into one of these folders, or set data.root to where they are.{hint}\n"
-                f"These datasets ship and need no download: {SHIPPED}."
-            ) from error
+        """Download what is not there; see `fetch_into`."""
+        fetch_into(self.root, name, fetch, looked, hint)
 
 
 class Mnist(DownloadedImages):

@@ -39,6 +39,10 @@ class TabularDataModule(DataModule):
         std = inputs.std(dim=0, unbiased=False).masked_fill(constant, 1.0)
         self.standardisation = Standardizer(inputs.mean(dim=0).tolist(), std.tolist())
 
+    def scale(self) -> Standardizer:
+        """Return the standardisation."""
+        return self.standardisation
+
     def transform(self, inputs: Tensor) -> Tensor:
         """Convert float32 (N, F) to standardized float32 (N, F)."""
         return self.standardisation.apply(inputs)

@@ -144,6 +144,10 @@ class Detection(Task):
         """Return `boxes` float32 (N, most, 6), those with a score of at least `score`."""
         return {"boxes": self.detections(outputs, self.score)}
 
+    def with_targets(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return images with their boxes."""
+        return overlays.boxed(images, targets)
+
     def rows(self, outputs: Maps, targets: Tensor | None = None) -> list[dict[str, Any]]:
         """Return one row an image: how many objects were found, and which, best first; with targets how many are."""
         rows = []

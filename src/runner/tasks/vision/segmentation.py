@@ -63,6 +63,14 @@ class Segmentation(Task):
         """Return `class` uint8 (N, H, W)."""
         return {"class": outputs.argmax(1).to(torch.uint8)}
 
+    def pixel_scores(self, outputs: Tensor) -> Tensor:
+        """Return the logits."""
+        return outputs
+
+    def with_targets(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Return images under their masks."""
+        return overlays.overlay(images, targets)
+
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
         """Return each class's share of the pixels by its name; with targets also the image's `mean_iou`."""
         predicted = outputs.argmax(1)

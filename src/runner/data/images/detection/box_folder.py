@@ -1,55 +1,39 @@
 """BoxFolder: the user's own pictures with boxes, labelled in any of the three usual formats."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from runner.data.batches import Rows
-from runner.data.images import inspection, stored
+from runner.data.images.annotated.folder import LISTED, AnnotatedFolder
 from runner.data.images.class_folders import enumerated
-from runner.data.images.decode import in_silence, reason
 from runner.data.images.detection.detection import DetectionDataModule
 from runner.data.images.detection.labels import Box, LabelSet, Picture, fault, reaches_out
 from runner.data.images.detection.layouts import labels_of
-from runner.data.images.geometry.placement import Placement, placement, size_as_seen
-from runner.data.images.stored import LazyImages
+from runner.data.images.geometry.affine import REST
+from runner.data.images.geometry.placement import Placement
 from runner.data.module import Source
 from runner.errors import RunnerError
 
-NAMED, LISTED = 5, 30
-# What is left of a box where a picture was cut, as a share of it; less is no object to be found.
-REST = 0.2
 
-
-class BoxFolder(DetectionDataModule):
+class BoxFolder(AnnotatedFolder, DetectionDataModule):
     """Pictures and labels below `root` as COCO JSON, YOLO text or VOC XML, found out by looking; see `layouts`.
 
     Parts called train, val and test are used as they are; what is missing is set aside from train.
 
     Args:
-        on_broken: what to do about labels and pictures that cannot be used: `skip` leaves them out, `fail` refuses the
-            set, `auto` skips where they are at most one in a hundred.
         most_boxes: objects of a picture that count, the largest first.
-        memory_limit_gb: a larger set is decoded anew for every batch, in `num_workers` processes.
+        on_broken, memory_limit_gb: see `AnnotatedFolder`.
     """
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        on_broken: str = "auto",
-        most_boxes: int = 300,
-        memory_limit_gb: float = 4.0,
-        **image: Any,
-    ) -> None:
-        super().__init__(**image)
-        self.root, self.on_broken = Path(root).expanduser(), inspection.check_on_broken(on_broken)
-        self.most_boxes, self.memory_limit_gb = most_boxes, memory_limit_gb
-        self.remarks: list[str] = []
+    def __init__(self, *, most_boxes: int = 300, **annotated: Any) -> None:
+        super().__init__(**annotated)
+        self.most_boxes = most_boxes
+
+    def labels(self) -> LabelSet:
+        """Return what the label files say."""
+        return labels_of(self.root)
 
     def load(self) -> Source:
         """Read the labels, look at the pictures and decode them; `remarks` name classes and what was left out.
@@ -57,7 +41,8 @@ class BoxFolder(DetectionDataModule):
         Raises:
             RunnerError: there are no labels, or some cannot be used and are not left out.
         """
-        labels = labels_of(self.root)
+        labels = self.labels()
+        self.ids = tuple(map(int, labels.ids)) if all(each.isdigit() for each in labels.ids) else None
         problems = list(labels.problems)
         self.remarks = [*labels.remarks]
         pictures, places = self._looked_at(labels, problems)
@@ -66,60 +51,37 @@ class BoxFolder(DetectionDataModule):
             found, out = _usable(picture, place, problems)
             rows.append(found)
             cut += out
-        with in_silence():
-            images, broken = self._images([each.path for each in pictures])
+        images, broken = self.pixels([each.path for each in pictures])
         problems += [f"{pictures[row].path}: {why}" for row, why in broken.items()]
-        self._refuse(problems, sum(len(each.boxes) for each in labels.pictures) + len(labels.pictures))
+        left_out = self.settle(problems, sum(len(each.boxes) for each in labels.pictures) + len(labels.pictures))
         kept = [row for row in range(len(pictures)) if row not in broken]
         if not kept:
             raise RunnerError(f"{self.root}: no picture can be used.")
-        self._say(labels, [rows[row] for row in kept], cut, problems)
+        self._say(labels, [rows[row] for row in kept], cut)
+        self.remarks += [left_out] if left_out else []
         targets = self._targets([rows[row] for row in kept])
         return Source(images, targets, class_names=labels.names, **_parts([pictures[row].part for row in kept]))
 
     def _looked_at(self, labels: LabelSet, problems: list[str]) -> tuple[list[Picture], list[Placement]]:
         """Return the pictures that can be opened, and where each will lie in its square."""
-
-        def look(picture: Picture) -> tuple[int, int] | str:
-            try:
-                return size_as_seen(picture.path)
-            except Exception as error:  # what Pillow raises for a damaged file is of any kind
-                return reason(error)
-
-        with in_silence(), ThreadPoolExecutor(stored.workers(self.num_workers)) as pool:
-            sizes = list(pool.map(look, labels.pictures))
         pictures, places = [], []
-        for picture, size in zip(labels.pictures, sizes, strict=True):
-            if isinstance(size, str):
-                problems.append(f"{picture.path}: {size}")
+        found = self.places([each.path for each in labels.pictures])
+        for picture, place in zip(labels.pictures, found, strict=True):
+            if isinstance(place, str):
+                problems.append(f"{picture.path}: {place}")
                 continue
+            size = place.width, place.height
             if picture.width and picture.height and (picture.width, picture.height) != size:
                 problems.append(
                     f"{picture.path}: is {size[0]}x{size[1]}, but its labels are for {picture.width}x{picture.height}"
                 )
                 continue
             pictures.append(picture)
-            places.append(placement(*size, self.image_size, self.appearance.fit))
+            places.append(place)
         return pictures, places
 
-    def _images(self, paths: list[Path]) -> tuple[Rows, dict[int, str]]:
-        """Return all pictures but the broken ones, and why those are, by row."""
-        if self.dry_run or stored.size_in_bytes(len(paths), self.appearance) > self.memory_limit_gb * 1e9:
-            return LazyImages(paths, self.appearance), {}
-        found = stored.decode_in_memory(paths, self.appearance, stored.workers(self.num_workers))
-        return stored.without(found.images, set(found.broken)), found.broken
-
-    def _refuse(self, problems: list[str], total: int) -> None:
-        if inspection.is_refused(self.on_broken, len(problems), total):
-            listed = "\n".join(f"  {each}" for each in problems[:NAMED])
-            more = f"\n  and {len(problems) - NAMED:,} more" if len(problems) > NAMED else ""
-            raise RunnerError(
-                f"{len(problems):,} of {total:,} labels and pictures cannot be used:\n{listed}{more}\n"
-                "Mend them, or leave them out with data.on_broken=skip."
-            )
-
-    def _say(self, labels: LabelSet, rows: list[list[Box]], cut: int, problems: list[str]) -> None:
-        """Add remarks: the classes by id, name and count, and what was cut or left out."""
+    def _say(self, labels: LabelSet, rows: list[list[Box]], cut: int) -> None:
+        """Add remarks: the classes by id, name and count, and what was cut."""
         counts = Counter(box.label for boxes in rows for box in boxes)
         classes = [
             f"{number} {name} ({counts[index]:,})"
@@ -134,9 +96,6 @@ class BoxFolder(DetectionDataModule):
             self.remarks.append(f"No object is of class {enumerated(empty)}.")
         if cut:
             self.remarks.append(f"{cut:,} boxes reach out of their pictures; what lies inside counts.")
-        if problems:
-            shown = "; ".join(problems[:NAMED])
-            self.remarks.append(f"Left out {len(problems):,} labels or pictures that cannot be used: {shown}.")
 
     def _targets(self, rows: list[list[Box]]) -> Tensor:
         """Return the boxes as float32 (N, most, 5), padded with class -1."""

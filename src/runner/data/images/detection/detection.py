@@ -32,6 +32,23 @@ class DetectionDataModule(ImageDataModule):
         if not bool((torch.as_tensor(training.targets)[:, :, 0] >= 0).any()):
             raise RunnerError("No training image has an object: there is nothing to learn. Look at the labels.")
 
+    # What label files call each class; None: classes are counted from 1.
+    ids: tuple[int, ...] | None = None
+
+    def categories(self) -> dict[int, str]:
+        """Return the name of each class by its id in label files, in the order of the classes."""
+        names = self.class_names or ()
+        return dict(zip(self.ids or range(1, len(names) + 1), names, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what ImageDataModule does, and the classes' ids."""
+        return {**super().state_dict(), **({"ids": list(self.ids)} if self.ids else {})}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        self.ids = tuple(state_dict["ids"]) if "ids" in state_dict else None
+
     def as_given(self, path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return rows with their corners in the pixels of the picture at `path`, as a person sees it."""
         place = placement(*size_as_seen(path), self.image_size, self.appearance.fit)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from runner.data.images.geometry.warp import displaced, on_grid
 from runner.measure import nested
 from runner.measure.nested import Nested
 
@@ -17,6 +18,10 @@ from runner.measure.nested import Nested
 BOX = 5
 # The value of a mask's pixels that count for nothing.
 IGNORED = 255
+# What is left of a box within its image, as a share of it; less is no object to be found.
+REST = 0.2
+# Points along each side of a box that is warped.
+POINTS = 5
 
 
 def random_matrices(
@@ -60,55 +65,71 @@ def random_affine(
     return move_images(images, matrices)
 
 
-def move_images(images: Tensor, matrices: Tensor) -> Tensor:
-    """Return float (N, C, H, W) moved by `matrices` (N, 2, 3); what comes in from outside is 0 (black)."""
-    grid = sampling_grid(matrices.to(images.device, images.dtype, non_blocking=True), *images.shape[2:])
+def move_images(images: Tensor, matrices: Tensor, field: Tensor | None = None) -> Tensor:
+    """Return float (N, C, H, W) moved by `matrices` (N, 2, 3) and `field`; what comes in from outside is 0 (black).
+
+    `field` (N, 2, H, W) are displacements of the result, see `warp.random_fields`.
+    """
+    grid = _grid(matrices.to(images.device, images.dtype, non_blocking=True), field, images.shape[2:])
     return grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def move_targets(targets: Nested, matrices: Tensor, size: tuple[int, int]) -> Nested:
+def move_targets(targets: Nested, matrices: Tensor, size: tuple[int, int], field: Tensor | None = None) -> Nested:
     """Return targets moved as their images (N, C, height, width) were: boxes, masks, or a tuple or dict of such.
 
     Boxes are floats (N, most, 5), masks uint8 (N, height, width); any other tensor, such as classes, stays.
     """
-    return nested.map_tensors(lambda each: _moved(each, matrices, size), targets)
+    return nested.map_tensors(lambda each: _moved(each, matrices, size, field), targets)
 
 
-def _moved(target: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+def _moved(target: Tensor, matrices: Tensor, size: tuple[int, int], field: Tensor | None) -> Tensor:
     if target.is_floating_point() and target.dim() == 3 and target.shape[2] == BOX:
-        return move_boxes(target, matrices, size)
+        return move_boxes(target, matrices, size, field)
     if target.dtype == torch.uint8 and target.dim() == 3 and target.shape[1:] == size:
-        return move_masks(target, matrices)
+        return move_masks(target, matrices, field)
     return target
 
 
-def move_masks(masks: Tensor, matrices: Tensor) -> Tensor:
+def move_masks(masks: Tensor, matrices: Tensor, field: Tensor | None = None) -> Tensor:
     """Return uint8 (N, H, W), each pixel the nearest one's; what comes in from outside is `IGNORED`."""
-    grid = sampling_grid(matrices.to(masks.device, torch.float32), *masks.shape[1:])
+    grid = _grid(matrices.to(masks.device, torch.float32), field, masks.shape[1:])
     # outside is 0 to grid_sample: `IGNORED` becomes 0 and all other values rise by one
     raised = (masks.to(torch.float32)[:, None] + 1) % (IGNORED + 1)
     moved = grid_sample(raised, grid, mode="nearest", padding_mode="zeros", align_corners=False)[:, 0]
     return ((moved + IGNORED) % (IGNORED + 1)).to(torch.uint8)
 
 
-def move_boxes(boxes: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+def move_boxes(boxes: Tensor, matrices: Tensor, size: tuple[int, int], field: Tensor | None = None) -> Tensor:
     """Return float (N, most, 5), each box the upright one around its four moved corners, cut at the image's edges.
 
+    With a `field` it lies around points all over it, for its sides are bent.
+
     A box is (class, x1, y1, x2, y2), in pixels from the image's left upper corner, whose far corner is
-    (width, height). Of a box that has left the image nothing remains but padding: class -1 and zeros.
+    (width, height). Of a box that has left the image, but for a fifth, nothing remains but padding: class -1 and zeros.
     """
     height, width = size
     forward = _inverse(matrices.to(boxes.device, boxes.dtype))
     scale = boxes.new_tensor([width, height]) / 2
-    xs, ys = boxes[..., [1, 3, 3, 1]], boxes[..., [2, 2, 4, 4]]
-    corners = torch.stack([xs, ys], dim=-1) / scale - 1  # (N, most, 4, 2)
-    moved = torch.einsum("nij,nmcj->nmci", forward[:, :, :2], corners) + forward[:, None, None, :, 2]
+    shares = torch.linspace(0, 1, 2 if field is None else POINTS).to(boxes)
+    xs, ys = (torch.lerp(boxes[..., axis, None], boxes[..., axis + 2, None], shares) for axis in (1, 2))
+    points = torch.stack(torch.broadcast_tensors(xs[..., None, :], ys[..., :, None]), -1).flatten(2, 3)
+    moved = torch.einsum("nij,nmcj->nmci", forward[:, :, :2], points / scale - 1) + forward[:, None, None, :, 2]
+    if field is not None:
+        moved = displaced(moved.flatten(1, 2), field).view_as(moved)
     pixels = (moved + 1) * scale
     limit = boxes.new_tensor([width, height])
     low, high = (each.clamp(min=0).minimum(limit) for each in (pixels.amin(2), pixels.amax(2)))
-    kept = (boxes[..., 0] >= 0) & (high > low).all(-1)
+    whole = (pixels.amax(2) - pixels.amin(2)).prod(-1)
+    left = (high - low).clamp(min=0).prod(-1)
+    kept = (boxes[..., 0] >= 0) & (left > 0) & (left >= REST * whole)
     found = torch.cat([boxes[..., :1], low, high], dim=-1)
     return torch.where(kept[..., None], found, boxes.new_tensor([-1.0, 0, 0, 0, 0]))
+
+
+def _grid(matrices: Tensor, field: Tensor | None, size: tuple[int, ...]) -> Tensor:
+    """Return where each pixel of the result is fetched from, (N, height, width, 2)."""
+    grid = sampling_grid(matrices, *size)
+    return grid if field is None else grid + on_grid(field, matrices, (size[0], size[1]))
 
 
 def _inverse(matrices: Tensor) -> Tensor:

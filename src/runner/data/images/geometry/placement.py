@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 # EXIF's tag of how a camera was held, and its values for pictures that lie on their side.
@@ -41,6 +42,24 @@ class Placement:
             _within((x2 - self.left) / self.scale_x, self.width),
             _within((y2 - self.top) / self.scale_y, self.height),
         )
+
+    def sources(self, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each pixel of the square along x (axis 0) or y (1) the picture's nearest, int64 (size,).
+
+        Also whether there is one: bool (size,), False for bars.
+        """
+        scale, start, length = (
+            (self.scale_x, self.left, self.width) if axis == 0 else (self.scale_y, self.top, self.height)
+        )
+        found = np.floor((np.arange(self.size) + 0.5 - start) / scale).astype(np.int64)
+        return found.clip(0, length - 1), (found >= 0) & (found < length)
+
+    def targets(self, axis: int) -> np.ndarray:
+        """Return where the middle of each of the picture's pixels along x (axis 0) or y (1) lies in the square."""
+        scale, start, length = (
+            (self.scale_x, self.left, self.width) if axis == 0 else (self.scale_y, self.top, self.height)
+        )
+        return (np.arange(length) + 0.5) * scale + start
 
 
 def placement(width: int, height: int, size: int, fit: str) -> Placement:

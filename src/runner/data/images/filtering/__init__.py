@@ -1,0 +1,1 @@
+"""Filtering: images and what a filter makes of them."""
