@@ -1,6 +1,7 @@
 """Values that the schema doesn't list are judged by the annotations of what is called with them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
 
 import pytest
@@ -23,6 +24,11 @@ class Handing(Base):
     """Hands what it does not take itself to its base."""
 
     def __init__(self, name: str, **base: Any) -> None: ...
+
+
+@dataclass
+class Recipe:
+    settings: Base = field(default_factory=Base)
 
 
 def function(
@@ -55,7 +61,9 @@ def function(
         (Handing, "mean", [1, 2, 3], "a list of 2 values, each a number"),
         (function, "number", "", "a number"),
         (function, "size", [], "a whole number or null"),
-        (function, "layer", [1], "null"),
+        (function, "layer", [1], "a section with a _target_ or null"),
+        (function, "act", "relu", "a section with a _target_ or null"),
+        (Recipe, "settings", {"a": 1}, "a section with a _target_"),
         (function, "way", "max", "one of mean, sum"),
         (function, "depths", 2, "a list of values, each a whole number"),
     ],
@@ -74,7 +82,7 @@ def test_what_cannot_be_meant_is_named_with_what_may_be(target, key, value, word
         (torch.optim.AdamW, {"lr": 1, "betas": [0.9, 0.999], "fused": None}),
         (nn.Conv2d, {"kernel_size": [3, 3], "padding": "same"}),
         (Handing, {"name": "x", "width": 1, "mean": [0, 1], "of_another": [None]}),
-        (function, {"number": 1, "size": None, "rate": [1], "layer": "norm", "act": "relu", "depths": []}),
+        (function, {"number": 1, "size": None, "rate": [1], "act": {"_target_": "torch.nn.ReLU"}, "depths": []}),
         (function, {"anything": {"a": [1]}, "unannotated": [None], "unknown": 3}),
         (dict, {"a": 1}),
     ],

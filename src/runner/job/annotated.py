@@ -3,13 +3,18 @@
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from functools import cache
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from runner.compression.constraints import WORDS, is_instance, show
 
+PLAIN = (type(None), bool, int, float, str, list, tuple, dict)
 # Classes of which a list that a YAML holds may be one.
 LISTS = (list, tuple, set, frozenset)
+# Classes that a text stands for.
+NAMED = (PurePath, Enum)
 OBJECT = "a section with a _target_"
 
 
@@ -50,7 +55,7 @@ def annotations(target: Callable[..., Any]) -> dict[str, Any]:
 
 def trusted(hint: Any, default: Any) -> Any:
     """Return an annotation as far as its default bears it out: None makes it optional, another one makes it void."""
-    if default is inspect.Parameter.empty or fits(hint, default):
+    if fits(hint, default) or not isinstance(default, PLAIN):
         return hint
     return Union[hint, None] if default is None else Any  # noqa: UP007 - there are hints without |
 
@@ -69,8 +74,10 @@ def fits(hint: Any, value: Any) -> bool:
     if hint is None or hint in WORDS:
         return is_instance(value, hint or type(None))
     kind = origin or hint
-    if not isinstance(kind, type) or kind is type or isinstance(value, str):  # words name what YAML can't hold
-        return not isinstance(kind, type) or kind not in LISTS
+    if not isinstance(kind, type) or kind is type:
+        return True
+    if isinstance(value, str) and issubclass(kind, NAMED):
+        return True
     if isinstance(value, list):
         return any(issubclass(each, kind) for each in LISTS) and items_fit(inner, value)
     if isinstance(value, dict):
@@ -94,9 +101,10 @@ def is_a(value: Any, kind: type) -> bool:
 
 
 def wanted(hint: Any) -> str:
-    """Return in words what a hint asks for, objects only where nothing that a YAML can hold would do."""
+    """Return in words what a hint asks for; objects only where nothing else but null would do."""
     found = dict.fromkeys(words(hint))
-    return " or ".join([each for each in found if each != OBJECT] or [OBJECT])
+    plain = {each for each in found if each not in (OBJECT, WORDS[type(None)])}
+    return " or ".join(each for each in found if each != OBJECT or not plain)
 
 
 def words(hint: Any) -> Iterator[str]:
