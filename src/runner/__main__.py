@@ -1,8 +1,6 @@
 """Run the command line: python -m runner."""
 
-import sys
-
-from runner.cli.main import main
+from runner.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry()

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from runner.cli.main import main
 from runner.config.compose import compose
-from runner.config.recorded import recorded_config
+from runner.config.recorded import recorded_config, tell_places
 from runner.errors import RunnerError
 from runner.run.changes import own
+from runner.run.launch import go_on
 from runner.tracking.run_directory import HERE, RunDirectory
 
 
@@ -172,3 +173,25 @@ def test_any_value_anywhere_is_taken_or_refused_in_a_sentence(run, good, data):
             pass
     except RunnerError as error:
         assert "config.yaml" in str(error)
+
+
+def test_what_it_reads_elsewhere_is_said_beforehand(run, capsys):
+    record = run({"data.root": "/home/of/somebody", "data.cache": "../cache", "checkpoint": "outputs/mine"})
+    with recorded_config(record) as config:
+        tell_places(config)
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        "recorded: data.cache=../cache",
+        "recorded: data.root=/home/of/somebody",
+    ]
+
+
+def test_resuming_says_what_is_read(run, capsys):
+    record = run({"data.root": "/home/of/somebody\x1b[2J"})
+    with pytest.raises(RunnerError, match="stop here"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("runner.run.launch.do", stopping)
+        go_on(record.path)
+    assert "recorded: data.root=/home/of/somebody\\x1b[2J\n" in capsys.readouterr().err
+
+
+def stopping(*_, **__):
+    raise RunnerError("stop here")

@@ -28,7 +28,10 @@ def attempts(case: Case, sample: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def main() -> int:
-    """`python -m tests.faults [NAMES] [SAMPLE]`: say each that failed, and how many there were."""
+    """`python -m tests.faults [NAMES] [SAMPLE]`: say each that failed, and how many there were.
+
+    `python -m tests.faults train,prune,compress,sweep 13` draws 104 kills over every stage: a quarter of an hour.
+    """
     names = sys.argv[1].split(",") if len(sys.argv) > 1 else NAMES
     sample = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     failed = 0
@@ -45,7 +48,9 @@ def main() -> int:
                     where = "anywhere" if anywhere else "on files"
                     print(f"{name}, {signal.Signals(number).name} at {at} {where}: {error}", flush=True)
             failed += broken
+            stages = ", ".join(f"{count} in {stage}" for stage, count in case.stages.most_common())
             print(f"{name}: {tried - broken} of {tried} went on to the same end, {case.cpu:.0f} s of CPU", flush=True)
+            print(f"{name}: {stages}", flush=True)
         server.close()
     return bool(failed)
 

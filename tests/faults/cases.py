@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,13 +79,25 @@ def assert_same(one: Left, other: Left) -> None:
     assert one.result == other.result
 
 
+def stage_of(place: Path) -> str:
+    """The stage in which a run was when it ended, of a sweep its last run's; `start` where none had begun."""
+    statuses = [place / "status.json", *sorted(place.glob("*/status.json"))]
+    stages = [json.loads(each.read_text()).get("stage", "start") for each in statuses if each.exists()]
+    return stages[-1] if stages else "start"
+
+
 class Case:
-    """One command line, run whole once; then as often as wanted killed and gone on with."""
+    """One command line, run whole once; then as often as wanted killed and gone on with.
+
+    Attributes:
+        stages: how often it was killed in which stage.
+    """
 
     def __init__(self, server: Server, name: str) -> None:
         self.server, self.name = server, name
         self.number = 0
         self.cpu = 0.0
+        self.stages = Counter[str]()
         place = server.directory / f"{name}-whole"
         self.operations = self.finish(place, self.start(place)).count
         self.whole = self.read(place)
@@ -132,6 +145,7 @@ class Case:
         with self.place() as place:
             ended = self.start(place, at, signal, anywhere=anywhere)
             assert "Traceback" not in ended.printed, ended.printed[-3000:]
+            self.stages[stage_of(place)] += 1
             self.finish(place, self.go_on(place))
             for one, other in zip(self.whole, self.read(place), strict=True):
                 assert_same(one, other)

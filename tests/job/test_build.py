@@ -135,3 +135,9 @@ def test_a_plugin_of_the_working_directory_is_importable(tmp_path, monkeypatch):
     plugins.enable(["model=cnn", "runner.plugins=[my_networks]"])
     with allowing(["my_networks"], "a file"):
         assert build_node(node, "model").width == 4
+
+
+def test_of_thousands_of_unknown_keywords_ten_are_named():
+    node = {"_target_": "torch.nn.Linear", **{f"x_{number}": 1 for number in range(3000)}}
+    with pytest.raises(RunnerError, match=r"does not take x_0, x_1, x_10, .* and 2,990 more\. .*It takes: in_features"):
+        build_node(node, "model")

@@ -1,17 +1,23 @@
 """Nothing is written through a link that leads out of a run's or a sweep's directory."""
 
 import json
+import logging
 
 import pytest
 from omegaconf import OmegaConf
 
 from runner.cli.main import main
 from runner.errors import RunnerError
-from runner.files import write_text
+from runner.files import overwrite_json, write_text
 from runner.files.writing import new_file
+from runner.sweep.launchers.in_process import surroundings
+from runner.sweep.launchers.work import Work
 from runner.sweep.record import Sweep
+from runner.tracking import layout, lock
 from runner.tracking.links import refuse_links
+from runner.tracking.loggers import MetricsFile
 from runner.tracking.run_directory import RunDirectory, created
+from runner.tracking.run_log import run_log
 
 NAMES = (
     *("metrics.csv", "run.log", "status.json", "result.json", "config.yaml", "cross_validation.json", "resumed.yaml"),
@@ -107,3 +113,41 @@ def test_a_file_beside_is_new_whatever_has_its_name(tmp_path, outside, monkeypat
     assert ((tmp_path / "report.html").read_text(), (outside / "profile").read_text()) == ("page", "mine")
     with pytest.raises(IsADirectoryError):
         new_file(outside)
+
+
+class TestHardLinks:
+    """Of these nobody can tell where they lead: what is written in place is a file of its own first."""
+
+    @pytest.fixture
+    def linked(self, run, outside):
+        """A run directory whose files are somebody else's as well."""
+        for name in (*layout.IN_PLACE, lock.FILE):
+            (run / name).unlink(missing_ok=True)
+            (run / name).hardlink_to(outside / "profile")
+        (outside / "profile").write_text('{"state": "failed"}')
+        return run
+
+    def test_nothing_outside_changes_while_a_run_goes_on(self, linked, outside):
+        record = RunDirectory(linked)
+        with record.held(), run_log(record):
+            MetricsFile(str(linked / "metrics.csv")).log_metrics({"loss": 1.0}, 0)
+            logging.getLogger("x").info("said")
+            overwrite_json(linked / "status.json", {"state": "x"})
+        assert (outside / "profile").read_text() == '{"state": "failed"}'
+        assert (linked / "metrics.csv").read_text() == "step,epoch,metric,value\n0,,loss,1.0\n"
+        assert (linked / "run.log").read_text().endswith("said\n")
+
+    def test_a_lock_with_several_names_still_keeps_others_out(self, linked):
+        with RunDirectory(linked).held():
+            assert lock.is_held(linked)
+            with pytest.raises(RunnerError, match="still going on"), RunDirectory(linked).held():
+                raise AssertionError("it was held")
+
+    def test_the_log_of_a_sweeps_job_is_appended_to_a_copy(self, tmp_path, outside):
+        work = Work(0, ["nosuch"], tmp_path / "job")
+        work.console.parent.mkdir()
+        work.console.hardlink_to(outside / "profile")
+        with surroundings(work):
+            print("printed")
+        assert (outside / "profile").read_text() == "mine"
+        assert work.console.read_text() == "mineprinted\n"

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from shlex import quote
 
+from runner.cli.standard_streams import with_streams
 from runner.config import plugins
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean, system_trouble
 from runner.files.text import visible
@@ -14,8 +15,8 @@ from runner.tracking.signals import Interrupted, end_with_parent
 
 
 def entry() -> None:
-    """The installed `runner` script."""
-    sys.exit(main(sys.argv[1:]))
+    """`python -m runner`, and the installed `runner` script."""
+    sys.exit(with_streams(lambda: main(sys.argv[1:])))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -183,14 +183,23 @@ def key_mistakes(override: Override, names: KeyNames) -> list[str]:
 def has_key(config: DictConfig, key: str) -> bool:
     """Return whether `flat_keys` has the key; looks along its path only, for a sweep asks this of every run."""
     name, _, rest = key.partition(".")
-    if not rest or name not in map(str, config):
-        return key in map(str, config)
+    if not rest or not is_among(name, config):
+        return is_among(key, config)
     if OmegaConf.is_missing(config, name) or OmegaConf.is_interpolation(config, name):
         return False
     child = config[name]
     if isinstance(child, ListConfig) and not child._is_none():
         return rest in map(str, range(len(child)))
     return isinstance(child, DictConfig) and not child._is_none() and has_key(child, rest)
+
+
+def is_among(name: str, config: DictConfig) -> bool:
+    """Return whether a section has a key of this name; keys that are no text, for which it looks at all, look like it.
+
+    A look at all keys for each of thousands of overrides takes seconds.
+    """
+    keys = config.__dict__["_content"]
+    return name in keys or ((not name.isidentifier() or name in ("True", "False")) and name in map(str, keys))
 
 
 def flat_keys(config: DictConfig, prefix: str = "") -> list[str]:

@@ -1,16 +1,18 @@
 """The configuration in a run directory, judged like a command line: whoever wrote it may have been anybody."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import plugins, resolvers, rules, schema, targets
 from runner.config.resolve import resolve
 from runner.errors import RunnerError
+from runner.files.text import one_line
 from runner.tracking import layout
 from runner.tracking.identity import flatten
 from runner.tracking.run_directory import HERE, RunDirectory
@@ -19,6 +21,8 @@ from runner.tracking.run_directory import HERE, RunDirectory
 NEEDED = ("seed", "name", "stages", "checkpoint", "runner.plugins")
 # Sections whose objects write files, and how the keys are called that say where.
 WRITING = ("callbacks", "logger", "trainer")
+# Sections and keys that name files of the user's.
+READING = ("data", "checkpoint", "distillation")
 PLACES = ("dir", "directory", "path", "_args_")
 WAY_OUT = "Start a run of your own from its weights instead: checkpoint="
 
@@ -100,6 +104,17 @@ def strange_places(key: str, value: Any) -> Iterator[str]:
                 f"{key}={text}: lies outside of the run directory, and a recorded configuration writes nowhere else "
                 f"({HERE}/…); only your own command line may name such a place."
             )
+
+
+def tell_places(config: DictConfig) -> None:
+    """Say, on standard error, which places beyond the working directory a recorded configuration reads or caches in.
+
+    That is usual, and nothing of it goes anywhere; who did not write the configuration should know of it beforehand.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    for key, value in flatten({name: plain.get(name) for name in READING}).items():
+        if isinstance(value, str) and (PurePath(value).is_absolute() or ".." in PurePath(value).parts):
+            print(f"recorded: {key}={one_line(value)}", file=sys.stderr)
 
 
 def leads_out(key: str, text: str) -> bool:

@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config import plugins
 from runner.config.targets import ALLOWED_FUNCTIONS, is_allowed, way_out
-from runner.errors import RunnerError, did_you_mean
+from runner.errors import RunnerError, did_you_mean, join_errors
+from runner.job.annotated import misfits
 
 # What a YAML declares for the checks and for other sections to read; its target does not take it.
 DECLARATIONS = {
@@ -26,6 +27,8 @@ DECLARATIONS = {
 }
 # What a node says of the call itself.
 CALL_WORDS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
+# Of the keywords that a target does not take, so many are named.
+TOLD = 10
 _importable: ContextVar[tuple[str, ...]] = ContextVar("importable", default=())
 
 
@@ -151,8 +154,10 @@ def targets(node: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check_call(where: str, node: dict[str, Any], extra: set[str]) -> None:
-    """Raise RunnerError unless the target is allowed, exists and takes these keywords."""
+    """Raise RunnerError unless the target is allowed, exists and takes these keywords, with values of these kinds."""
     target = locate(where, str(node["_target_"]))
+    if wrong := [*misfits(target, node, where)]:
+        raise join_errors(wrong)
     given = {key for key in node if not key.startswith("_")} | extra
     try:
         parameters = inspect.signature(target).parameters
@@ -160,11 +165,12 @@ def check_call(where: str, node: dict[str, Any], extra: set[str]) -> None:
         return
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
-    unknown = sorted(given - set(parameters))
-    if unknown:
-        hints = "".join(did_you_mean(word, parameters) for word in unknown)
+    if unknown := sorted(given - set(parameters)):
+        told = unknown[:TOLD]
+        more = f" and {len(unknown) - len(told):,} more" if unknown[TOLD:] else ""
         raise RunnerError(
-            f"{where}: {node['_target_']} does not take {', '.join(unknown)}.{hints} "
+            f"{where}: {node['_target_']} does not take {', '.join(told)}{more}."
+            f"{''.join(did_you_mean(word, parameters) for word in told)} "
             f"It takes: {', '.join(name for name in parameters if name != 'self')}."
         )
 

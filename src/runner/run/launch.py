@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config import content, plugins, resolvers
 from runner.config.compose import Composed
-from runner.config.recorded import recorded_config, refuse_mistakes
+from runner.config.recorded import recorded_config, refuse_mistakes, tell_places
 from runner.errors import RunnerError
 from runner.tracking import layout, run_directory
 from runner.tracking.entries import damage
@@ -60,6 +60,7 @@ def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = N
     with record.held(), recorded_config(record, keys_of(texts)) as config:
         if record.primary:
             make_ready(record, config, texts, config_dir)
+            tell_places(config)
         os.environ[run_directory.ENVIRONMENT_VARIABLE] = str(record.path)
         # Left unresolved so that ${run_directory:} means where the directory lies now.
         OmegaConf.set_struct(config, True)

@@ -13,3 +13,5 @@ TENSORBOARD = "tensorboard"
 ARTIFACTS = "artifacts"
 RESUMED = "resumed.yaml"  # the times it was resumed with other settings
 EARLIER = "earlier"  # what it came to before each of them, as run directories
+# Files that are written to where they lie; all others are written beside and renamed, or are new each time.
+IN_PLACE = (STATUS, METRICS, LOG)

@@ -1,10 +1,18 @@
-"""Links that lead out of a run's or a sweep's directory: through one, a stranger's directory would write elsewhere."""
+"""Links that lead out of a run's or a sweep's directory: through one, a stranger's directory would write elsewhere.
+
+Of hard links nobody can tell where they lead; copies that backups keep are ones. What is written in place is made a
+file of its own first.
+"""
 
 import os
-from collections.abc import Iterator
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from runner.errors import RunnerError
+from runner.files import write_with
 
 # Levels of folders below a run directory that a run writes to.
 LEVELS = 8
@@ -29,6 +37,23 @@ def refuse_links(directory: Path, levels: int = LEVELS) -> None:
                 f"{path}: is a symbolic link to {target}, outside of its directory, and nothing is written through "
                 "it. Put the file or folder itself in its place, or remove the link."
             )
+
+
+def unlink_copies(directory: Path, names: Iterable[str]) -> None:
+    """Replace files that have further names, elsewhere, by copies that only this directory has.
+
+    Args:
+        names: of files in the directory, which may be absent.
+    """
+    for name in names:
+        path = directory / name
+        try:
+            shared = path.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISREG(shared.st_mode) and shared.st_nlink > 1:
+            with path.open("rb") as file:
+                write_with(path, partial(shutil.copyfileobj, file))
 
 
 def links(directory: Path, levels: int) -> Iterator[Path]:

@@ -124,7 +124,8 @@ def _sign(descriptor: int) -> None:
 
 
 def _write(descriptor: int, text: bytes) -> None:
-    if descriptor in _open:  # a forked child closed it
+    # Of a file with other names nobody knows what it is there; a forked child closed its own.
+    if descriptor in _open and os.fstat(descriptor).st_nlink <= 1:
         with suppress(OSError):  # a full disk
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, text, 0)

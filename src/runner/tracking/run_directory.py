@@ -20,7 +20,7 @@ from runner.files import overwrite_json, remove_unfinished, write_json, write_te
 from runner.files.reading import check_yaml, read_bytes
 from runner.tracking import layout, lock
 from runner.tracking.entries import read_entries
-from runner.tracking.links import refuse_links
+from runner.tracking.links import refuse_links, unlink_copies
 from runner.tracking.renamed import up_to_date
 from runner.tracking.signals import Interrupted, held_back
 
@@ -118,6 +118,7 @@ class RunDirectory:
         refuse_links(self.path)
         with lock.held(self.path, "this run is still going on"):
             remove_unfinished(self.path)
+            unlink_copies(self.path, layout.IN_PLACE)
             yield
 
     @contextmanager

@@ -43,7 +43,7 @@ def test_any_optimizer_is_built(optimizer):
         (["model.channels=[]"], "model (runner.models.resnet.ResidualNet): IndexError: list index out of range."),
         (["data.num_classes=7"], "data.num_classes is 7, but the data has 10 classes."),
         (["task.trainable=tail"], "task.trainable: tail matches no parameter"),
-        (["optimizer.betas=3"], "optimizer (torch.optim.AdamW): "),
+        (["optimizer.betas=3"], "optimizer.betas=3: must be a list of 2 values, each a number."),
         (["+optimizer.momentum=0.9"], "torch.optim.AdamW does not take momentum."),
         (["scheduler.warmup_fraction=-3"], "scheduler (runner.tasks.schedules.one_cycle): "),
         (["scheduler.interval=day"], "scheduler.interval=day: must be step or epoch"),

@@ -183,3 +183,24 @@ def test_a_decimal_comma_that_was_recognised_is_said(tmp_path):
 def test_settings_that_mean_nothing_are_refused(settings, message):
     with pytest.raises(RunnerError, match=message):
         Dialect(**settings)
+
+
+class TestEndlessLines:
+    """A file without ends of lines is refused before memory is taken for it."""
+
+    def sparse(self, folder: Path, head: str, size: int = 1 << 36) -> Path:
+        path = write(folder, head)
+        with path.open("r+b") as file:
+            file.truncate(size)
+        return path
+
+    @pytest.mark.parametrize("head", ["", "x,y\n1,2\n"])
+    def test_of_any_size(self, tmp_path, head):
+        path = self.sparse(tmp_path, head)
+        with pytest.raises(RunnerError, match=rf"a line of it, from byte {len(head)} on, has more than 16,777,216"):
+            read_table(path)
+
+    def test_long_files_of_lines_are_read(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("runner.data.tables.files.content.LINE", 8)
+        assert columns(read_table(write(tmp_path, "x,y\n" + "1,2\n" * 100))) == {"x": [1] * 100, "y": [2] * 100}
+        assert columns(read_table(write(tmp_path, "x,y\r" + "1,2\r" * 100)))["x"] == [1] * 100

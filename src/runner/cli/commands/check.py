@@ -75,21 +75,34 @@ def check_sweep(overrides: Sequence[str], config_dir: str | None) -> None:
 
 def check(composed: Composed) -> None:
     """Build and try what the run would, and refuse what it would refuse; print each line as soon as it is known."""
+    from runner.job.build import allowing
+
+    config = composed.config
+    with allowing(config.runner.plugins or [], "the configuration"):
+        say(f"builds     {parameters(config):,} parameters")
+        try_run(config)
+
+
+def parameters(config: "DictConfig") -> int:
+    """Return the parameters of the network, built without memory for them, and without waiting for Lightning."""
     import torch
 
+    from runner.job.build import build
+
+    with torch.device("meta"):
+        return sum(each.numel() for each in build(config, "model").parameters())
+
+
+def try_run(config: "DictConfig") -> None:
+    """Prepare the run, send one tiny batch through, and ask every stage what it would refuse."""
     from runner.callbacks.watch.classes import class_notices
-    from runner.job.build import allowing, build
     from runner.job.trainer import balances
     from runner.run.prepare import prepare
     from runner.run.run import preflight, stages_of
     from runner.tracking.run_directory import RunDirectory
     from runner.tracking.signals import Signals
 
-    config = composed.config
-    with allowing(config.runner.plugins or [], "the configuration"), TemporaryDirectory() as scratch:
-        with torch.device("meta"):
-            network = build(config, "model")
-        print(f"builds     {sum(each.numel() for each in network.parameters()):,} parameters")
+    with TemporaryDirectory() as scratch:
         with silence():
             record = RunDirectory(Path(scratch), primary=False)
             context, networks = prepare(config, record, Signals(), dry_run=True)

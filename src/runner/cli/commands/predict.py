@@ -8,7 +8,7 @@ from typing import Any
 from runner.cli.columns import say
 from runner.cli.pictures import Written
 from runner.config import plugins
-from runner.config.recorded import recorded_config
+from runner.config.recorded import recorded_config, tell_places
 from runner.errors import RunnerError
 from runner.files.text import one_line
 from runner.tracking import layout
@@ -98,6 +98,8 @@ def predict(
     ):
         if exported is not None and not trust:
             refuse_unknown_code(exported, record, config)
+        if not paths or config.checkpoint:  # for inputs of one's own it seldom needs its data
+            tell_places(config)
         datamodule, task = restore(config, record.path, weights)
         if not paths:
             program = exported_network(exported, task, config) if exported is not None else None

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.cli.columns import say
 from runner.config import content, plugins
-from runner.config.recorded import recorded_config
+from runner.config.recorded import recorded_config, tell_places
 from runner.errors import RunnerError
 from runner.files.reading import parse_json, read_bytes
 from runner.run.changes import own
@@ -70,6 +70,7 @@ def reproduce(original: RunDirectory, config: DictConfig) -> int:
     if before is not None and (found := content.now(config.data)) is not None:
         config.data[content.KEY] = found
     OmegaConf.set_struct(config, True)
+    tell_places(config)
     now = datetime.now()
     wanted = (
         Path("outputs") / "runs" / f"{now:%Y-%m-%d}" / f"{now:%H-%M-%S}-{re.sub(UNNAMED, '-', expected.name)}-again"

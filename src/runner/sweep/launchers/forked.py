@@ -12,6 +12,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from runner.sweep.launchers.subprocess import OWN
+from runner.tracking.links import unlink_copies
 from runner.tracking.signals import PARENT
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -30,6 +31,7 @@ def start(arguments: list[str], console: Path, share: Mapping[str, str]) -> Fork
         share: what it gets beside this process's environment.
     """
     console.parent.mkdir(parents=True, exist_ok=True)
+    unlink_copies(console.parent, [console.name])
     inherited = {name: value for name, value in os.environ.items() if name not in (*OWN, PARENT)}
     process = CONTEXT.Process(target=job, args=(arguments, str(console), {**inherited, **share}))
     process.start()

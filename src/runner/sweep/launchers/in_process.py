@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from runner.errors import EXIT_USER_ERROR, RunnerError
 from runner.sweep.launchers.work import Work
+from runner.tracking.links import unlink_copies
 
 
 class InProcess:
@@ -61,6 +62,7 @@ def run(work: Work) -> int:
 def surroundings(work: Work) -> Iterator[None]:
     """Output goes to the job's log; the command line is the job's own, for Lightning starts further ranks by it."""
     work.directory.mkdir(parents=True, exist_ok=True)
+    unlink_copies(work.directory, [work.console.name])
     arguments, environment = sys.argv, dict(os.environ)
     sys.argv = [arguments[0], *work.arguments]
     try:

@@ -13,6 +13,7 @@ from typing import Any
 from runner.config.plugins import is_plugins
 from runner.tracking import layout, lock
 from runner.tracking.entries import read_entries
+from runner.tracking.links import unlink_copies
 from runner.tracking.run_directory import ENVIRONMENT_VARIABLE
 from runner.tracking.signals import PARENT
 
@@ -35,6 +36,7 @@ def run_apart(
         environment: what it gets beside this process's environment.
     """
     console.parent.mkdir(parents=True, exist_ok=True)
+    unlink_copies(console.parent, [console.name])
     inherited = {name: value for name, value in os.environ.items() if name not in OWN}
     with console.open("ab") as log:
         process = subprocess.Popen(

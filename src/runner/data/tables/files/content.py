@@ -7,11 +7,12 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.files.reading import TooLargeError, unpack
+from runner.files.reading import MEGABYTE, TooLargeError, unpack
 
 # What files begin with, the longest marks first.
 MARKS = (
@@ -43,6 +44,8 @@ FOREIGN = (
     (b"[{", "JSON"),
 )
 GUESS = 4096
+# No row of a table is longer than this many bytes.
+LINE = 16 * MEGABYTE
 
 
 def read_content(path: Path, encoding: str | None = None) -> tuple[bytes, list[str]]:
@@ -80,7 +83,7 @@ def decompressed(path: Path) -> bytes:
         with openers[suffix](path) as file:
             return unpack(file, packed)
     if suffix != ".zip":
-        return path.read_bytes()
+        return plain(path)
     with zipfile.ZipFile(path) as archive:
         hidden = ("__MACOSX/", ".")
         members = [each for each in archive.namelist() if not each.endswith("/") and not each.startswith(hidden)]
@@ -91,6 +94,28 @@ def decompressed(path: Path) -> bytes:
             )
         with archive.open(members[0]) as file:
             return unpack(file, packed)
+
+
+def plain(path: Path) -> bytes:
+    """Return the bytes of a file; raises RunnerError, before memory is taken, where a line of it does not end."""
+    with path.open("rb") as file:
+        if path.stat().st_size > LINE:
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+                refuse_endless_lines(path, mapped)
+        return file.read()
+
+
+def refuse_endless_lines(path: Path, content: mmap | bytes) -> None:
+    """Raise RunnerError where a line has more than `LINE` bytes."""
+    start = 0
+    while len(content) - start > LINE:
+        end = content.rfind(b"\n", start, start + LINE)
+        if end < 0 and (end := content.rfind(b"\r", start, start + LINE)) < 0:
+            raise RunnerError(
+                f"{path} can't be read as a table: a line of it, from byte {start:,} on, has more than {LINE:,} bytes. "
+                "Save it as CSV with one row a line."
+            )
+        start = end + 1
 
 
 def in_utf8(path: Path, content: bytes, encoding: str | None) -> tuple[bytes, list[str]]:
