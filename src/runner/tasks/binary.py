@@ -11,10 +11,10 @@ from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Sco
 from torchmetrics.utilities import dim_zero_cat
 
 from runner.data.module import DataModule
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 CURVE_POINTS = 200
 

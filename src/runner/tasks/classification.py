@@ -9,10 +9,10 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from runner.data.module import DataModule
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 # With fewer classes than this, being among the best five says little.
 CLASSES_FOR_TOP5 = 20

@@ -10,9 +10,9 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from runner.data.module import DataModule
 from runner.errors import RunnerError
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 CURVE_POINTS = 200
 

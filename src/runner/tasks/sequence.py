@@ -12,11 +12,11 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from runner.data.module import DataModule
 from runner.data.sequences.buckets import BucketLoader
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.classification import Classification
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 log = logging.getLogger(__name__)
 

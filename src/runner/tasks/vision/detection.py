@@ -9,11 +9,11 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from runner.data.module import DataModule
-from runner.figures import overlays
 from runner.measure.boxes import anchors, to_centres
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import overlays
 from runner.tasks.vision.average_precision import precision_metrics
 from runner.tasks.vision.detection_loss import LossWeights, detection_loss
 from runner.tasks.vision.grid import OBJECT, GridPlaces, boxes_of, flatten, places, scores_of, select

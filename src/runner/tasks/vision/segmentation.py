@@ -10,10 +10,10 @@ from torchmetrics import Metric
 
 from runner.data.images.geometry.affine import IGNORED
 from runner.data.module import DataModule
-from runner.figures import overlays, plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import overlays, plots
 from runner.tasks.vision.overlap import confusion, iou, overlap_metrics
 
 
