@@ -118,6 +118,13 @@ class DataModule(pl.LightningDataModule, ABC):
     def read(self, paths: list[Path]) -> Nested:
         """Read the user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
 
+    def intake(self) -> dict[str, Any] | None:
+        """Return as plain values what `read` and `transform` do, for files that are served without this object.
+
+        None where that can't be told, as of classes that read in a way of their own.
+        """
+        return None
+
     def fix_shape(self) -> None:
         """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,20 +15,24 @@ from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError
-from runner.files import sha256
+from runner.files import sha256, write_json
 from runner.job.context import Context
 from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
+from runner.job.serving import file_told, told
 from runner.measure import nested
 from runner.measure.error import sqnr
 from runner.measure.nested import Nested
 from runner.stages.parts.pruning_context import example as example_inputs
 from runner.stages.parts.quantization_recipe import quantization_recipe
 from runner.tracking.console import console
+from runner.tracking.layout import SERVING
 from runner.tracking.result import ArtifactFile
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
 LEAST_SQNR_DB = 25.0
+# Below this a sample's answer depends on what else is in its batch, which a server must not put together.
+ALONE_SQNR_DB = 60.0
 # Runtimes round in other places than the program; in deep networks that adds up. No harm where it stays as close to
 # the float network as the program does.
 FURTHER_FROM_FLOAT_DB = 3.0
@@ -45,18 +50,22 @@ def export(context: Context, networks: Networks) -> StageResult:
     name = quantized.title if quantized is not None else networks.smaller_phase or "float"
     metrics: dict[str, float] = {}
     artifacts: dict[str, ArtifactFile] = {}
+    serving = told(context.datamodule, networks.task.eval(), example, outputs_of(networks, example))
     known, structured = known_formats(context.config), partial(is_structured, network, example)
     names = chosen(known, context.config.export.formats, lowering(networks), kind(context, networks), structured)
     for each in context.signals.between(names):
         path = context.artifacts / f"{name}{known[each].suffix}"
         known[each].save(network, quantized, example, path)
-        agreement = check(networks, known[each], path, example)
+        agreement, answered = check(networks, known[each], path, example)
         size = sum(file.stat().st_size for file in known[each].files(path))
         entry = replace(context.artifact(path), bytes=size, network=name, format=each, sha256=sha256(path))
         artifacts[f"{name}_{each}"] = entry
+        serving["files"][f"{name}_{each}"] = answered
         metrics[f"export/{each}/sqnr_db"] = agreement
         console.print(f"export  {path.name}  {size:,} bytes, {agreement:.0f} dB against the program")
-    return StageResult(metrics, artifacts)
+    path = context.artifacts / SERVING
+    write_json(path, serving)
+    return StageResult(metrics, {**artifacts, "serving": context.artifact(path)})
 
 
 def preflight(context: Context, networks: Networks) -> None:
@@ -89,23 +98,31 @@ def kind(context: Context, networks: Networks) -> str:
     return made
 
 
-def check(networks: Networks, form: FileFormat, path: Path, example: Nested) -> float:
-    """Return agreement of a written file with the network in memory, in dB (capped at 200).
+def outputs_of(networks: Networks, example: Nested) -> Nested:
+    """Return what the network in memory answers, made smaller and quantized as it is."""
+    program = networks.quantized.program if networks.quantized is not None else networks.floating
+    with torch.no_grad():
+        return program(example)
+
+
+def check(networks: Networks, form: FileFormat, path: Path, example: Nested) -> tuple[float, dict[str, Any]]:
+    """Return agreement of a written file with the network in memory, in dB (capped at 200), and what serving must know.
 
     Raises:
         RunnerError: the file answers differently.
     """
     network = networks.floating
-    program = networks.quantized.program if networks.quantized is not None else network
+    wanted = outputs_of(networks, example)
     with torch.no_grad():
-        wanted = program(example)
         loaded = form.load(path, partial(without_values, network))
         got = run_in_batches(form.batch, loaded, example, nested.samples(example))
+        single = run_in_batches(form.batch, loaded, nested.head(example, 1), 1)
     agreement = min(sqnr(wanted, got), 200.0)
     least = 10.0 if networks.quantized is not None and networks.quantized.recipe == "dynamic" else LEAST_SQNR_DB
     if agreement < least and not as_close_to_float(networks, example, wanted, got):
         raise RunnerError(f"{path}: answers differently from the network it was written from ({agreement:.1f} dB).")
-    return agreement
+    alone = sqnr(nested.head(got, 1), single) < ALONE_SQNR_DB
+    return agreement, file_told(form.batch, got, alone=alone)
 
 
 def as_close_to_float(networks: Networks, example: Nested, wanted: Nested, got: Nested) -> bool:

@@ -88,6 +88,10 @@ class BinaryClassification(Task):
         true = targets.flatten().long().tolist()
         return [{"target": names[index], **row} for index, row in zip(true, rows, strict=True)]
 
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        return {"kind": "binary", "names": self.names(2)} if type(self).rows is BinaryClassification.rows else None
+
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Return the confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
         names = outputs.class_names or ("0", "1")

@@ -91,6 +91,11 @@ class Classification(Task):
         true = classes(targets).tolist()
         return [{"target": self.name_of(index), **row} for index, row in zip(true, rows, strict=True)]
 
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is Classification.rows
+        return {"kind": "classes", "names": self.names(self.num_classes)} if own else None
+
     def name_of(self, index: int) -> str | int:
         """Return the class's name, or its index."""
         return self.class_names[index] if self.class_names else index

@@ -112,6 +112,11 @@ class SequenceLabelling(PaddingLog):
             return rows
         return [{"target": self.spell(true), **row} for true, row in zip(targets, rows, strict=True)]
 
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is SequenceLabelling.rows and self.class_names is not None
+        return {"kind": "letters", "names": self.names(self.num_classes)} if own else None
+
     def spell(self, classes: Tensor) -> str:
         """Return the names of classes (T,), one after the other."""
         names = self.class_names or [f" {index}" for index in range(self.num_classes)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from runner.data.images.decode import Appearance, in_silence, read_image
+from runner.data.images.intake import ImageIntake
 from runner.data.images.pixels import parse_colour
 from runner.data.module import Batch, DataModule
 from runner.data.standardize import Standardizer
@@ -87,6 +88,14 @@ class ImageDataModule(DataModule):
         """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
         with in_silence():
             return torch.stack([read_image(path, self.appearance) for path in paths])
+
+    def intake(self) -> dict[str, Any] | None:
+        """See DataModule.intake."""
+        own = ImageDataModule
+        if (type(self).read, type(self).transform, type(self).unit) != (own.read, own.transform, own.unit):
+            return None
+        scale = self.normalisation
+        return ImageIntake(self.appearance, tuple(scale.mean), tuple(scale.std)).as_plain()
 
     def keep_one_batch(self) -> None:
         """Keep one batch as in DataModule, and augment nothing any more."""

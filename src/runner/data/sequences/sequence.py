@@ -11,6 +11,7 @@ from runner.data.batches import BatchLoader
 from runner.data.module import DataModule
 from runner.data.sequences.alphabet import PADDING, decode, encode
 from runner.data.sequences.buckets import BucketLoader
+from runner.data.sequences.intake import TextIntake
 from runner.data.tables.delimited import read_table
 from runner.errors import RunnerError
 
@@ -63,6 +64,13 @@ class SequenceDataModule(DataModule):
         """Read the user's texts as uint8 (n, max_length): a line each, or the column `name` of a CSV file."""
         texts, places = zip(*(line for path in paths for line in read_texts(path)), strict=True)
         return encode(texts, places, self.max_length, self.alphabet)
+
+    def intake(self) -> dict[str, Any] | None:
+        """See DataModule.intake."""
+        own = SequenceDataModule
+        if (type(self).read, type(self).transform) != (own.read, own.transform):
+            return None
+        return TextIntake(self.max_length, self.alphabet).as_plain()
 
     def names_of(self, path: Path, inputs: Tensor) -> list[str]:
         """Return the texts themselves."""

@@ -119,6 +119,14 @@ class Detection(Task):
             for found in self.detections(outputs, self.score)
         ]
 
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        if type(self).answers is not Detection.answers:
+            return None
+        settings = {"score": self.score, "overlap": self.overlap, "most": self.most}
+        places = {"anchors": self.anchors.tolist(), "strides": list(self.strides)}
+        return {"kind": "boxes", "names": self.names(self.num_classes), **places, **settings}
+
     def name_of(self, index: int) -> str:
         """Return the class's name, or its index."""
         return self.class_names[index] if self.class_names else str(index)

@@ -74,6 +74,11 @@ class Segmentation(Task):
         each_iou = iou(confusion(predicted, targets, self.num_classes)).nanmean(1).tolist()
         return [{"mean_iou": value, **row} for value, row in zip(each_iou, rows, strict=True)]
 
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is Segmentation.rows
+        return {"kind": "regions", "names": self.names(self.num_classes)} if own else None
+
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Return the confusion of pixels, predicted beside true masks, and the images with the lowest IoU."""
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
