@@ -16,7 +16,7 @@ FLOORS = [
     ["sweep"],
     ["run", "stages"],
     ["job"],
-    ["callbacks", "config", "report"],
+    ["callbacks", "config", "report", "serving"],
     ["tasks", "tracking"],
     ["data", "compression"],
     ["models", "measure", "files", "errors"],

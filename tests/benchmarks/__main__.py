@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import epoch, graph_epoch, images, names, report, small, sweep, table, time_to_accuracy
+from tests.benchmarks import epoch, graph_epoch, images, names, report, serving, small, sweep, table, time_to_accuracy
 
 BENCHMARKS = {
     "epoch": epoch.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "small": small.main,
     "images": images.main,
     "table": table.main,
+    "serving": serving.main,
 }
 
 

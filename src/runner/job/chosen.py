@@ -16,7 +16,7 @@ from runner.tracking.environment import cpu_model
 from runner.tracking.result import ArtifactFile, RunResult
 from runner.tracking.run_directory import RunDirectory, owner
 
-# The format that stands for a run's best weights, and the module that serves what needs torch, which isn't imported here.
+# The format that stands for a run's best weights, and the module that serves what needs torch: it isn't imported here.
 WEIGHTS, MODULE = "weights", "runner.job.served"
 # Where nothing was measured: what starts soonest and needs least.
 PREFERRED = ("onnx", "openvino", "aot", "executorch", "program", "packed")
@@ -27,7 +27,7 @@ SHOWN_METRICS = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file that could be served: its name among the artifacts, and milliseconds at the smallest batch, if measured."""
+    """A file that could be served: its name among the artifacts, and milliseconds as measured at the smallest batch."""
 
     name: str
     artifact: ArtifactFile
@@ -56,9 +56,9 @@ def chosen(place: Path, *, name: str | None = None, form: str | None = None, tru
         return of_file(place, record, result, title, trust=trust)
     candidates = ranked(record, result)
     if form is not None:
-        candidates = [each for each in candidates if each.artifact.format == form] or refuse_format(
-            record, result, form
-        )
+        candidates = [each for each in candidates if each.artifact.format == form]
+        if not candidates:
+            raise absent(record, result, form)
     if not candidates:
         raise RunnerError(
             f"{record.path}: holds no exported file. Export one: {EXPORT.format(run=record.path)}; or serve its best "
@@ -68,12 +68,12 @@ def chosen(place: Path, *, name: str | None = None, form: str | None = None, tru
     return described(record, result, best, title, why(best, candidates, record), trust=trust)
 
 
-def refuse_format(record: RunDirectory, result: RunResult, form: str) -> Any:
-    """Raise RunnerError for a format that the run has no file of."""
+def absent(record: RunDirectory, result: RunResult, form: str) -> RunnerError:
+    """Return the error for a format that the run has no file of."""
     there = sorted({each.format for each in result.artifacts.values() if each.format})
     hint = did_you_mean(form, [*there, WEIGHTS])
     listed = ", ".join(there) or "none"
-    raise RunnerError(f"{record.path}: holds no file of the format {form}.{hint} There are: {listed}, {WEIGHTS}.")
+    return RunnerError(f"{record.path}: holds no file of the format {form}.{hint} There are: {listed}, {WEIGHTS}.")
 
 
 def ranked(record: RunDirectory, result: RunResult) -> list[Candidate]:
@@ -146,8 +146,8 @@ def described(
     written, found = chosen.artifact.sha256, sha256(path)
     if found != written and not trust:
         raise RunnerError(
-            f"{path}: is not the file that its run wrote (its SHA-256 is not that of {layout.RESULT}). Export it again, or "
-            "add --trust where you know who wrote it."
+            f"{path}: is not the file that its run wrote (its SHA-256 is not that of {layout.RESULT}). Export it "
+            "again, or add --trust where you know who wrote it."
         )
     plain = values["intake"] is not None and values["answers"] is not None and chosen.artifact.format in SESSIONS
     description = {key: value for key, value in values.items() if key not in ("files", "check")} | {
@@ -156,7 +156,7 @@ def described(
         "network": chosen.artifact.network,
         "file": str(path),
         "sha256": found,
-        "metrics": shown_metrics(record, result, chosen.artifact.network),
+        "metrics": shown_metrics(result, chosen.artifact.network),
         "batch": told["batch"],
         "alone": told["alone"],
         "check": {"inputs": values["check"], "outputs": told["outputs"]},
@@ -193,13 +193,13 @@ def with_weights(record: RunDirectory, result: RunResult, name: str) -> Served:
         file=str(record.path),
         inputs={},
         outputs={},
-        metrics=shown_metrics(record, result, "float"),
+        metrics=shown_metrics(result, "float"),
         about="the best weights in PyTorch",
     )
     return Served(description, MODULE)
 
 
-def shown_metrics(record: RunDirectory, result: RunResult, network: str) -> dict[str, float]:
+def shown_metrics(result: RunResult, network: str) -> dict[str, float]:
     """Return what a network reached on the test split, without its loss."""
     phases = {"float": ("test",), "pruned": ("pruned",), "factorized": ("factorized",)}.get(
         network, ("compressed", "test")

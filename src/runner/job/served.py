@@ -1,6 +1,6 @@
 """A worker process that serves with the run's own objects: formats that need torch, data and tasks of anybody's.
 
-It reads files as `predict` does. `python -m runner.job.served DESCRIPTOR [runner.plugins=[…]]` is started by the server.
+It reads files as `predict` does. The server starts `python -m runner.job.served DESCRIPTOR [runner.plugins=[…]]`.
 """
 
 import json

@@ -16,6 +16,7 @@ from runner.serving.page import page
 from runner.serving.pool import Pool
 
 EXTENSIONS = ["binary_tensor_data"]
+FILE = {"type": "string", "format": "binary"}
 BODY = {
     "requestBody": {
         "content": {

@@ -101,8 +101,8 @@ def refuse_newer(plain: dict[str, Any], where: str) -> None:
     """Raise RunnerError for values that a newer version wrote."""
     if plain.get("version") != VERSION:
         raise RunnerError(
-            f"{where}: of version {plain.get('version')}, and this runner knows {VERSION}. Serve it with the version that "
-            "wrote it, or export it again with this one."
+            f"{where}: of version {plain.get('version')}, and this runner knows {VERSION}. Serve it with the version "
+            "that wrote it, or export it again with this one."
         )
 
 

@@ -1,10 +1,11 @@
 """Messages between the server and its workers: a head as JSON, and parts that are bytes; nothing is unpickled."""
 
 import asyncio
+import io
 import json
 import struct
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 LENGTH = struct.Struct("<Q")
 
@@ -28,7 +29,7 @@ def parsed(body: bytes) -> tuple[Any, list[bytes]]:
     return json.loads(pieces[0]), pieces[1:]
 
 
-def read(file: BinaryIO) -> tuple[Any, list[bytes]] | None:
+def read(file: io.BufferedIOBase) -> tuple[Any, list[bytes]] | None:
     """Return the next message; None where the other side has gone."""
     length = file.read(LENGTH.size)
     if len(length) < LENGTH.size:

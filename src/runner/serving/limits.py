@@ -35,7 +35,7 @@ class Limits:
 
 
 class RefusedError(Exception):
-    """A request that is not answered, with the status of HTTP and the reason; `retry` says that it may be sent again."""
+    """A request that is not answered: the status of HTTP, the reason, and whether it may be sent again (`retry`)."""
 
     def __init__(self, status: int, reason: str, *, retry: bool = False) -> None:
         super().__init__(reason)

@@ -85,7 +85,8 @@ class Model:
         found = agreement(wanted, got)
         if found < LEAST_SQNR_DB:
             raise RunnerError(
-                f"{self.description.file}: answers differently from when it was written ({found:.1f} dB). Export it here."
+                f"{self.description.file}: answers differently from when it was written ({found:.1f} dB). Export it "
+                "on this machine."
             )
         self.say(restore(self.description.outputs, got))
         return found

@@ -64,7 +64,7 @@ class Pool:
     """Answers the requests for one model.
 
     Attributes:
-        form, accept, columns: JSON that its reader takes, and the files and fields that a page offers; once it is ready.
+        form, accept, columns: JSON that its reader takes, files and fields that a page offers; once it is ready.
         agreement: with the check that the file was written with, in dB; None without one.
     """
 

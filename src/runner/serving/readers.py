@@ -43,7 +43,12 @@ class Taken:
 
 
 class Reader(ABC):
-    """What becomes of a request's content; `form` shows JSON that it takes, `accept` the files and `columns` the fields that a page offers."""
+    """What becomes of a request's content.
+
+    Attributes:
+        form: shows JSON that it takes.
+        accept: the files that a page offers to send, and `columns`, the fields.
+    """
 
     form: ClassVar[str]
     accept: ClassVar[str]

@@ -101,7 +101,8 @@ def taken(rest: bytes, size: Any, name: str) -> tuple[bytes | None, bytes]:
 
 def array(tensor: dict[str, Any], wanted: dict[str, Any], raw: bytes | None) -> Array:
     """Return a tensor of a request; raises RunnerError where it isn't what is wanted."""
-    name, shape, datatype = wanted["name"], tensor.get("shape"), tensor.get("datatype")
+    name, datatype = wanted["name"], tensor.get("datatype")
+    shape: Any = tensor.get("shape")
     fits = isinstance(shape, list) and len(shape) == len(wanted["shape"]) and all(type(each) is int for each in shape)
     if datatype != wanted["datatype"] or not fits or not matches(shape, wanted["shape"]):
         raise RunnerError(f"{name}: {datatype} {shape}. Expected {told([wanted])}.")

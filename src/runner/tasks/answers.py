@@ -1,7 +1,7 @@
 """What a network's outputs say in the user's terms, without torch: a task's own rows, and what a page draws of them.
 
-A task describes its answers as plain values (`Task.answering`); `answers_from` makes of these what answers where there is
-no task. The export compares both (see `job.serving`).
+A task describes its answers as plain values (`Task.answering`); `answers_from` makes of these what answers where there
+is no task. The export compares both (see `job.serving`).
 """
 
 from collections.abc import Callable, Sequence

@@ -13,8 +13,8 @@ from runner.errors import RunnerError
 from runner.serving import start
 
 DESCRIPTION = (
-    "Answers over HTTP (files, JSON, Open Inference Protocol) with the fastest file that a run exported and measured, in "
-    "worker processes of their own, until Ctrl-C or SIGTERM, at which requests under way are still answered."
+    "Answers over HTTP (files, JSON, Open Inference Protocol) with the fastest file that a run exported and measured, "
+    "in worker processes of their own, until Ctrl-C or SIGTERM, at which requests under way are still answered."
 )
 EXAMPLE = "example:\n  python -m runner serve outputs/runs/2026-01-31/12-00-00-cnn-digits --port 8080"
 
