@@ -16,7 +16,14 @@ import pytest
 
 from runner.cli.main import main
 
-SMALL = ("model=mlp", "model.hidden=[16]", "data=digits", "augmentation=none", "trainer.max_epochs=3", "optimizer.lr=0.01")
+SMALL = (
+    "model=mlp",
+    "model.hidden=[16]",
+    "data=digits",
+    "augmentation=none",
+    "trainer.max_epochs=3",
+    "optimizer.lr=0.01",
+)
 EXPORT = ("stages=[fit,test,export]", "export.formats=[onnx]", "trainer=cpu", "logger=none", "benchmark.runs=1")
 
 

@@ -1,5 +1,6 @@
 """A server over an exported run: what it answers, and what it refuses; one process for all claims."""
 
+import base64
 import io
 import json
 import os
@@ -16,6 +17,8 @@ from sklearn.datasets import load_digits
 
 from runner.cli.main import main
 
+pytest.importorskip("fastapi", reason="the extra serve is not installed")
+
 
 def picture(number: int, size: int = 28, form: str = "PNG") -> bytes:
     """A digit as a file."""
@@ -28,7 +31,8 @@ def picture(number: int, size: int = 28, form: str = "PNG") -> bytes:
 def form(*files: bytes) -> tuple[bytes, str]:
     """Files as a browser sends them: the body and its type."""
     parts = [
-        b'--x\r\nContent-Disposition: form-data; name="file"; filename="%d.png"\r\nContent-Type: image/png\r\n\r\n' % place
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="%d.png"\r\nContent-Type: image/png\r\n\r\n'
+        % place
         + content
         for place, content in enumerate(files)
     ]
@@ -68,8 +72,6 @@ def test_numbers_and_base64_are_pictures_too(server, session):
     outputs = logits(session, pixels)
     found = server.ask("/predict/other", {"pixels": pixels.tolist()}).json["predictions"]
     assert [int(each["prediction"]) for each in found] == outputs.argmax(1).tolist()
-    import base64
-
     text = base64.b64encode(picture(-1)).decode()
     one = server.ask("/predict/other", {"images": [text]}).json["predictions"][0]
     two = server.ask("/predict/other", picture(-1), "image/png").json["predictions"][0]
@@ -104,14 +106,19 @@ def test_a_public_client_of_the_protocol_works(server, session):
         tensor = client.InferInput("inputs", inputs.shape, "FP32")
         for binary in (True, False):
             tensor.set_data_from_numpy(inputs, binary_data=binary)
-            found = asked.infer("digits", [tensor], outputs=[client.InferRequestedOutput("outputs", binary_data=binary)])
+            found = asked.infer(
+                "digits", [tensor], outputs=[client.InferRequestedOutput("outputs", binary_data=binary)]
+            )
             wanted = session.run(None, {session.get_inputs()[0].name: inputs})[0]
             assert found.as_numpy("outputs") == pytest.approx(wanted, rel=1e-5, abs=1e-5)
 
 
 def test_it_says_what_it_serves(server):
     (digits, other) = server.ask("/").json["models"]
-    assert (digits["name"], digits["task"], digits["format"], digits["takes"]) == ("digits", *("classification", "onnx", "image"))
+    assert (digits["name"], digits["task"], digits["format"], digits["takes"]) == (
+        "digits",
+        *("classification", "onnx", "image"),
+    )
     assert digits["classes"] == list("0123456789")
     assert digits["metrics"]["test/accuracy"] > 0.8
     assert other["about"] == "as it was asked for"
@@ -126,37 +133,43 @@ def test_it_says_what_it_serves(server):
 TENSOR = {"name": "inputs", "datatype": "FP32", "shape": [1, 1, 28, 28], "data": [0] * 784}
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "type_", "status", "words"),
-    [
-        ("/predict", {"pixels": [[0] * 784]}, None, 400, "Several models are served"),
-        ("/predict/third", {"pixels": [[0] * 784]}, None, 404, "There is no model third. There are digits, other."),
-        ("/predict/digits", b"", None, 400, "The request is empty"),
-        ("/predict/digits", b'{"pixels": [', None, 400, "no JSON"),
-        ("/predict/digits", b"[" * 90_000, None, 400, "no JSON"),
-        ("/predict/digits", [1], None, 400, "must be a JSON object"),
-        ("/predict/digits", {"rows": []}, None, 400, "base64 of a file"),
-        ("/predict/digits", {"pixels": [["a"] * 784]}, None, 400, "not an array of numbers"),
-        ("/predict/digits", {"pixels": [[1, 2]]}, None, 400, "784 numbers from 0 to 255"),
-        ("/predict/digits", {"pixels": [[256] * 784]}, None, 400, "outside of 0 to 255"),
-        ("/predict/digits", b'{"pixels": [' + b"NaN," * 783 + b"NaN]}", None, 400, "outside of 0 to 255"),
-        ("/predict/digits", b"just words", "image/png", 400, "no picture in one of the formats PNG, JPEG"),
-        ("/predict/digits", picture(0, form="GIF"), "image/gif", 400, "no picture in one of the formats PNG, JPEG"),
-        ("/predict/digits", picture(0)[:80], "image/png", 400, "can't be read as an image"),
-        ("/predict/digits", picture(0, 400), "image/png", 400, "has 400 x 400 pixels; at most 0.1 million"),
-        ("/predict/digits", *form(*[picture(0)] * 4), 400, "Too many files"),
-        ("/predict/digits", b"--x--\r\n", "multipart/form-data; boundary=x", 400, "holds no file"),
-        ("/predict/digits", b"0" * 1_100_000, None, 413, ""),
-        ("/v2/models/third/infer", {}, None, 404, "There is no model third"),
-        ("/v2/models/digits/infer", {}, None, 400, "inputs FP32 [-1, 1, 28, 28]"),
-        ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "name": "x"}]}, None, 400, "inputs: x. Expected inputs"),
-        ("/v2/models/digits/infer", {"inputs": [TENSOR] * 2}, None, 400, "inputs: twice inputs"),
-        ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "datatype": "INT8"}]}, None, 400, "INT8 [1, 1, 28, 28]. Expected"),
-        ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "shape": [1, 784]}]}, None, 400, "FP32 [1, 784]. Expected"),
-        ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "data": [0]}]}, None, 400, "1 values"),
-        ("/v2/models/digits/infer", {"inputs": [TENSOR], "outputs": [{"name": "y"}]}, None, 400, "There are outputs"),
-    ],
-)
+REFUSED = [
+    ("/predict", {"pixels": [[0] * 784]}, None, 400, "Several models are served"),
+    ("/predict/third", {"pixels": [[0] * 784]}, None, 404, "There is no model third. There are digits, other."),
+    ("/predict/digits", b"", None, 400, "The request is empty"),
+    ("/predict/digits", b'{"pixels": [', None, 400, "no JSON"),
+    ("/predict/digits", b"[" * 90_000, None, 400, "no JSON"),
+    ("/predict/digits", [1], None, 400, "must be a JSON object"),
+    ("/predict/digits", {"rows": []}, None, 400, "base64 of a file"),
+    ("/predict/digits", {"pixels": [["a"] * 784]}, None, 400, "not an array of numbers"),
+    ("/predict/digits", {"pixels": [[1, 2]]}, None, 400, "784 numbers from 0 to 255"),
+    ("/predict/digits", {"pixels": [[256] * 784]}, None, 400, "outside of 0 to 255"),
+    ("/predict/digits", b'{"pixels": [' + b"NaN," * 783 + b"NaN]}", None, 400, "outside of 0 to 255"),
+    ("/predict/digits", b"just words", "image/png", 400, "no picture in one of the formats PNG, JPEG"),
+    ("/predict/digits", picture(0, form="GIF"), "image/gif", 400, "no picture in one of the formats PNG, JPEG"),
+    ("/predict/digits", picture(0)[:80], "image/png", 400, "can't be read as an image"),
+    ("/predict/digits", picture(0, 400), "image/png", 400, "has 400 x 400 pixels; at most 0.1 million"),
+    ("/predict/digits", *form(*[picture(0)] * 4), 400, "Too many files"),
+    ("/predict/digits", b"--x--\r\n", "multipart/form-data; boundary=x", 400, "holds no file"),
+    ("/predict/digits", b"0" * 1_100_000, None, 413, "Too Large"),
+    ("/v2/models/third/infer", {}, None, 404, "There is no model third"),
+    ("/v2/models/digits/infer", {}, None, 400, "inputs FP32 [-1, 1, 28, 28]"),
+    ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "name": "x"}]}, None, 400, "inputs: x. Expected inputs"),
+    ("/v2/models/digits/infer", {"inputs": [TENSOR] * 2}, None, 400, "inputs: twice inputs"),
+    (
+        "/v2/models/digits/infer",
+        {"inputs": [{**TENSOR, "datatype": "INT8"}]},
+        None,
+        400,
+        "INT8 [1, 1, 28, 28]. Expected",
+    ),
+    ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "shape": [1, 784]}]}, None, 400, "FP32 [1, 784]. Expected"),
+    ("/v2/models/digits/infer", {"inputs": [{**TENSOR, "data": [0]}]}, None, 400, "1 values"),
+    ("/v2/models/digits/infer", {"inputs": [TENSOR], "outputs": [{"name": "y"}]}, None, 400, "There are outputs"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "type_", "status", "words"), REFUSED, ids=[each[-1][:25] for each in REFUSED])
 def test_what_it_refuses_it_says_why(server, path, body, type_, status, words):
     answer = server.ask(path, body, type_)
     assert answer.status == status
@@ -187,7 +200,11 @@ def test_a_killed_worker_is_replaced_and_counted(server):
 
 
 def test_a_request_that_breaks_off_hurts_nobody(server):
-    for part in (b"POST /predict/digits HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n{", b"nonsense\r\n\r\n", b"\x00" * 99):
+    for part in (
+        b"POST /predict/digits HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n{",
+        b"nonsense\r\n\r\n",
+        b"\x00" * 99,
+    ):
         with socket.create_connection(("127.0.0.1", server.port)) as broken:
             broken.sendall(part)
     assert server.ask("/predict/digits", {"pixels": [[0] * 784]}).status == 200
