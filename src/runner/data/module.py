@@ -119,10 +119,7 @@ class DataModule(pl.LightningDataModule, ABC):
         """Read the user's own files as raw inputs (n, …), for prediction; raises RunnerError naming a bad file."""
 
     def intake(self) -> dict[str, Any] | None:
-        """Return as plain values what `read` and `transform` do, for files that are served without this object.
-
-        None where that can't be told, as of classes that read in a way of their own.
-        """
+        """Return what `read` and `transform` do as plain values, for serving without this object; None: untold."""
         return None
 
     def fix_shape(self) -> None:
@@ -247,8 +244,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        names = state_dict["class_names"]
-        self.class_names = tuple(names) if names else None
+        self.class_names = tuple(state_dict["class_names"] or ()) or None
 
     def _set_aside(self, source: Source, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return set_aside(rows, count, seed=self.split_seed, labels=strata(source.targets[rows], source.class_names))
@@ -268,7 +264,6 @@ class DataModule(pl.LightningDataModule, ABC):
 
     def _loader(self, split: str, *, shuffle: bool = False) -> BatchLoader:
         samples, trainer = self.splits[split], self.trainer
-        in_memory = isinstance(samples.rows, (Tensor, NestedRows))
         return BatchLoader(
             samples.rows,
             samples.row_targets,
@@ -278,7 +273,7 @@ class DataModule(pl.LightningDataModule, ABC):
             seed=self.shuffle_seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
-            num_workers=0 if in_memory else self.num_workers,
+            num_workers=0 if isinstance(samples.rows, (Tensor, NestedRows)) else self.num_workers,
             labels=self.sampled_labels(samples) if shuffle else None,
         )
 

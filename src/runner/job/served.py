@@ -27,7 +27,8 @@ from runner.measure.structure import restore as restored
 from runner.serving.description import Description
 from runner.serving.limits import Limits
 from runner.serving.model import Model, Reply, Request, refusal
-from runner.serving.readers import Reader, Taken, Upload, reader_from
+from runner.serving.reader import Reader, Taken, Upload
+from runner.serving.readers import reader_from
 from runner.serving.tensors import json_object
 from runner.serving.worker import refuse_changed, work
 from runner.tasks.answers import answers_from

@@ -13,7 +13,7 @@ from runner.measure.structure import restore, tensors_of
 from runner.serving import tensors
 from runner.serving.description import LEAST_SQNR_DB, Description, agreement, unpacked
 from runner.serving.limits import Limits
-from runner.serving.readers import Reader, Taken, Upload
+from runner.serving.reader import Reader, Taken, Upload
 
 Array = np.ndarray[Any, Any]
 Run = Callable[[Sequence[Array]], list[Array]]

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import runner
 from runner.errors import RunnerError
 from runner.serving import frames
 from runner.serving.description import Description
@@ -225,7 +224,7 @@ def fail(each: Waiting, error: RefusedError) -> None:
 async def started(served: Served, threads: int) -> Worker:
     """Return a new worker process, connected."""
     ours, theirs = socket.socketpair()
-    package = str(Path(runner.__file__).resolve().parents[1])
+    package = str(Path(__file__).resolve().parents[2])
     environment = threads_of_this_process(threads)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package, environment.get("PYTHONPATH")]))
     with theirs:

@@ -18,7 +18,7 @@ from runner.serving.pool import Pool, Served, order
 
 KEY = "RUNNER_SERVE_KEY"
 INSTALL = "pip install 'runner[serve]'"
-PACKAGES = ("fastapi", "uvicorn", "multipart", "prometheus_client")
+PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 # Connections at once; more are answered 503.
 CONNECTIONS = 512
 # Seconds that answers under way are waited for once the server was asked to stop.

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from runner.data.images.decode import Appearance, in_silence, read_image
-from runner.data.images.intake import ImageIntake
 from runner.data.images.pixels import parse_colour
 from runner.data.module import Batch, DataModule
 from runner.data.standardize import Standardizer
@@ -94,8 +93,17 @@ class ImageDataModule(DataModule):
         own = ImageDataModule
         if (type(self).read, type(self).transform, type(self).unit) != (own.read, own.transform, own.unit):
             return None
-        scale = self.normalisation
-        return ImageIntake(self.appearance, tuple(scale.mean), tuple(scale.std)).as_plain()
+        seen = self.appearance
+        return {
+            "kind": "image",
+            "size": seen.size,
+            "channels": seen.channels,
+            "fit": seen.fit,
+            "background": list(seen.background),
+            "ranges": {name: list(limits) for name, limits in seen.ranges.items()},
+            "mean": self.normalisation.mean,
+            "std": self.normalisation.std,
+        }
 
     def keep_one_batch(self) -> None:
         """Keep one batch as in DataModule, and augment nothing any more."""

@@ -11,7 +11,6 @@ from runner.data.batches import BatchLoader
 from runner.data.module import DataModule
 from runner.data.sequences.alphabet import PADDING, decode, encode
 from runner.data.sequences.buckets import BucketLoader
-from runner.data.sequences.intake import TextIntake
 from runner.data.tables.delimited import read_table
 from runner.errors import RunnerError
 
@@ -70,7 +69,7 @@ class SequenceDataModule(DataModule):
         own = SequenceDataModule
         if (type(self).read, type(self).transform) != (own.read, own.transform):
             return None
-        return TextIntake(self.max_length, self.alphabet).as_plain()
+        return {"kind": "text", "width": self.max_length, "alphabet": self.alphabet}
 
     def names_of(self, path: Path, inputs: Tensor) -> list[str]:
         """Return the texts themselves."""

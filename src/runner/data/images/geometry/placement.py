@@ -1,8 +1,10 @@
 """Placement: where the pixels of a picture lie once it was made square, and the way back."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
-from runner.data.images.opened import Opening, Source, opened
+from PIL import Image
 
 # EXIF's tag of how a camera was held, and its values for pictures that lie on their side.
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
@@ -56,9 +58,9 @@ def placement(width: int, height: int, size: int, fit: str) -> Placement:
     return Placement(width, height, size, scale, scale, -cut[0], -cut[1])
 
 
-def size_as_seen(source: Source, opening: Opening = opened) -> tuple[int, int]:
+def size_as_seen(source: Path | BinaryIO) -> tuple[int, int]:
     """Return width and height of a picture turned as its EXIF says, from its header; raises what Pillow raises."""
-    with opening(source) as image:
+    with Image.open(source) as image:
         width, height = image.size
         try:
             sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
