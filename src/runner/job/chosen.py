@@ -68,6 +68,16 @@ def chosen(place: Path, *, name: str | None = None, form: str | None = None, tru
     return described(record, result, best, title, why(best, candidates, record), trust=trust)
 
 
+def packaged_run(place: Path, name: str | None, form: str | None) -> tuple[Served, RunResult, dict[str, Any]]:
+    """Return what is packaged of a run (the fastest file that needs no torch), its result and its environment."""
+    record = RunDirectory(place) if place.is_dir() else owner(place, "which say how inputs are read")
+    result = RunResult.load(record.path / layout.RESULT)
+    if form is None and place.is_dir():
+        light = [each.artifact.format for each in ranked(record, result) if each.artifact.format in SESSIONS]
+        form = light[0] if light else None
+    return chosen(place, name=name, form=form), result, read_entries_of(record)
+
+
 def absent(record: RunDirectory, result: RunResult, form: str) -> RunnerError:
     """Return the error for a format that the run has no file of."""
     there = sorted({each.format for each in result.artifacts.values() if each.format})

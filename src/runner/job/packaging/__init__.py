@@ -1,1 +1,1 @@
-"""A run as a folder that serves by itself: model, plain values, the code it needs and no more, and what to know of it."""
+"""A run as a folder that serves by itself: model, plain values, the code it needs, and what to know of it."""

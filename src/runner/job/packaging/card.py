@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runner.files.text import markdown, markdown_code
-from runner.report.ranking.wilson import interval
+from runner.report.ranking.wilson import is_share, wilson
 from runner.serving.description import Description
 from runner.tracking.result import TESTED, RunResult
 
-# Metrics that are shares of samples, of which an interval can be told.
-SHARES = ("accuracy", "top5_accuracy")
 # Settings that say what the network was made of.
 TOLD = ("seed", "data.root", "data.image_size", "optimizer.lr", "trainer.max_epochs", "data.batch_size")
+
+METHODS = ("pruning", "factorization", "distillation", "quantization")
 
 
 def card(description: Description, result: RunResult, environment: Mapping[str, Any]) -> str:
@@ -38,8 +38,9 @@ def lines(about: Description, result: RunResult, environment: Mapping[str, Any])
             yield f"| {markdown(key)} | {markdown(str(value))} |"
     yield f"| parameters | {result.parameters:,} |"
     yield from ["", "## What was done to it", ""]
-    made = [f"{key}={choices[key]}" for key in ("pruning", "factorization", "distillation", "quantization") if key in choices]
-    yield f"{', '.join(map(markdown_code, made)) or 'Nothing: float32 as trained'}; exported as {about.format}, {about.about}."
+    made = [f"{key}={choices[key]}" for key in METHODS if key in choices]
+    done = ", ".join(map(markdown_code, made)) or "Nothing: float32 as trained"
+    yield f"{done}; exported as {about.format}, {about.about}."
     yield from ["", "## Where it ends", ""]
     yield "- It was tested on data like its training data; on other data nothing is known of it."
     if about.classes:
@@ -51,7 +52,8 @@ def lines(about: Description, result: RunResult, environment: Mapping[str, Any])
     versions = environment.get("versions") or {}
     told = [f"{name} {versions[name]}" for name in ("runner", "torch", "torchvision") if name in versions]
     cpu = (environment.get("cpu") or {}).get("model", "an unknown processor")
-    yield f"Python {markdown(str(environment.get('python', '?')))}, {markdown(', '.join(told))}, on {markdown(str(cpu))}."
+    python = str(environment.get("python", "?"))
+    yield f"Python {markdown(python)}, {markdown(', '.join(told))}, on {markdown(str(cpu))}."
     yield f"Identity of the run: {markdown_code(result.identity)}; SHA-256 of the file: {markdown_code(about.sha256)}."
 
 
@@ -61,6 +63,5 @@ def metrics(about: Description, result: RunResult) -> Iterator[str]:
     yield f"On {count:,} test samples:" if count else "On the test split:"
     yield from ["", "| metric | value | 95 % interval |", "|---|---|---|"]
     for name, value in about.metrics.items():
-        share = name.partition("/")[2] in SHARES and count
-        between = "{:.4f} – {:.4f}".format(*interval(value, count)) if share else ""
+        between = "{:.4f} – {:.4f}".format(*wilson(value, count)) if count and is_share(name) else ""
         yield f"| {markdown(name)} | {value:.4f} | {between} |"

@@ -1,5 +1,6 @@
 """The packages that a served folder needs, with the versions installed here, and hashes where pip gives them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -24,26 +25,27 @@ def pinned(form: str, kind: str) -> list[str]:
         RunnerError: one isn't installed here, so that its version isn't known.
     """
     found: dict[str, str] = {}
-    waiting = ["numpy", *WEB, *RUNTIMES[form], *READING[kind]]
+    waiting = [(name, False) for name in ("numpy", *WEB, *RUNTIMES[form], *READING[kind])]
     while waiting:
-        name = normal(waiting.pop())
+        name, conditional = waiting.pop()
         if name in found or name in UNUSED:
             continue
         try:
             distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            raise RunnerError(f"Packaging needs {name} installed here: pip install 'runner[serve,onnx]'.") from None
+            if conditional:
+                continue
+            raise RunnerError(f"Packaging needs {name} installed here: pip install 'runner[serve,{form}]'") from None
         found[name] = distribution.version
-        waiting += [required for each in distribution.requires or () if (required := always(each))]
+        waiting += [required for each in distribution.requires or () if (required := asked(each))]
     return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
-def always(requirement: str) -> str | None:
-    """Return the name of a package that is always required; None of one for an extra, or for others than this machine."""
-    from packaging.requirements import Requirement
-
-    parsed = Requirement(requirement)
-    return parsed.name if parsed.marker is None or parsed.marker.evaluate({"extra": ""}) else None
+def asked(requirement: str) -> tuple[str, bool] | None:
+    """Return the name of a required package, and whether other machines only may need it; None of one for an extra."""
+    name, _, marker = requirement.partition(";")
+    found = re.match(r"[\w.-]+", name)
+    return (normal(found.group()), bool(marker)) if found and "extra" not in marker else None
 
 
 def normal(name: str) -> str:
@@ -56,15 +58,14 @@ def hashed(pins: Iterable[str]) -> tuple[list[str], bool]:
 
     Returns the pins as they are, and False, where pip can't say: without an index, or of an old pip.
     """
-    import json
-
     listed = list(pins)
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
     try:
         told = subprocess.run([*command, "--report", "-", *listed], capture_output=True, timeout=120, check=True).stdout
         entries = json.loads(told)["install"]
         hashes = {
-            normal(each["metadata"]["name"]): each["download_info"]["archive_info"]["hashes"]["sha256"] for each in entries
+            normal(each["metadata"]["name"]): each["download_info"]["archive_info"]["hashes"]["sha256"]
+            for each in entries
         }
         return [f"{pin} --hash=sha256:{hashes[pin.partition('==')[0]]}" for pin in listed], True
     except (subprocess.SubprocessError, OSError, ValueError, KeyError, TypeError):
