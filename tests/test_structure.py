@@ -16,10 +16,10 @@ FLOORS = [
     ["sweep"],
     ["run", "stages"],
     ["job"],
-    ["callbacks", "config", "report"],
+    ["callbacks", "config", "report", "serving"],
     ["tasks", "tracking"],
     ["data", "compression"],
-    ["models", "figures", "measure", "files", "errors"],
+    ["models", "measure", "files", "errors"],
 ]
 ROOMS = 18
 # Below run/ nothing knows Hydra or its configurations, but for these.
@@ -67,7 +67,7 @@ def test_data_knows_no_networks_and_compression_no_tasks():
 
 @pytest.mark.parametrize(
     "folder",
-    ["data", "models", "compression", "measure", "tasks", "figures", "callbacks", "stages", "tracking"],
+    ["data", "models", "compression", "measure", "tasks", "callbacks", "stages", "tracking"],
 )
 def test_below_the_run_nothing_knows_hydra(folder):
     found = structure.imports_of_libraries(SOURCE, folder, CONFIGURATION_LIBRARIES)

@@ -2,7 +2,19 @@
 
 import sys
 
-from tests.benchmarks import boxes, epoch, graph_epoch, images, names, report, small, sweep, table, time_to_accuracy
+from tests.benchmarks import (
+    boxes,
+    epoch,
+    graph_epoch,
+    images,
+    names,
+    report,
+    serving,
+    small,
+    sweep,
+    table,
+    time_to_accuracy,
+)
 
 BENCHMARKS = {
     "epoch": epoch.main,
@@ -15,6 +27,7 @@ BENCHMARKS = {
     "images": images.main,
     "table": table.main,
     "boxes": boxes.main,
+    "serving": serving.main,
 }
 
 

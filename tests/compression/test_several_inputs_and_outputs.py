@@ -22,6 +22,7 @@ from runner.measure import nested
 from runner.measure.error import sqnr
 from runner.measure.nested import StructureError
 from runner.measure.operations import multiply_accumulates
+from runner.measure.structure import restore
 
 FORMATS = known_formats()
 
@@ -232,7 +233,7 @@ def test_calibration_names_the_tensor_that_does_not_fit():
 
 def test_structure_is_described_and_restored():
     value = {"b": (torch.zeros(2, 3), torch.ones(2, dtype=torch.uint8)), "a": [torch.ones(2, 1)]}
-    restored = nested.restore(nested.describe(value), nested.tensors(value))
+    restored = restore(nested.describe(value), nested.tensors(value))
     assert nested.same_shapes(value, restored) and list(restored) == ["b", "a"]
     assert nested.names(value, "x") == ["x_b_0", "x_b_1", "x_a_0"]
     whole = nested.concatenate(list(nested.split(nested.repeat(value, 5), 2)))

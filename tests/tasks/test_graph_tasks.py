@@ -10,8 +10,8 @@ from torch import nn
 from runner.data.graph.graph import Graph
 from runner.data.graph.karate import Karate
 from runner.errors import RunnerError
-from runner.figures import graphs
-from runner.figures.plots import render
+from runner.tasks.figures import graphs
+from runner.tasks.figures.plots import render
 from runner.tasks.graphs import GraphClassification, NodeClassification
 
 SGD = partial(torch.optim.SGD, lr=0.1)

@@ -11,10 +11,10 @@ from torch import nn
 from runner.callbacks.pictures import joined
 from runner.config.compose import compose
 from runner.data.sequences.hello import Hello
-from runner.figures.plots import top_confusions
 from runner.job.assemble import build_data, build_task
 from runner.job.build import build
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures.plots import top_confusions
 from runner.tasks.sequence import NO_CLASS, SequenceClassification, SequenceLabelling
 
 SGD = partial(torch.optim.SGD, lr=0.1)

@@ -11,11 +11,11 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from runner.data.module import DataModule
-from runner.figures.plots import image_grid, render
 from runner.measure import nested
 from runner.measure.nested import Nested
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures.plots import image_grid, render
 
 # Pictures of samples are chosen from the first so many of a split.
 log = logging.getLogger(__name__)

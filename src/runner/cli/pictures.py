@@ -57,8 +57,8 @@ class Written:
         """Write `PICTURE_KIND.png`, or .jpg for what is drawn on a JPEG."""
         if self.folder is None:
             return
-        from runner.figures import drawn
         from runner.files.writing import write_with
+        from runner.tasks.figures import drawn
 
         lossy = kind != "mask" and path.suffix.lower() in JPEG
         place = self.folder / f"{path.stem}_{kind}{'.jpg' if lossy else '.png'}"

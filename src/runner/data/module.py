@@ -123,6 +123,10 @@ class DataModule(pl.LightningDataModule, ABC):
         """Return what inputs are standardized by, which pictures undo; None where they are as the user knows them."""
         return None
 
+    def intake(self) -> dict[str, Any] | None:
+        """Return what `read` and `transform` do as plain values, for serving without this object; None: untold."""
+        return None
+
     def fix_shape(self) -> None:
         """Give every batch from now on the same shape per sample, as compiled programs need; most data has it."""
 
@@ -242,8 +246,7 @@ class DataModule(pl.LightningDataModule, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        names = state_dict["class_names"]
-        self.class_names = tuple(names) if names else None
+        self.class_names = tuple(state_dict["class_names"] or ()) or None
 
     def _set_aside(self, source: Source, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return set_aside(rows, count, seed=self.split_seed, labels=strata(source.targets[rows], source.class_names))
@@ -263,7 +266,6 @@ class DataModule(pl.LightningDataModule, ABC):
 
     def _loader(self, split: str, *, shuffle: bool = False) -> BatchLoader:
         samples, trainer = self.splits[split], self.trainer
-        in_memory = isinstance(samples.rows, (Tensor, NestedRows))
         return BatchLoader(
             samples.rows,
             samples.row_targets,
@@ -273,7 +275,7 @@ class DataModule(pl.LightningDataModule, ABC):
             seed=self.shuffle_seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
-            num_workers=0 if in_memory else self.num_workers,
+            num_workers=0 if isinstance(samples.rows, (Tensor, NestedRows)) else self.num_workers,
             labels=self.sampled_labels(samples) if shuffle else None,
         )
 

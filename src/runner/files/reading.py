@@ -11,8 +11,6 @@ import zipfile
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 MEGABYTE = 2**20
 # Of a record: a run's status and result have a few thousand values.
 BYTES, NODES, DEPTH = 16 * MEGABYTE, 500_000, 60
@@ -104,6 +102,8 @@ def check_yaml(content: bytes | str, nodes: int = NODES, depth: int = DEPTH) -> 
             itself, or an endless number.
         yaml.YAMLError: it is no YAML.
     """
+    import yaml  # what only reads JSON, as a server does, has no use for it
+
     whole: dict[str, int] = {}  # anchors whose content is complete
     open_: list[tuple[str | None, int]] = []  # containers around: their anchors, and how much had been counted
     count = 0

@@ -7,12 +7,14 @@ is the sample. This module is the one place that takes such values apart and put
 tensor (a graph, say) is passed on as it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
+
+from runner.measure.structure import restore
 
 # A tensor, or a tuple, list or dict of such; Python's types cannot say "of any depth" without a cost to every reader.
 Nested = Any
@@ -162,22 +164,6 @@ def describe(value: Nested) -> Any:
         f"A network's inputs and outputs must be tensors, or tuples, lists or dicts (with text as keys) of tensors; "
         f"this is {type(value).__name__}."
     )
-
-
-def restore(description: Any, flat: Iterable[Any]) -> Nested:
-    """Return the value that `describe` told of, made of the tensors `flat`."""
-    rest = iter(flat)
-
-    def build(described: Any) -> Any:
-        if "tuple" in described:
-            return tuple(build(each) for each in described["tuple"])
-        if "list" in described:
-            return [build(each) for each in described["list"]]
-        if "dict" in described:
-            return {key: build(each) for key, each in described["dict"].items()}
-        return next(rest)
-
-    return build(description)
 
 
 def flatten_as(description: Any, value: Nested) -> list[Tensor]:

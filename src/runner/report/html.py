@@ -1,13 +1,10 @@
 """A report as one HTML file that opens from disk and asks no network for anything."""
 
-import base64
-import hashlib
-import json
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any
 
+from runner.files.html import embedded, policy
 from runner.report.cells import title
 from runner.report.page_data import page_data
 from runner.report.report import Report
@@ -36,18 +33,3 @@ def page(report: Report) -> str:
 def read(name: str) -> str:
     """Return the text of a file of the page."""
     return (PAGE / name).read_text(encoding="utf-8")
-
-
-def policy(style: str, script: str) -> str:
-    """Return a content security policy that allows this style, this script and no address."""
-    return f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; base-uri 'none'"
-
-
-def digest(text: str) -> str:
-    """Return the hash of an inline element as a content security policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def embedded(data: dict[str, Any]) -> str:
-    """Return JSON that can't end the element it stands in, whatever a run is called."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -14,10 +14,10 @@ from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.sensitivity import measure_sensitivity
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
-from runner.figures.plots import layer_errors, render
 from runner.files import write_csv
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
+from runner.tasks.figures.plots import layer_errors, render
 from runner.tracking.console import console
 from runner.tracking.loggers import TensorBoard
 

@@ -109,6 +109,17 @@ class Task(pl.LightningModule, ABC):
         """Return scores of the classes for each pixel, float (N, C, H, W); None where pixels have no class."""
         return None
 
+    def answering(self) -> dict[str, Any] | None:
+        """Return as plain values what `answers` does, for files that are served without a task; see `tasks.answers`.
+
+        None where that can't be told: it then answers with this object.
+        """
+        return None
+
+    def names(self, count: int) -> list[str]:
+        """Return the names of `count` classes; their indices where they have none."""
+        return [str(each) for each in self.class_names or range(count)]
+
     def hits(self, outputs: Nested, targets: Nested) -> Tensor | None:
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None

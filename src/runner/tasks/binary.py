@@ -11,10 +11,10 @@ from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Sco
 from torchmetrics.utilities import dim_zero_cat
 
 from runner.data.module import DataModule
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 CURVE_POINTS = 200
 
@@ -87,6 +87,10 @@ class BinaryClassification(Task):
             return rows
         true = targets.flatten().long().tolist()
         return [{"target": names[index], **row} for index, row in zip(true, rows, strict=True)]
+
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        return {"kind": "binary", "names": self.names(2)} if type(self).rows is BinaryClassification.rows else None
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Return the confusion matrix; of images samples, right and wrong; of one feature the probability curve."""

@@ -9,10 +9,10 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from runner.data.module import DataModule
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 # With fewer classes than this, being among the best five says little.
 CLASSES_FOR_TOP5 = 20
@@ -90,6 +90,11 @@ class Classification(Task):
             return rows
         true = classes(targets).tolist()
         return [{"target": self.name_of(index), **row} for index, row in zip(true, rows, strict=True)]
+
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is Classification.rows
+        return {"kind": "classes", "names": self.names(self.num_classes)} if own else None
 
     def name_of(self, index: int) -> str | int:
         """Return the class's name, or its index."""

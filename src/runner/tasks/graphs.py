@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from runner.data.graph.graph import Graph
 from runner.data.module import DataModule
-from runner.figures import graphs
 from runner.models.graph.bound import BoundNetwork
 from runner.tasks.classification import Classification
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import graphs
 
 
 class NodeClassification(Classification):

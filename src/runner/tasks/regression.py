@@ -10,9 +10,9 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
 from runner.data.module import DataModule
 from runner.errors import RunnerError
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 CURVE_POINTS = 200
 
@@ -103,6 +103,11 @@ class Regression(Task):
             }
             for i in range(len(value))
         ]
+
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is Regression.rows and type(self).predictions is Regression.predictions
+        return {"kind": "values", "mean": self.mean.tolist(), "std": self.std.tolist()} if own else None
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Return predicted over true values; of one feature also the fitted line."""

@@ -12,11 +12,11 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from runner.data.module import DataModule
 from runner.data.sequences.buckets import BucketLoader
-from runner.figures import plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.classification import Classification
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import plots
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +111,11 @@ class SequenceLabelling(PaddingLog):
         if targets is None:
             return rows
         return [{"target": self.spell(true), **row} for true, row in zip(targets, rows, strict=True)]
+
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is SequenceLabelling.rows and self.class_names is not None
+        return {"kind": "letters", "names": self.names(self.num_classes)} if own else None
 
     def spell(self, classes: Tensor) -> str:
         """Return the names of classes (T,), one after the other."""

@@ -11,6 +11,7 @@ LOG = "run.log"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 ARTIFACTS = "artifacts"
+SERVING = "serving.json"  # among the artifacts: how exported files are served
 RESUMED = "resumed.yaml"  # the times it was resumed with other settings
 EARLIER = "earlier"  # what it came to before each of them, as run directories
 # Files that are written to where they lie; all others are written beside and renamed, or are new each time.

@@ -13,9 +13,9 @@ from runner.data.images.detection import coco_json
 from runner.data.images.geometry.placement import placement
 from runner.data.images.segmentation.mask_values import resampled
 from runner.data.images.shapes.masks import ShapesMasks
-from runner.figures import drawn
-from runner.figures.overlays import colour
 from runner.files.coco import CocoAnnotations, run_lengths
+from runner.tasks.figures import drawn
+from runner.tasks.figures.overlays import colour
 
 NAMES = ("background", "circle", "square")
 SIZE = (90, 50)

@@ -148,7 +148,7 @@ def test_single_rows_run_in_int8_although_inductor_takes_small_products_apart(
 def test_executorch_needs_its_extra(
     static: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.compression.files import runtimes as package
+    from runner.compression.files import sessions as package
 
     monkeypatch.setattr(package, "find_spec", lambda name: None)
     with pytest.raises(RunnerError, match=r"pip install 'runner\[executorch\]'"):

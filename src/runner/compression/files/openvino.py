@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runner.compression.files.runtimes import need, save_onnx
-from runner.errors import RunnerError
+from runner.compression.files.runtimes import save_onnx
+from runner.compression.files.sessions import OPENVINO_INSTALL, compile_openvino, need, openvino_session
 
-INSTALL = "pip install 'runner[openvino]'"
 # What OpenVINO calls the layers that run in integers here, and what `verify` calls them.
 _KINDS = {
     "Convolution": "conv",
@@ -28,7 +27,7 @@ def save_openvino(program: nn.Module, example: Tensor, path: Path) -> Counter[st
     Returns the kernels that OpenVINO runs it with here, as `verify.prove_integers` counts them; the batch is dynamic.
     It goes through ONNX: OpenVINO's own reading of torch.export programs takes int8 weights for float ones (2026.4).
     """
-    need(("openvino", "onnx", "onnxscript"), "OpenVINO export", INSTALL)
+    need(("openvino", "onnx", "onnxscript"), "OpenVINO export", OPENVINO_INSTALL)
     import openvino
 
     plain = path.with_suffix(".openvino.onnx")
@@ -39,7 +38,7 @@ def save_openvino(program: nn.Module, example: Tensor, path: Path) -> Counter[st
     finally:
         plain.unlink(missing_ok=True)
     openvino.save_model(model, path, compress_to_fp16=False)
-    return kernels(compile_openvino(path))
+    return kernels(compile_openvino(path, torch.get_num_threads()))
 
 
 def drop_zero_points(path: Path) -> None:
@@ -66,31 +65,8 @@ def load_openvino(path: Path) -> Callable[[Tensor], Tensor]:
 
     Inputs (N, ...) to its first output.
     """
-    need(("openvino",), "running OpenVINO programs", INSTALL)
-    compiled = compile_openvino(path)
-    return lambda inputs: torch.from_numpy(compiled([inputs.numpy()])[0])
-
-
-def compile_openvino(path: Path) -> Any:
-    """OpenVINO's compiled model; what is float stays float32, where it would choose bfloat16 by itself.
-
-    Raises:
-        RunnerError: damaged, or its .bin is missing.
-    """
-    import openvino
-
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    if not path.with_suffix(".bin").is_file():
-        raise RunnerError(f"{path}: its weights, {path.with_suffix('.bin').name}, are not beside it; export it again.")
-    try:
-        return openvino.Core().compile_model(path, "CPU", settings)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[-1]  # behind the places in its sources
-        raise RunnerError(f"{path} is no program that OpenVINO can run ({reason}); export it again.") from error
+    session = openvino_session(path, torch.get_num_threads())
+    return lambda inputs: torch.from_numpy(session.run([inputs.numpy()])[0])
 
 
 def kernels(compiled: Any) -> Counter[str]:

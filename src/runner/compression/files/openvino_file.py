@@ -6,7 +6,8 @@ from typing import ClassVar
 from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
-from runner.compression.files.openvino import INSTALL, load_openvino, save_openvino
+from runner.compression.files.openvino import load_openvino, save_openvino
+from runner.compression.files.sessions import OPENVINO_INSTALL
 from runner.compression.network import CompressedNetwork
 from runner.compression.program_kinds import FLOAT, STATIC
 from runner.compression.quantization.program.network import QuantizedNetwork
@@ -19,7 +20,7 @@ class OpenVINOFile(FileFormat):
 
     suffix: ClassVar = ".xml"
     modules: ClassVar = ("openvino", "onnx", "onnxscript")
-    install: ClassVar = INSTALL
+    install: ClassVar = OPENVINO_INSTALL
     kinds: ClassVar = (FLOAT, STATIC)
     timed: ClassVar = True
     structured: ClassVar = False

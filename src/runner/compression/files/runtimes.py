@@ -1,12 +1,10 @@
 """Programs for other runtimes: AOTInductor packages, ONNX files with quantize nodes, ExecuTorch programs."""
 
 import copy
-import itertools
 import json
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +14,13 @@ from torch._inductor import config as inductor
 from torch.fx import Graph, Node
 
 from runner.compression.files.program import export_program, interface
+from runner.compression.files.sessions import ONNX_INSTALL, SIGNATURE, need, onnx_session
 from runner.compression.quantization.program.lower import fitting, kernel_names, products_of
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.cpu import has_integer_dot_product
 from runner.measure.nested import Nested
-
-# What an ONNX file says of the structures of its inputs and outputs, among its metadata.
-SIGNATURE = "runner"
+from runner.measure.structure import is_single, restore, tensors_of
 
 
 def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
@@ -56,7 +53,7 @@ def load_aot(path: Path) -> Callable[[Nested], Any]:
 
 def save_onnx(program: nn.Module, example: Nested, path: Path) -> Path:
     """Write a static int8 program (or a float network) as ONNX with QDQ nodes and a dynamic batch."""
-    need(("onnx", "onnxscript"), "ONNX export", "pip install 'runner[onnx]'")
+    need(("onnx", "onnxscript"), "ONNX export", ONNX_INSTALL)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         exported = export_program(program, example)
@@ -74,12 +71,11 @@ def save_onnx(program: nn.Module, example: Nested, path: Path) -> Path:
 
 def named(signature: dict[str, Any]) -> dict[str, Any]:
     """Return names for the tensors of a file, such as inputs_left; torch's own where there is one of each."""
-    values = {key: nested.restore(each, itertools.repeat(0)) for key, each in signature.items()}
-    if not any(isinstance(each, (tuple, list, dict)) for each in values.values()):
+    if all(map(is_single, signature.values())):
         return {}
     return {
-        "input_names": nested.names(values["inputs"], "inputs"),
-        "output_names": nested.names(values["outputs"], "outputs"),
+        "input_names": [name for name, _ in tensors_of(signature["inputs"], "inputs")],
+        "output_names": [name for name, _ in tensors_of(signature["outputs"], "outputs")],
     }
 
 
@@ -88,7 +84,7 @@ def save_onnx_dynamic(network: nn.Module, example: Nested, path: Path) -> Path:
 
     PT2E's dynamic programs have no ONNX form: `choose_qparams` has no ONNX function.
     """
-    need(("onnxruntime",), "dynamic ONNX quantization", "pip install 'runner[onnx]'")
+    need(("onnxruntime",), "dynamic ONNX quantization", ONNX_INSTALL)
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     plain = path.with_suffix(".float.onnx")
@@ -133,40 +129,18 @@ def keep_signature(source: Path, target: Path) -> None:
 
 
 def load_onnx(path: Path, threads: int | None = None) -> Callable[[Nested], Nested]:
-    """Return the ONNX program at `path` in ONNX Runtime on the CPU.
+    """Return the ONNX program at `path` in ONNX Runtime on the CPU; see `sessions.onnx_session`.
 
     It answers in the structure of the network it is of.
-
-    A file that does not say its structure takes one tensor and gives its first output.
     """
-    need(("onnxruntime",), "running ONNX", "pip install 'runner[onnx]'")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or torch.get_num_threads()
-    # Its threads would otherwise spin for a while after each call, and slow down what runs next: a benchmark beside it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise RunnerError(f"{path} is no ONNX program that ONNX Runtime can run ({error}); export it again.") from error
-    names = [each.name for each in session.get_inputs()]
-    signature = session.get_modelmeta().custom_metadata_map.get(SIGNATURE)
-    if signature is None or not named(told := json.loads(signature)):
-        size = session.get_inputs()[0].shape[0]  # a name where any will do
-
-        def answer(inputs: Tensor) -> Tensor:
-            parts = nested.split(inputs, size) if isinstance(size, int) else [inputs]
-            return torch.cat([torch.from_numpy(session.run(None, {names[0]: each.numpy()})[0]) for each in parts])
-
-        return answer
+    session = onnx_session(path, threads or torch.get_num_threads())
+    told = session.signature
+    if told is None:
+        return lambda inputs: torch.from_numpy(session.run([inputs.numpy()])[0])
 
     def run(inputs: Nested) -> Nested:
-        flat = [each.numpy() for each in nested.flatten_as(told["inputs"], inputs)]
-        # by name: an input that the network never looks at is no input of the file
-        given = dict(zip(named(told)["input_names"], flat, strict=True))
-        outputs = session.run(named(told)["output_names"], {name: given[name] for name in names})
-        return nested.restore(told["outputs"], map(torch.from_numpy, outputs))
+        outputs = session.run([each.numpy() for each in nested.flatten_as(told["inputs"], inputs)])
+        return restore(told["outputs"], map(torch.from_numpy, outputs))
 
     return run
 
@@ -245,10 +219,3 @@ def load_executorch(path: Path) -> Callable[[Tensor], Tensor]:
         return outputs[0]
 
     return run
-
-
-def need(modules: tuple[str, ...], what: str, install: str) -> None:
-    """RunnerError with the command that installs, where one of `modules` is missing for `what`."""
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        raise RunnerError(f"{what} needs {', '.join(missing)}, not installed here: {install}")

@@ -1,20 +1,24 @@
-"""One image file to a square uint8 tensor."""
+"""One image file to a square uint8 tensor; torch is imported for the tensor alone, which serving has no use for."""
+
+from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
-from runner.data.images.opened import most_pixels, opened
+from runner.data.images.opened import Opening, Source, most_pixels, opened
 from runner.data.images.pixels import Colour, as_seen, parse_colour, upright
 from runner.data.images.value_range import NO_RANGES, ValueRanges
 from runner.errors import RunnerError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # A large JPEG is decoded at a fraction of its size, if that is still so many times what is asked for.
 SPARE = 3
@@ -66,6 +70,8 @@ def decode_image(
 
 def read_image(path: Path, appearance: Appearance) -> Tensor:
     """Return uint8 (channels, size, size); raises RunnerError naming a file that is missing or no whole image."""
+    import torch
+
     if not path.exists():
         raise RunnerError(f"No such image: {path}. Check the path.")
     try:
@@ -79,8 +85,8 @@ class UnreadableImageError(Exception):
     """A file that is no whole image; the message says why, without its name."""
 
 
-def decoded(path: Path, appearance: Appearance) -> np.ndarray:
-    """Return uint8 (size, size) of grey or (size, size, 3) of RGB.
+def decoded(source: Source, appearance: Appearance, opening: Opening = opened) -> np.ndarray:
+    """Return uint8 (size, size) of grey or (size, size, 3) of RGB; `opening` says what may be read at all.
 
     Raises:
         UnreadableImageError: the file is no whole image.
@@ -90,7 +96,7 @@ def decoded(path: Path, appearance: Appearance) -> np.ndarray:
         raise RunnerError(f"Images have 1 channel (grey) or 3 (RGB), not data.channels={appearance.channels}.")
     mode = "L" if appearance.channels == 1 else "RGB"
     try:
-        with opened(path) as image:
+        with opening(source) as image:
             image.draft(None, (SPARE * appearance.size,) * 2)
             image.load()
             seen = as_seen(upright(image), appearance.background, appearance.ranges).convert(mode)

@@ -97,6 +97,23 @@ class ImageDataModule(DataModule):
         with in_silence():
             return torch.stack([read_image(path, self.appearance) for path in paths])
 
+    def intake(self) -> dict[str, Any] | None:
+        """See DataModule.intake."""
+        own = ImageDataModule
+        if (type(self).read, type(self).transform, type(self).unit) != (own.read, own.transform, own.unit):
+            return None
+        seen = self.appearance
+        return {
+            "kind": "image",
+            "size": seen.size,
+            "channels": seen.channels,
+            "fit": seen.fit,
+            "background": list(seen.background),
+            "ranges": {name: list(limits) for name, limits in seen.ranges.items()},
+            "mean": self.normalisation.mean,
+            "std": self.normalisation.std,
+        }
+
     def keep_one_batch(self) -> None:
         """Keep one batch as in DataModule, and augment nothing any more."""
         super().keep_one_batch()

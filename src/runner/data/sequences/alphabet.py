@@ -1,12 +1,15 @@
 """Text as tokens: ASCII codes of names, with accents taken off, and what cannot be written that way refused."""
 
-import unicodedata
-from collections.abc import Sequence
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PADDING = 0
 # Letters that are no plain letter with an accent; as passports write them (ICAO 9303-3).
@@ -23,7 +26,15 @@ def plain(text: str) -> str:
 
 
 def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: str | None = None) -> Tensor:
-    """Encode texts as uint8 (n, width), padded with 0 on the right.
+    """Encode texts as uint8 (n, width), padded with 0 on the right; see `encode_bytes`."""
+    import torch
+
+    rows = encode_bytes(texts, places, width, alphabet)
+    return torch.frombuffer(rows, dtype=torch.uint8).reshape(len(texts), width) if texts else empty(width)
+
+
+def encode_bytes(texts: Sequence[str], places: Sequence[str], width: int, alphabet: str | None = None) -> bytearray:
+    """Encode texts, `width` bytes each, padded with 0 on the right.
 
     Args:
         places: where each text stands, for messages.
@@ -42,7 +53,7 @@ def encode(texts: Sequence[str], places: Sequence[str], width: int, alphabet: st
                 f"Shorten it, or train with data.max_length={len(tokens)}."
             )
         rows[index * width : index * width + len(tokens)] = tokens
-    return torch.frombuffer(rows, dtype=torch.uint8).reshape(len(texts), width) if texts else empty(width)
+    return rows
 
 
 def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
@@ -61,7 +72,7 @@ def codes(text: str, place: str, alphabet: str | None = None) -> bytes:
     )
 
 
-def decode(tokens: Tensor, alphabet: str | None = None) -> str:
+def decode(tokens: Iterable[int], alphabet: str | None = None) -> str:
     """Decode tokens (T,) to text; padding is left out."""
     kept = [int(token) for token in tokens if token != PADDING]
     return "".join(chr(token) if alphabet is None else alphabet[token - 1] for token in kept)
@@ -69,4 +80,6 @@ def decode(tokens: Tensor, alphabet: str | None = None) -> str:
 
 def empty(width: int) -> Tensor:
     """Return no text at all: uint8 (0, width)."""
+    import torch
+
     return torch.zeros(0, width, dtype=torch.uint8)

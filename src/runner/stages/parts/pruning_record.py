@@ -8,7 +8,6 @@ from rich.table import Table
 
 from runner.compression.files.sparse import dense_bytes, save_sparse, verdict
 from runner.compression.pruning.zeros import kept_by
-from runner.figures.plots import pruning_rounds, render
 from runner.files import write_csv
 from runner.job.context import Context
 from runner.measure import nested
@@ -16,6 +15,7 @@ from runner.measure.latency import time_interleaved
 from runner.stages.parts.pruning_context import standalone
 from runner.stages.parts.pruning_rounds import Round
 from runner.tasks.base import Task
+from runner.tasks.figures.plots import pruning_rounds, render
 from runner.tracking.console import console
 from runner.tracking.loggers import TensorBoard
 from runner.tracking.result import ArtifactFile

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from runner.data.module import DataModule
-from runner.figures import overlays
 from runner.measure.boxes import anchors, to_centres
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import overlays
 from runner.tasks.vision.average_precision import precision_metrics
 from runner.tasks.vision.decoder import BoxDecoder
 from runner.tasks.vision.detection_loss import LossWeights, detection_loss
@@ -168,6 +168,14 @@ class Detection(Task):
             ]
             for found in self.detections(outputs, self.score)
         ]
+
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        if type(self).answers is not Detection.answers:
+            return None
+        settings = {"score": self.score, "overlap": self.overlap, "most": self.most}
+        places = {"anchors": self.anchors.tolist(), "strides": list(self.strides)}
+        return {"kind": "boxes", "names": self.names(self.num_classes), **places, **settings}
 
     def name_of(self, index: int) -> str:
         """Return the class's name, or its index."""

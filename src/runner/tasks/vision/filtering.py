@@ -10,10 +10,10 @@ from torch import Tensor
 from torchmetrics import MeanSquaredError, Metric
 
 from runner.data.module import DataModule
-from runner.figures import filters
 from runner.measure.filters import EDGES, correlate
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import filters
 
 
 class Filtering(Task):
@@ -76,9 +76,11 @@ class Filtering(Task):
         found = {name: correlate(image[None], each[None, None])[0, 0] for name, each in EDGES.items()}
         learned = self.learned()
         drawn = {"edges": filters.responses(image[0], {**found, "learned": outputs.predictions["response"][most, 0]})}
-        return drawn if learned is None else drawn | {
-            "kernels": filters.kernels({"true": self.kernel.cpu(), "learned": learned.cpu()})
-        }
+        return (
+            drawn
+            if learned is None
+            else drawn | {"kernels": filters.kernels({"true": self.kernel.cpu(), "learned": learned.cpu()})}
+        )
 
 
 class KernelError(Metric):

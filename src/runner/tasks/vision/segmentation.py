@@ -10,10 +10,10 @@ from torchmetrics import Metric
 
 from runner.data.images.geometry.affine import IGNORED
 from runner.data.module import DataModule
-from runner.figures import overlays, plots
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import overlays, plots
 from runner.tasks.vision.overlap import confusion, iou, overlap_metrics
 
 
@@ -81,6 +81,11 @@ class Segmentation(Task):
             return rows
         each_iou = iou(confusion(predicted, targets, self.num_classes)).nanmean(1).tolist()
         return [{"mean_iou": value, **row} for value, row in zip(each_iou, rows, strict=True)]
+
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is Segmentation.rows
+        return {"kind": "regions", "names": self.names(self.num_classes)} if own else None
 
     def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
         """Return the confusion of pixels, predicted beside true masks, and the images with the lowest IoU."""

@@ -26,6 +26,7 @@ from runner.compression.quantization.program.fuse import quick_fusion
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
+from runner.measure.structure import restore
 
 _RECIPE = "recipe_hash"
 
@@ -70,7 +71,7 @@ class FakeQuantizedNetwork(nn.Module):
     @property
     def example(self) -> Nested:
         """Two samples of the inputs, on the device of the network."""
-        return nested.restore(self._structure, (self.get_buffer(name) for name in self._example_names))
+        return restore(self._structure, (self.get_buffer(name) for name in self._example_names))
 
     @property
     def training(self) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -76,9 +77,9 @@ def placement(width: int, height: int, size: int, fit: str) -> Placement:
     return Placement(width, height, size, scale, scale, -cut[0], -cut[1])
 
 
-def size_as_seen(path: Path) -> tuple[int, int]:
+def size_as_seen(source: Path | BinaryIO) -> tuple[int, int]:
     """Return width and height of a picture turned as its EXIF says, from its header; raises what Pillow raises."""
-    with Image.open(path) as image:
+    with Image.open(source) as image:
         width, height = image.size
         try:
             sideways = image.getexif().get(ORIENTATION) in SIDEWAYS

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.figures.overlays import colour, overlay
+from runner.tasks.figures.overlays import colour, overlay
 
 CORNERS = ("x1", "y1", "x2", "y2")
 # Lines and letters, as shares of a picture's shorter side, and the least they are in pixels.

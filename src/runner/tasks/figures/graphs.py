@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from runner.figures.plots import BLUE, GREY, RED, shorten
+from runner.tasks.figures.plots import BLUE, GREY, RED, shorten
 
 LAYOUT_SEED = 0
 # Larger graphs are shown by the neighbourhood of one node: names and edges could not be told apart.

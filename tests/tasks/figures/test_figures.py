@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
-from runner.figures import overlays, plots
+from runner.tasks.figures import overlays, plots
 
 TRUE = torch.tensor([0, 0, 1, 1, 1, 2])
 PREDICTED = torch.tensor([0, 1, 1, 1, 0, 2])
@@ -114,7 +114,7 @@ def test_long_names_keep_their_end(name: str) -> None:
 
 
 def test_pyplot_is_never_imported() -> None:
-    code = "import sys, runner.figures.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, runner.tasks.figures.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -1,0 +1,1 @@
+"""Serving: answers over HTTP from an exported file, in worker processes of their own; needs no torch."""
