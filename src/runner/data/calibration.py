@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import torch
 
-from runner.data.module import DataModule, Samples, strata
-from runner.data.split import set_aside
+from runner.data.module import DataModule, Samples
+from runner.data.split import set_aside, strata
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
 

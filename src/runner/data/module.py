@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from runner.data.batches import BatchLoader, NestedRows, Rows, as_rows
-from runner.data.split import fold, set_aside, size_of
+from runner.data.split import fold, set_aside, size_of, strata
 from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
 from runner.measure import nested
@@ -282,11 +282,6 @@ class DataModule(pl.LightningDataModule, ABC):
     def sampled_labels(self, samples: Samples) -> Tensor | None:
         """Return the classes int64 (n,) that training batches are balanced by; None where they needn't be."""
         return labels_of(samples, self.class_names) if self.row_sampling is not None else None
-
-
-def strata(targets: Nested, class_names: Sequence[str] | None) -> Tensor | None:
-    """Return the classes int64 (n,) whose proportions every split keeps; None where a sample has not one class."""
-    return targets if class_names and isinstance(targets, Tensor) and targets.ndim == 1 else None
 
 
 def labels_of(samples: Samples, class_names: Sequence[str] | None) -> Tensor:

@@ -1,6 +1,7 @@
 """Seeded division of sample indices: a share set aside, and k folds; stratified where there are classes."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from torch import Tensor
 
 from runner.errors import RunnerError
+from runner.measure.nested import Nested
 
 
 def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -33,6 +35,11 @@ def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None =
         _check_room_for_classes(labels, count)
     rest, part = train_test_split(indices.numpy(), test_size=count, random_state=seed, stratify=_to_numpy(labels))
     return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(part))
+
+
+def strata(targets: Nested, class_names: Sequence[str] | None) -> Tensor | None:
+    """Return the classes int64 (n,) whose proportions every split keeps; None where a sample has not one class."""
+    return targets if class_names and isinstance(targets, Tensor) and targets.ndim == 1 else None
 
 
 def size_of(fraction: float, total: int) -> int:

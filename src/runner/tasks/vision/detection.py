@@ -171,7 +171,7 @@ class Detection(Task):
 
     def answering(self) -> dict[str, Any] | None:
         """See Task.answering."""
-        if type(self).answers is not Detection.answers:
+        if type(self).answers is not Detection.answers or not self.strides:
             return None
         settings = {"score": self.score, "overlap": self.overlap, "most": self.most}
         places = {"anchors": self.anchors.tolist(), "strides": list(self.strides)}
