@@ -1,4 +1,4 @@
-"""Which file of a run is served, and what is refused before a server starts; the run's own objects where it needs them."""
+"""Which file of a run is served, and what is refused before a server starts; what the run's own objects answer."""
 
 import json
 import shutil
@@ -60,7 +60,7 @@ def test_a_file_that_is_not_what_its_run_wrote_is_refused(copied):
     path = copied / "artifacts" / "float.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     for place in (copied, path):
-        with pytest.raises(RunnerError, match="its SHA-256 is not that of result.json"):
+        with pytest.raises(RunnerError, match=r"its SHA-256 is not that of result\.json"):
             chosen(place)
     assert chosen(copied, trust=True).description.sha256
 

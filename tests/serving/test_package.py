@@ -1,6 +1,7 @@
 """A packaged run: it serves without torch and without what trains, and says what it is."""
 
 import json
+import os
 
 import pytest
 
@@ -22,7 +23,13 @@ def app(exported, tmp_path_factory):
 def test_it_serves_alone_and_with_a_key(app, server):
     for name in TRAINING:
         (app / f"{name}.py").write_text("raise ImportError('must not be imported')\n")
-    packaged = start("model", module="runner.serving", cwd=app, PYTHONPATH=str(app), RUNNER_SERVE_KEY="open sesame")
+    packaged = start(
+        "model",
+        module="runner.serving",
+        cwd=app,
+        PYTHONPATH=os.pathsep.join([str(app), os.environ.get("PYTHONPATH", "")]),
+        RUNNER_SERVE_KEY="open sesame",
+    )
     try:
         request = json.loads((app / "request.json").read_text())
         key = {"Authorization": "Bearer open sesame"}

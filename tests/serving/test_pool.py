@@ -96,7 +96,7 @@ def test_a_full_queue_a_deadline_and_an_end_are_told(held):
             await pool.ask(FREE)
         assert (full.value.status, full.value.retry) == (503, True)
         for each in (first, waiting):
-            with pytest.raises(RefusedError, match="No answer within 0.2 s") as late:
+            with pytest.raises(RefusedError, match=r"No answer within 0\.2 s") as late:
                 await each
             assert late.value.status == 504
         assert not pool.waiting and not pool.bytes
