@@ -14,7 +14,7 @@ def page(models: list[dict[str, Any]]) -> tuple[str, str]:
     """Return the page over these models (see `app.described`), and its content security policy."""
     style, script = read("page.css"), read("page.js")
     text = Template(read("page.html")).substitute(style=style, script=script, data=embedded(models))
-    return text, policy(style, script, "connect-src 'self'", "img-src blob:", "form-action 'none'")
+    return text, policy(style, script, "connect-src 'self'", "img-src blob: data:", "form-action 'none'")
 
 
 @cache

@@ -11,15 +11,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
 from runner.serving import frames
 from runner.serving.description import Description
 from runner.serving.limits import MEGABYTE, Limits, RefusedError
-from runner.serving.metrics import Metrics
 from runner.serving.model import Reply, Request
 from runner.serving.worker import threads_of_this_process
+
+if TYPE_CHECKING:  # the command line looks at this module before it knows that serving's packages are there
+    from runner.serving.metrics import Metrics
 
 # The module that runs in a worker process where nothing but plain values is needed.
 PLAIN = "runner.serving.worker"
@@ -67,7 +69,7 @@ class Pool:
         agreement: with the check that the file was written with, in dB; None without one.
     """
 
-    def __init__(self, served: Served, workers: int, threads: int, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, served: Served, workers: int, threads: int, limits: Limits, metrics: "Metrics") -> None:
         self.served, self.workers, self.threads = served, workers, threads
         self.limits, self.metrics = limits, metrics
         self.name = served.description.name

@@ -19,7 +19,7 @@ from runner.serving.pool import Served
 from runner.tracking.result import RunResult
 
 # What runs in the folder, and in its workers.
-PROGRAMS = ("serving.__main__", "serving.worker")
+PROGRAMS = ("serving.__main__", "serving.worker", "serving.metrics")
 MODEL = "model"
 # Numbers of an example request that are sent as they are.
 FORMS: dict[str, Any] = {"text": {"texts": ["Müller"]}}

@@ -115,7 +115,7 @@
     const { input, prediction, probability, probabilities, ...rest } = found;
     const parts = [];
     if (prediction !== undefined) parts.push(made("h2", shown(prediction)));
-    if (probabilities) parts.push(bars(Object.entries(probabilities)));
+    if (probabilities) parts.push(bars(Object.entries(probabilities).sort(([, one], [, two]) => two - one)));
     else if (probability !== undefined) parts.push(bars([["probability", probability]]));
     const values = Object.entries(rest);
     const shares = values.length > 0 && values.every(([, value]) => typeof value === "number" && value >= 0 && value <= 1);
