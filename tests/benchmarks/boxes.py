@@ -14,8 +14,8 @@ from runner.tasks.vision.average_precision import Matches
 from runner.tasks.vision.grid import select
 from tests.benchmarks.training import train
 
-EPOCHS, ROUNDS = 3, 3
-DETECTOR = ("data=shapes_boxes", "data.samples=640", "trainer=cpu", "logger=csv", "augmentation.flip=0")
+EPOCHS, ROUNDS = 2, 3
+DETECTOR = ("data=shapes_boxes", "data.samples=1280", "trainer=cpu", "logger=csv", "augmentation.flip=0")
 QUIET = (f"trainer.max_epochs={EPOCHS}", f"trainer.check_val_every_n_epoch={EPOCHS + 1}", "callbacks=[]")
 IMAGES, OBJECTS, FOUND, CLASSES = 5_000, 20, 30, 20
 BOXES = 10_000
