@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanSquaredError, Metric
 
+from runner.data.images.filtering.edges import EdgePatches
 from runner.data.module import DataModule
 from runner.figures import filters
 from runner.measure.filters import EDGES, correlate
@@ -32,7 +33,8 @@ class Filtering(Task):
     def describe(self, datamodule: DataModule) -> None:
         """Take over the filter that made the targets."""
         super().describe(datamodule)
-        self.kernel.copy_(datamodule.kernel)  # type: ignore[arg-type]
+        assert isinstance(datamodule, EdgePatches)
+        self.kernel.copy_(datamodule.kernel)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean squared error."""
@@ -76,9 +78,11 @@ class Filtering(Task):
         found = {name: correlate(image[None], each[None, None])[0, 0] for name, each in EDGES.items()}
         learned = self.learned()
         drawn = {"edges": filters.responses(image[0], {**found, "learned": outputs.predictions["response"][most, 0]})}
-        return drawn if learned is None else drawn | {
-            "kernels": filters.kernels({"true": self.kernel.cpu(), "learned": learned.cpu()})
-        }
+        return (
+            drawn
+            if learned is None
+            else drawn | {"kernels": filters.kernels({"true": self.kernel.cpu(), "learned": learned.cpu()})}
+        )
 
 
 class KernelError(Metric):
