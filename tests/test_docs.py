@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from runner.cli.main import main
 from runner.config import catalog
 from runner.errors import RunnerError
+from tests.support import mask_sets
 from tests.support.box_labels import yolo
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -62,6 +63,7 @@ def place(tmp_path_factory):
     table(folder / "houses.csv")
     flats(folder)
     yolo(folder / "my_boxes")
+    mask_sets.folders(folder / "my_masks")
     return folder
 
 

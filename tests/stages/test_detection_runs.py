@@ -120,7 +120,7 @@ def test_faster_rcnn_logs_each_of_its_losses_and_becomes_onnx(tmp_path, picture)
     assert regions.metrics["train/loss"] == pytest.approx(sum(regions.metrics[part] for part in parts), rel=1e-4)
     assert "test/loss" not in regions.metrics
     assert "test/map" in regions.metrics
-    assert set(regions.json("result")["artifacts"]) == {"float_onnx"}
+    assert set(regions.json("result")["artifacts"]) == {"float_onnx", "serving"}
     assert main(["predict", str(regions.path / "artifacts" / "float.onnx"), str(picture)]) == 0
 
 

@@ -45,6 +45,7 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "efficientnet_lite0": [(DIGITS, 32)],
     "googlenet": [(DIGITS, 22)],
     "embedding_rnn": [(RECURRENT, None)],
+    "edge_filter": [(("data=edges",), 16)],
     "gru": [(RECURRENT, None)],
     "linear": [(TABLE, None)],
     "localizer": [(("data=shapes_boxes", "task=localization", "model.channels=[8,8,16,16]"), 32)],

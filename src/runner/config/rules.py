@@ -136,9 +136,7 @@ def check_augmentation(config: Config, chosen: Mapping[str, str]) -> Iterator[st
         return
     pair, placed = f"augmentation={chosen.get('augmentation')} data={chosen.get('data')}", data.get("kind") in PLACED
     if augmentation.get("mix") and placed:
-        yield (
-            f"{pair}: mixup and cutmix blend classes, and these targets are boxes or masks. Use augmentation.mosaic=0.5."
-        )
+        yield (f"{pair}: mixup and cutmix blend classes, and these targets are places. Use augmentation.mosaic=0.5.")
     if augmentation.get("mosaic") and not placed:
         yield (
             f"augmentation.mosaic data={chosen.get('data')}: puts four images together, whose class would not be one; "

@@ -32,7 +32,7 @@ def transpose_correlate(
 ) -> Tensor:
     """Return (N, out, height, width): every number times the whole kernel, put `stride` apart, overlaps added.
 
-    The transpose of `correlate`: what is `padding` from an edge is cut off, `output_padding` put to the right and below.
+    The transpose of `correlate`: `padding` lines are cut off at each edge, `output_padding` put to the right and below.
 
     Args:
         images: float (N, in, H, W).

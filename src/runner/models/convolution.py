@@ -10,6 +10,16 @@ def output_size(size: int, kernel_size: int, *, stride: int = 1, padding: int = 
     return (size + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1
 
 
+def transposed_size(size: int, kernel_size: int, *, stride: int = 1, padding: int = 0, output_padding: int = 0) -> int:
+    """Return the side that a transposed convolution makes of `size`: (i - 1) * s - 2p + k + output_padding."""
+    return (size - 1) * stride - 2 * padding + kernel_size + output_padding
+
+
+def same_padding(size: int, kernel_size: int, *, stride: int = 1) -> float:
+    """Return the padding that leaves `size` as it is, (si - s - i + k) / 2: whole for odd kernels at stride 1."""
+    return (stride * size - stride - size + kernel_size) / 2
+
+
 def size_after_stages(image_size: int, kernel_size: int, stages: int) -> int:
     """Return the side of the feature map after `stages` times (unpadded convolution, 2x2 pooling) on square images.
 

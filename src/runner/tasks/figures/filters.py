@@ -25,12 +25,12 @@ def kernels(found: Mapping[str, Tensor]) -> Figure:
     """Draw kernels (k, l) by name, with their numbers."""
     figure = Figure(figsize=(2.4 * len(found), 2.6), layout="constrained", dpi=100)
     axes = figure.subplots(1, len(found), squeeze=False)[0]
-    limit = max(max(float(each.abs().max()) for each in found.values()), 1e-6)
+    limit = 2 * max(max(float(each.abs().max()) for each in found.values()), 1e-6)  # pale enough to read numbers on
     for place, (name, kernel) in zip(axes, found.items(), strict=True):
         place.imshow(kernel.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
         for row, values in enumerate(kernel.tolist()):
             for column, value in enumerate(values):
-                place.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=8)
+                place.text(column, row, f"{round(value, 3) + 0.0:.3f}", ha="center", va="center", fontsize=8)
         place.set_title(name, fontsize=8)
         place.set_axis_off()
     return figure

@@ -87,7 +87,7 @@ def boxed(images: Tensor, boxes: Tensor) -> Tensor:
         rows = rows[rows[:, 0] >= 0]
         shades = [tuple(round(255 * part) for part in colour(int(row[0]))) for row in rows]
         if len(rows):
-            drawn[index] = draw_bounding_boxes(drawn[index], rows[:, 1:], colors=shades)  # type: ignore[arg-type]
+            drawn[index] = draw_bounding_boxes(drawn[index], rows[:, 1:], colors=shades)
     return drawn.float() / 255
 
 

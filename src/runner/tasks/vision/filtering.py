@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanSquaredError, Metric
 
+from runner.data.images.filtering.edges import EdgePatches
 from runner.data.module import DataModule
 from runner.measure.filters import EDGES, correlate
 from runner.tasks.base import Batch, Task
@@ -32,7 +33,8 @@ class Filtering(Task):
     def describe(self, datamodule: DataModule) -> None:
         """Take over the filter that made the targets."""
         super().describe(datamodule)
-        self.kernel.copy_(datamodule.kernel)  # type: ignore[arg-type]
+        assert isinstance(datamodule, EdgePatches)
+        self.kernel.copy_(datamodule.kernel)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean squared error."""
