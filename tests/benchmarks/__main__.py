@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.benchmarks import epoch, graph_epoch, images, names, report, small, sweep, table, time_to_accuracy
+from tests.benchmarks import (
+    checkpoint,
+    epoch,
+    graph_epoch,
+    images,
+    names,
+    report,
+    small,
+    sweep,
+    table,
+    time_to_accuracy,
+)
 
 BENCHMARKS = {
     "epoch": epoch.main,
@@ -14,6 +25,7 @@ BENCHMARKS = {
     "small": small.main,
     "images": images.main,
     "table": table.main,
+    "checkpoint": checkpoint.main,
 }
 
 
