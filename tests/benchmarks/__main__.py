@@ -4,6 +4,7 @@ import sys
 
 from tests.benchmarks import (
     boxes,
+    checkpoint,
     epoch,
     graph_epoch,
     images,
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "table": table.main,
     "boxes": boxes.main,
     "serving": serving.main,
+    "checkpoint": checkpoint.main,
 }
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from runner.config.compose import compose
 from runner.data.batches import BalancedOrder, BatchLoader
 from runner.data.sequences.buckets import BucketLoader
+from runner.data.sequences.hello import Hello
 from runner.data.tables.diabetes import Diabetes
 from runner.data.tables.table import CsvTable
 from runner.errors import RunnerError
@@ -96,6 +97,11 @@ def test_numbers_have_no_classes_to_balance():
     data = Diabetes(sampling="balanced")
     with pytest.raises(RunnerError, match=r"data.sampling=balanced .* these targets are no classes"):
         data.setup()
+
+
+def test_labels_of_every_token_are_weighed_instead():
+    with pytest.raises(RunnerError, match=r"several classes for each sample\. Use task\.class_weights=balanced\."):
+        Hello(num_tokens=5, num_classes=5, sampling="balanced").setup()
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,12 @@ def test_a_device_that_is_not_there_is_told_before_data_is_read(trainer, tmp_pat
     assert "gpu backend" in capsys.readouterr().err
 
 
+def test_what_lightning_finds_wrong_at_an_epochs_end_is_a_sentence(train, capsys):
+    run = train("model=mlp", "task.monitor=abc", status=2)
+    assert "error: Lightning can't train by these settings: `ModelCheckpoint(monitor='abc')`" in capsys.readouterr().err
+    assert run.json("status")["state"] == "failed"
+
+
 def test_a_directory_with_a_run_is_not_overwritten(finished, capsys):
     assert main([*SMALL, "model=mlp", f"hydra.run.dir={finished.path}"]) == 2
     assert "holds a run already" in capsys.readouterr().err

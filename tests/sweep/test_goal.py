@@ -38,7 +38,7 @@ def test_what_a_recipe_promises_is_the_product_of_what_its_methods_leave():
 
 def test_the_most_promising_recipe_that_is_good_enough_ends_the_search(tmp_path, monkeypatch, capsys, uncompiled):
     monkeypatch.chdir(tmp_path)
-    assert main([*MLP, *QUICK, RECIPES, "compression.goal={max_drop: 2, minimise: size}"]) == 0
+    assert main([*MLP, *QUICK, RECIPES, "compression.goal={max_drop: 2, minimise: size}", "sweep.test=winner"]) == 0
     said = capsys.readouterr().out
     assert "Goal met: quantization=weight_int4" in said
     written = json.loads((tmp_path / "sweep" / "goal.json").read_text())
@@ -48,6 +48,13 @@ def test_the_most_promising_recipe_that_is_good_enough_ends_the_search(tmp_path,
     jobs = {job["number"]: job for job in json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"]}
     assert {number: job["state"] for number, job in jobs.items()} == {0: "done", 1: "skipped", 2: "done", 3: "skipped"}
     assert jobs[1]["error"] == "not needed: quantization=weight_int4 meets the goal"
+    tested = {number: "compressed/accuracy" in measured(tmp_path, number) for number in (0, 2)}
+    assert tested == {0: False, 2: True}, "only the recipe that meets the goal is tested"
+    assert not [name for name in measured(tmp_path, 0) if name.startswith("test/")]
+
+
+def measured(folder, number):
+    return json.loads((folder / "sweep" / str(number) / "result.json").read_text())["metrics"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from runner.errors import RunnerError
 from runner.tracking.loggers import MetricsFile, metrics_bytes, place_in, silenced
 
 
@@ -82,3 +83,8 @@ def test_continuing_without_a_file_is_fine(tmp_path):
         logger.continue_from(5, {})
         logger.finalize("success")
     assert not (tmp_path / "metrics.csv").exists()
+
+
+def test_a_folder_is_no_place_for_rows(tmp_path):
+    with pytest.raises(RunnerError, match=r"logger\.csv\.path=.*: is a directory"):
+        MetricsFile(str(tmp_path))

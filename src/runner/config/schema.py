@@ -145,6 +145,13 @@ class DistillationSection(MethodSection):
 
 
 @dataclass
+class ExportSection:
+    """Keys of every run."""
+
+    formats: Annotated[str, one_of("auto")] | list[str]
+
+
+@dataclass
 class BenchmarkSection:
     """Keys of every run."""
 
@@ -232,6 +239,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "distillation": (DistillationSection,),
     "pruning": (MethodSection, PruningRounds),
     "pruning.fine_tune": (PruningFineTune,),
+    "export": (ExportSection,),
     "benchmark": (BenchmarkSection,),
     "export": (ExportSection,),
     "trainer": (TrainerSection,),

@@ -292,6 +292,6 @@ def labels_of(samples: Samples, class_names: Sequence[str] | None) -> Tensor:
     """
     targets = samples.targets if class_names else None
     if not isinstance(targets, Tensor) or targets.ndim != 1:
-        kind = "several classes for each sample" if class_names else "no classes"
-        raise RunnerError(f"data.sampling=balanced draws every class equally often, and these targets are {kind}.")
+        words = "several classes for each sample. Use task.class_weights=balanced" if class_names else "no classes"
+        raise RunnerError(f"data.sampling=balanced draws every class equally often, and these targets are {words}.")
     return targets.to(torch.int64)

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from runner.errors import RunnerError
 from runner.files import write_text
 from runner.files.text import cell
 from runner.tracking import layout
@@ -93,6 +94,8 @@ class MetricsFile(Renaming, Logger):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = Path(path)
+        if self.path.is_dir():
+            raise RunnerError(f"logger.csv.path={path}: is a directory, and metrics are rows of one file.")
         self.size, self.exact, self.silent = 0, True, False
 
     @property

@@ -6,6 +6,7 @@ from traceback import extract_tb
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from runner.errors import RunnerError, did_you_mean
 from runner.job.context import Context
@@ -23,7 +24,8 @@ def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path |
     Raises:
         DivergedError: the loss became NaN or infinite; `checkpoints/diverged.ckpt` is left.
         Interrupted: a signal arrived.
-        RunnerError: the GPU's memory does not suffice, or a checkpoint holds what no training wrote.
+        RunnerError: the GPU's memory does not suffice, a checkpoint holds what no training wrote, or Lightning finds
+            settings that it can't train by.
     """
     try:
         with context.signals.deferred():
@@ -31,6 +33,8 @@ def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path |
     except DivergedError:
         trainer.save_checkpoint(context.checkpoints / "diverged.ckpt")
         raise
+    except MisconfigurationException as error:
+        raise RunnerError(f"Lightning can't train by these settings: {' '.join(str(error).split())}") from error
     except torch.OutOfMemoryError as error:
         raise RunnerError(
             f"Out of memory on the GPU: lower data.batch_size (now {context.config.data.batch_size})."
@@ -52,7 +56,7 @@ def check_monitors(context: Context, task: Task) -> None:
         return  # nothing is watched then
     measured = {f"val/{name}" for name in ("loss", *task.validation.names)}
     for key, monitor in monitors(context):
-        if monitor.startswith("val/") and monitor not in measured:
+        if isinstance(monitor, str) and monitor.startswith("val/") and monitor not in measured:
             known = ", ".join(sorted(measured))
             raise RunnerError(
                 f"{key}={monitor}: this task does not measure that.{did_you_mean(monitor, measured)} It has {known}."
