@@ -149,6 +149,7 @@ class ExportSection:
     """Keys of every run."""
 
     formats: Annotated[str, one_of("auto")] | list[str]
+    decode: bool
 
 
 @dataclass
@@ -161,14 +162,6 @@ class BenchmarkSection:
     runs: Annotated[int, at_least(1)]
     seconds: Annotated[float, above(0)]
     bf16: bool
-
-
-@dataclass
-class ExportSection:
-    """Keys of every run."""
-
-    formats: str | list[str]
-    decode: bool
 
 
 @dataclass
@@ -241,7 +234,6 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "pruning.fine_tune": (PruningFineTune,),
     "export": (ExportSection,),
     "benchmark": (BenchmarkSection,),
-    "export": (ExportSection,),
     "trainer": (TrainerSection,),
     "task": (TaskSection,),
     "expected": (ExpectedSection,),
