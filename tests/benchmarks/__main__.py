@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.benchmarks import epoch, graph_epoch, images, names, report, small, sweep, table, time_to_accuracy
+from tests.benchmarks import epoch, graph_epoch, images, masks, names, report, small, sweep, table, time_to_accuracy
 
 BENCHMARKS = {
     "epoch": epoch.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "sweep": sweep.main,
     "small": small.main,
     "images": images.main,
+    "masks": masks.main,
     "table": table.main,
 }
 

@@ -47,6 +47,7 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "resnet": [(DIGITS, 16)],
     "rnn": [(NAMES, None)],
     "rnn_cell": [(NAMES, None)],
+    "smp": [(("data=shapes_masks", "model.architecture=Unet"), 32)],
     "tabular_mlp": [(TABLE, None)],
     "timm": [((*DIGITS, "model.name=vit_tiny_patch16_224", "+model.depth=2"), 32)],
     "transformer": [(NARROW, None)],
@@ -78,7 +79,7 @@ REFUSED: dict[tuple[str, str], str] = {
     (choice, recipe): "Nothing to quantize by any recipe"
     for choice in ("rnn", "rnn_cell")
     for recipe in ("static", "dynamic", "qat")
-} | {(choice, "dynamic"): "finds nothing to quantize" for choice in ("unet", "yolo")}
+} | {(choice, "dynamic"): "finds nothing to quantize" for choice in ("edge_filter", "smp", "unet", "yolo")}
 
 
 def heavy(network: nn.Module, *types: type[nn.Module]) -> int:

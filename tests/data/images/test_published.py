@@ -1,6 +1,5 @@
 """VOC, COCO and the pets: found where they may lie, read as their makers divide them, else downloaded."""
 
-import json
 import shutil
 
 import numpy as np
