@@ -68,7 +68,14 @@ RECIPES: dict[str, Recipe] = {
     "qat": QATRecipe(numerics=QAT),
 }
 # Networks of the same parts as another one, of which one recipe is enough: gru, mamba and mobilenet_v2 go through all.
-FEWER = {"embedding_rnn": ("dynamic",), "lstm": ("dynamic",), "mamba2": ("dynamic",), "efficientnet_lite0": ("qat",)}
+FEWER = {
+    "edge_filter": ("static",),
+    "smp": ("static",),
+    "embedding_rnn": ("dynamic",),
+    "lstm": ("dynamic",),
+    "mamba2": ("dynamic",),
+    "efficientnet_lite0": ("qat",),
+}
 CASES = [
     (choice, index, recipe)
     for choice, networks in NETWORKS.items()
@@ -79,7 +86,7 @@ REFUSED: dict[tuple[str, str], str] = {
     (choice, recipe): "Nothing to quantize by any recipe"
     for choice in ("rnn", "rnn_cell")
     for recipe in ("static", "dynamic", "qat")
-} | {(choice, "dynamic"): "finds nothing to quantize" for choice in ("edge_filter", "smp", "unet", "yolo")}
+} | {(choice, "dynamic"): "finds nothing to quantize" for choice in ("unet", "yolo")}
 
 
 def heavy(network: nn.Module, *types: type[nn.Module]) -> int:
