@@ -58,6 +58,7 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "rnn": [(NAMES, None)],
     "rnn_cell": [(NAMES, None)],
     "sliding_window": [(DIGITS, 16)],
+    "smp": [(("data=shapes_masks", "model.architecture=Unet"), 32)],
     "tabular_mlp": [(TABLE, None)],
     "timm": [((*DIGITS, "model.name=vit_tiny_patch16_224", "+model.depth=2"), 32)],
     "transformer": [(NARROW, None)],
@@ -78,7 +79,14 @@ RECIPES: dict[str, Recipe] = {
     "qat": QATRecipe(numerics=QAT),
 }
 # Networks of the same parts as another one, of which one recipe is enough: gru, mamba and mobilenet_v2 go through all.
-FEWER = {"embedding_rnn": ("dynamic",), "lstm": ("dynamic",), "mamba2": ("dynamic",), "efficientnet_lite0": ("qat",)}
+FEWER = {
+    "edge_filter": ("static",),
+    "smp": ("static",),
+    "embedding_rnn": ("dynamic",),
+    "lstm": ("dynamic",),
+    "mamba2": ("dynamic",),
+    "efficientnet_lite0": ("qat",),
+}
 CASES = [
     (choice, index, recipe)
     for choice, networks in NETWORKS.items()

@@ -9,9 +9,9 @@ from torch import Tensor
 def random_crops(count: int, size: tuple[int, int], *, padding: float, area: float, aspect: float) -> Tensor:
     """Return float32 (count, 2, 3): maps from output to input positions, in the coordinates of `affine_grid`.
 
-    `padding` is a whole number. The part that is kept has a share of the area, uniform from `area` to 1, and sides
-    whose ratio differs from the image's by a factor between 1 / `aspect` and `aspect` (logarithmically); it lies
-    inside. It then moves by whole pixels, up to ±`padding` on each axis. Drawn from torch's generator on the CPU.
+    The part that is kept has a share of the area, uniform from `area` to 1, and sides whose ratio differs from the
+    image's by a factor between 1 / `aspect` and `aspect` (logarithmically); it lies inside. It then moves by whole
+    pixels, up to ±`padding`, a whole number, on each axis. Drawn from torch's global generator on the CPU.
 
     Source: Szegedy et al., "Going Deeper with Convolutions", arXiv:1409.4842, section 6 (area and aspect); He et al.,
     "Deep Residual Learning", arXiv:1512.03385, section 4.2 (padding).
