@@ -9,7 +9,7 @@ ARGUMENTS ?=
 help:
 	@echo "make run [ARGUMENTS='model=resnet ...']   install, then train, test and record"
 	@echo "make test                                 install, then run every test"
-	@echo "make faults [ARGUMENTS='train 20']        kill runs at every operation on their files, and go on: an hour"
+	@echo "make faults [ARGUMENTS='train 20']        kill runs at every operation on their files, and go on: hours"
 	@echo "make promises                             install, then try what the headers of data sets promise"
 	@echo "make smoke                                install, then try every legal combination, offline"
 	@echo "make lint | format | docs | benchmark     check the style; mend it; draw the rooms; measure the speed"
