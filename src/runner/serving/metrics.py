@@ -1,6 +1,7 @@
 """Metrics: what Prometheus is told of requests, batches, queues and workers, in a registry of the server's own."""
 
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -13,7 +14,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        several = {"registry": self.registry}
+        several: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("runner_requests", "Requests by route and status", ["route", "status"], **several)
         self.errors = Counter("runner_errors", "Requests that were refused or failed", ["status"], **several)
         self.latency = Histogram(
