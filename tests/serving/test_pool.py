@@ -6,6 +6,7 @@ import os
 import pytest
 
 pytest.importorskip("prometheus_client", reason="the extra serve is not installed")
+from runner.errors import RunnerError
 from runner.serving.description import Description
 from runner.serving.limits import Limits, RefusedError
 from runner.serving.metrics import Metrics
@@ -83,6 +84,18 @@ def test_what_waits_while_a_worker_is_busy_is_answered_together(held):
         assert b'runner_batch_requests_sum{model="slow"} 6.0' in metrics.text()
 
     held(Limits(max_batch=4), test)
+
+
+def test_a_worker_that_can_t_start_ends_the_server_with_a_reason(held):
+    async def run():
+        about = Description("gone", "", "", "", "", "", {}, {})
+        pool = Pool(Served(about, "no_module_of_this_name"), 1, 1, Limits(), Metrics())
+        with pytest.raises(RunnerError, match="gone: a worker ended while it loaded the network"):
+            await pool.first
+        assert not pool.ready
+        await pool.stop()
+
+    asyncio.run(run())
 
 
 def test_a_full_queue_a_deadline_and_an_end_are_told(held):

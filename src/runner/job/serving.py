@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from runner.data.module import DataModule
@@ -52,7 +53,13 @@ def file_told(batch: int | None, outputs: Nested, *, alone: bool) -> dict[str, A
 
 def arrays(value: Nested) -> list[dict[str, Any]]:
     """Return the tensors of a value as plain values."""
-    return [packed(each.detach().cpu().numpy()) for each in nested.tensors(value)]
+    return [packed(as_array(each)) for each in nested.tensors(value)]
+
+
+def as_array(tensor: Tensor) -> Any:
+    """Return a tensor as NumPy has it, which knows no bfloat16."""
+    plain = tensor.detach().cpu()
+    return (plain.float() if plain.dtype is torch.bfloat16 else plain).numpy()
 
 
 def task_name(task: Task) -> str:
@@ -77,7 +84,7 @@ def proven_answers(task: Task, outputs: Nested) -> dict[str, Any] | None:
     plain = task.answering()
     if plain is None:
         return None
-    said = answers_from(plain)(nested.map_tensors(Tensor.numpy, nested.to(outputs, "cpu")))
+    said = answers_from(plain)(nested.map_tensors(as_array, outputs))
     wanted = task.answers(outputs)
     pairs = zip(said, wanted, strict=True)
     alike = all(len(one) == len(two) and all(map(same, one, two)) for one, two in pairs)

@@ -21,8 +21,11 @@ def restore(description: Any, flat: Iterable[Any]) -> Any:
 
 
 def tensors_of(description: Any, root: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return name, dtype and shape of every tensor: `root` alone for a single one, its keys and positions behind it."""
-    return list(_tensors(description, root))
+    """Return name, dtype and shape of every tensor: `root` alone for a single one, its keys and positions behind it.
+
+    None at all where nothing is told.
+    """
+    return list(_tensors(description, root)) if description else []
 
 
 def is_single(description: Any) -> bool:

@@ -1,11 +1,13 @@
 """The addresses of the server, as an application of FastAPI."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request as Incoming
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from runner.measure.structure import tensors_of
 from runner.serving import bodies, tensors
@@ -14,6 +16,8 @@ from runner.serving.metrics import Metrics
 from runner.serving.model import Reply
 from runner.serving.page import page
 from runner.serving.pool import Pool
+
+Endpoint = Callable[[Incoming], Awaitable[Response]]
 
 EXTENSIONS = ["binary_tensor_data"]
 FILE = {"type": "string", "format": "binary"}
@@ -105,15 +109,12 @@ def add_pages(app: FastAPI, service: Service) -> None:
 def add_prediction(app: FastAPI, service: Service) -> None:
     """Add the addresses that answer in the user's terms."""
 
-    @app.post("/predict", summary="Predict with the only model", openapi_extra=BODY)
     async def predict(incoming: Incoming) -> Response:
-        pool = service.pool(None)
+        pool = service.pool(incoming.path_params.get("name"))
         return response(await pool.ask(await bodies.prediction(incoming, service.limits)))
 
-    @app.post("/predict/{name}", summary="Predict with one of the models", openapi_extra=BODY)
-    async def predict_with(name: str, incoming: Incoming) -> Response:
-        pool = service.pool(name)
-        return response(await pool.ask(await bodies.prediction(incoming, service.limits)))
+    add_quick(app, "/predict", predict, "Predict with the only model")
+    add_quick(app, "/predict/{name}", predict, "Predict with one of the models")
 
 
 def add_protocol(app: FastAPI, service: Service) -> None:
@@ -144,9 +145,27 @@ def add_protocol(app: FastAPI, service: Service) -> None:
         found = service.pool(name).ready
         return JSONResponse({"name": name, "ready": found}, state(found))
 
-    @app.post("/v2/models/{name}/infer")
-    async def infer(name: str, incoming: Incoming) -> Response:
-        return response(await service.pool(name).ask(await bodies.inference(incoming)))
+    async def infer(incoming: Incoming) -> Response:
+        pool = service.pool(incoming.path_params["name"])
+        return response(await pool.ask(await bodies.inference(incoming)))
+
+    add_quick(app, "/v2/models/{name}/infer", infer, "Tensors in, tensors out")
+
+
+def add_quick(app: FastAPI, path: str, endpoint: Endpoint, summary: str) -> None:
+    """Add an address that is asked thousands of times a second.
+
+    FastAPI describes it, and Starlette's own route, which is found before, answers: what FastAPI does for the arguments
+    of an endpoint takes longer than a small network (0.2 of 0.3 ms).
+    """
+    app.post(path, summary=summary, openapi_extra=BODY)(endpoint)
+
+    async def answer(incoming: Incoming) -> Response:
+        incoming.scope["route"] = route
+        return await endpoint(incoming)
+
+    route = Route(path, answer, methods=["POST"])
+    app.router.routes.insert(0, route)
 
 
 def response(reply: Reply) -> Response:

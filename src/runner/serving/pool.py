@@ -146,6 +146,9 @@ class Pool:
                     return
                 print(f"{self.name}: {error}", file=sys.stderr, flush=True)
             except (EOFError, OSError, TimeoutError) as error:
+                if not self.first.done():  # the next would end as this one did
+                    self.first.set_exception(RunnerError(f"{self.name}: a worker ended while it loaded the network."))
+                    return
                 print(f"{self.name}: a worker is gone ({type(error).__name__}); another one starts.", file=sys.stderr)
             finally:
                 self.live.discard(number)
