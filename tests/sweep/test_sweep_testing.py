@@ -165,6 +165,8 @@ def test_a_run_whose_weights_another_one_needs_is_trained_although_it_has_folds(
     [
         ("all", None, False, [*LINEAR, "hydra.run.dir={}"]),
         ("winner", None, False, [*LINEAR, "runner.hold=[test]", "hydra.run.dir={}"]),
+        # Ended before its config.yaml was written, which is where a run begins.
+        ("all", {"state": "starting"}, False, [*LINEAR, "hydra.run.dir={}"]),
         ("winner", {"state": "interrupted"}, False, ["resume", "{}", "runner.plugins=[mine]"]),
         ("winner", {"state": "done", "held": ["test"]}, True, ["resume", "{}", "runner.plugins=[mine]"]),
     ],
@@ -178,6 +180,8 @@ def test_a_launcher_is_told_what_is_put_off_and_what_is_gone_on_with(mode, statu
     if status is not None:
         (tmp_path / "0").mkdir()
         (tmp_path / "0" / "status.json").write_text(json.dumps(status))
+        if status["state"] != "starting":
+            (tmp_path / "0" / "config.yaml").write_text("name: x\n")
     work = execution.work(one, go_on=go_on)
     assert work.arguments == [each.format(tmp_path / "0") for each in arguments]
     if work.composed is not None:

@@ -18,6 +18,7 @@ from runner.sweep.plan import Plan
 from runner.sweep.progress import Progress
 from runner.sweep.record import DONE, FAILED, SKIPPED, Entry, Sweep
 from runner.sweep.start import changes, note
+from runner.tracking import layout
 from runner.tracking.console import console, shortest
 from runner.tracking.signals import Interrupted, handled
 
@@ -203,11 +204,12 @@ class Execution:
         arguments = [*job.overrides, *([testing.override(held)] if held else []), f"hydra.run.dir={directory}"]
         options = ["--config-dir", self.planned.config_dir] if self.planned.config_dir else []
         anew = [*options, *arguments]
-        if status and (go_on or status.get("state") != DONE):
+        begun = (directory / layout.CONFIG).is_file()  # the last that a run writes before it can be resumed
+        if begun and status and (go_on or status.get("state") != DONE):
             # In a process of its own it must be told again which packages somebody let run.
             enabled = [text for text in job.overrides if is_plugins(text)]
             return Work(job.number, ["resume", str(directory), *enabled], directory, anew)
-        if status:
+        if status.get("state") == DONE:
             forget(directory)
 
         def compose() -> Composed | None:
