@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.__main__ import main
+from runner.cli.main import main
 from runner.config.compose import compose
 from runner.errors import RunnerError
 

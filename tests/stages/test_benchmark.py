@@ -1,6 +1,7 @@
 """The benchmark's claims: which program it calls int8, and what it says about it."""
 
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,10 +10,11 @@ from torch import nn
 
 from runner.compression.quantization.program.lower import CompiledProgram
 from runner.compression.quantization.recipes import StaticRecipe
+from runner.errors import RunnerError
 from runner.measure.latency import Latency
 from runner.measure.verdict import verdict
 from runner.stages.benchmark import gains, ready, save_float
-from runner.stages.export import as_close_to_float
+from runner.stages.parts.exported import Exported, agreement_of_outputs
 from runner.tracking.result import ArtifactFile
 
 INPUTS = torch.linspace(-1, 1, 4 * 36).reshape(4, 1, 6, 6)
@@ -64,12 +66,13 @@ def test_int8_that_runs_in_another_runtime_only_is_named_with_it():
 
 
 def test_a_runtime_that_rounds_in_other_places_is_judged_by_the_float_network():
-    job = SimpleNamespace(floating=lambda inputs: inputs)
     program = INPUTS + 0.05 * torch.linspace(-1, 1, INPUTS.numel()).reshape(INPUTS.shape).sign()
-    elsewhere = INPUTS - (program - INPUTS)
-    assert as_close_to_float(job, INPUTS, program, elsewhere)
-    assert not as_close_to_float(job, INPUTS, program, INPUTS + 2 * (program - INPUTS))
-    assert not as_close_to_float(SimpleNamespace(floating=None), INPUTS, program, elsewhere)
+    elsewhere, far = INPUTS - (program - INPUTS), INPUTS + 2 * (program - INPUTS)
+    compressed = SimpleNamespace(program=lambda inputs: program, recipe="static")
+    exported = Exported("int8", nn.Identity(), compressed)
+    assert agreement_of_outputs(exported, Path("int8.onnx"), INPUTS, elsewhere) < 25
+    with pytest.raises(RunnerError, match="answers differently"):
+        agreement_of_outputs(exported, Path("int8.onnx"), INPUTS, far)
 
 
 def test_the_gains_are_those_of_what_the_network_is_called_in_the_end():
