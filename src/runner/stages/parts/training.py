@@ -6,7 +6,7 @@ from traceback import extract_tb
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from runner.errors import RunnerError, did_you_mean
 from runner.job.context import Context
