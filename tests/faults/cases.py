@@ -82,7 +82,7 @@ def assert_same(one: Left, other: Left) -> None:
 def stage_of(place: Path) -> str:
     """The stage in which a run was when it ended, of a sweep its last run's; `start` where none had begun."""
     statuses = [place / "status.json", *sorted(place.glob("*/status.json"))]
-    stages = [json.loads(each.read_text()).get("stage", "start") for each in statuses if each.exists()]
+    stages = [json.loads(each.read_text()).get("stage") or "start" for each in statuses if each.exists()]
     return stages[-1] if stages else "start"
 
 
