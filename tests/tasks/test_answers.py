@@ -19,12 +19,6 @@ SGD = partial(torch.optim.SGD, lr=0.1)
 NAMES = ("ant", "bee", "cow")
 
 
-class Maps(nn.Module):
-    """Stands for a detector of two strides."""
-
-    strides, anchors = (8, 16), 2
-
-
 def random(*shape: int) -> Tensor:
     return 3 * torch.randn(*shape, generator=torch.Generator().manual_seed(0))
 
@@ -40,7 +34,10 @@ CASES = {
     "values": (made(Regression(nn.Identity(), SGD, num_targets=2)), random(5, 2)),
     "letters": (made(SequenceLabelling(nn.Identity(), SGD, num_classes=3)), random(2, 4, 3)),
     "regions": (made(Segmentation(nn.Identity(), SGD, num_classes=3)), random(2, 3, 6, 5)),
-    "boxes": (made(Detection(Maps(), SGD, num_classes=3)), (random(2, 16, 4, 4), random(2, 16, 2, 2))),
+    "boxes": (
+        made(Detection(nn.Identity(), SGD, num_classes=3, strides=(8, 16), anchors=2)),
+        (random(2, 16, 4, 4), random(2, 16, 2, 2)),
+    ),
 }
 
 
