@@ -17,6 +17,7 @@ from runner.compression.program_kinds import kind_of
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
+from runner.compression.quantization.backends.shared_range import count_places
 from runner.compression.quantization.backends.support import BackEnd, back_end, check_corrections
 from runner.compression.quantization.corrections.corrections import Corrections, correct
 from runner.compression.quantization.graph.capture import capture, describe
@@ -257,6 +258,7 @@ def _calibrated(recipe: Recipe, chosen: dict[str, str], batches: list[Nested], g
     quantizer = build(recipe.back_end, recipe.kind, recipe.numerics, chosen)
     with explained(recipe.back_end):
         prepared = prepare_pt2e(graph, quantizer)
+    count_places(prepared)
     calibrate(prepared, batches, batches[0])
     return prepared
 

@@ -10,7 +10,6 @@ from torchao.quantization.pt2e import (
     FusedMovingAvgObsFakeQuantize,
     HistogramObserver,
     MinMaxObserver,
-    MovingAverageMinMaxObserver,
     MovingAveragePerChannelMinMaxObserver,
     PerChannelMinMaxObserver,
     PlaceholderObserver,
@@ -24,13 +23,14 @@ from runner.compression.quantization.backends.range_search import (
     PerChannelMSEObserver,
     PerChannelSharedMinMaxObserver,
 )
+from runner.compression.quantization.backends.shared_range import SharedMovingAverage, SharedMovingAverageFakeQuantize
 from runner.errors import RunnerError, did_you_mean
 from runner.measure.cpu import has_integer_dot_product
 
 _EPS = 2**-12  # the smallest scale torchao's own configurations allow
 ACTIVATION: dict[str, type] = {
     "minmax": MinMaxObserver,
-    "moving_average": MovingAverageMinMaxObserver,
+    "moving_average": SharedMovingAverage,
     "histogram": HistogramObserver,
     "percentile": PercentileObserver,
     "mse": MSEObserver,
@@ -116,9 +116,9 @@ def _activation_constructor(numerics: Numerics, recipe: str) -> Callable[..., An
     if recipe == "qat":
         _choose("activation observer in QAT", name, FINE_TUNE)
         if name == "moving_average":
-            return FusedMovingAvgObsFakeQuantize.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS, **averaging)
+            return SharedMovingAverageFakeQuantize.with_args(observer=SharedMovingAverage, eps=_EPS, **averaging)
         if name == "lsq":
-            return LearnedRange.with_args(observer=MovingAverageMinMaxObserver, eps=_EPS)
+            return LearnedRange.with_args(observer=SharedMovingAverage, eps=_EPS)
         return FakeQuantize.with_args(observer=MinMaxObserver, eps=_EPS)
     _choose("activation observer", name, ACTIVATION)
     extra: dict[str, Any] = averaging if name == "moving_average" else {}

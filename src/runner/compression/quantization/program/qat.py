@@ -15,6 +15,11 @@ from runner.compression.network import Step
 from runner.compression.quantization.backends.learned_range import LearnedRange, learned_ranges
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.backends.quantizers import SelectiveQuantizer
+from runner.compression.quantization.backends.shared_range import (
+    SharedMovingAverage,
+    SharedMovingAverageFakeQuantize,
+    count_places,
+)
 from runner.compression.quantization.graph import modes
 from runner.compression.quantization.graph.copies import copy_graph
 from runner.compression.quantization.graph.operators import Operator
@@ -115,6 +120,8 @@ class FakeQuantizedNetwork(nn.Module):
         modes.set_training(self.graph, self.training, self.norms_training)
         watching = self.training and self.observing
         for module in self.graph.modules():
+            if isinstance(module, SharedMovingAverage):
+                module.begin_pass()
             if isinstance(module, FakeQuantizeBase) and not getattr(module, "learning_enabled", [0])[0]:
                 module.enable_observer(watching)
                 if not self.training:
@@ -157,6 +164,7 @@ def prepare_qat(
     restore_float_norms(prepared)
     modes.restore_batch_norm(prepared, constants)
     modes.set_training(prepared, False)
+    count_places(prepared)
     batches = list(batches) or [example]
     calibrate(prepared, batches, example)
     recipe = {"numerics": asdict(numerics or Numerics()), "layers": sorted(quantizer.chosen.items())}
@@ -190,7 +198,10 @@ def settle_range(quantizer: FakeQuantizeBase) -> None:
     Fused and learning quantizers work it out in every forward pass.
     """
     observer: Any = getattr(quantizer, "activation_post_process", None)
-    if isinstance(quantizer, (FusedMovingAvgObsFakeQuantize, LearnedRange)) or not hasattr(observer, "min_val"):
+    apart = isinstance(quantizer, SharedMovingAverageFakeQuantize) and quantizer.shared
+    if isinstance(quantizer, (FusedMovingAvgObsFakeQuantize, LearnedRange)) and not apart:
+        return
+    if not hasattr(observer, "min_val"):
         return
     if unseen_range(observer.min_val):
         return
