@@ -24,6 +24,7 @@ LONGEST = (
     "stages/test_every_network.py",
     "config/test_every_choice.py",
     "stages/test_compression.py",
+    "stages/test_detection_runs.py",
     "compression/test_several_inputs_and_outputs.py",
     "sweep/test_launchers.py",
     "run/test_processes.py",
@@ -34,6 +35,7 @@ LONGEST = (
     "compression/quantization/program/test_qat.py",
     "stages/test_quantization_outcomes.py",
     "stages/test_fine_tuning.py",
+    "faults/test_faults.py",
 )
 
 
@@ -44,9 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported by now out of every later garbage collection: a twentieth of the suite's time."""
+    """Leave what is imported by now out of every later garbage collection, and collect less often.
+
+    Each is a twentieth of the suite's time.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

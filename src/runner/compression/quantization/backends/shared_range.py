@@ -12,7 +12,7 @@ class SharedMovingAverage(MovingAverageMinMaxObserver):
     """A moving average over passes of the range of all that a pass shows, at however many places of the graph.
 
     Upstream averages over places as over batches: what the first place shows stays nearly alone, since each of the
-    others moves it by a hundredth, and wider places are clipped. DenseNet-121 answered with 4.7 dB instead of 33.
+    others moves it by a hundredth, and wider places are clipped. DenseNet-121 answered with 4.7 dB instead of 31.
 
     Attributes:
         places: how often a pass comes by; see `count_places`.
