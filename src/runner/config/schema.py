@@ -89,6 +89,13 @@ class DataSection:
 
 
 @dataclass
+class ModelSection:
+    """What most networks have."""
+
+    dropout: Annotated[float, share(one=True)] | list[float] | None
+
+
+@dataclass
 class OptimizerSection:
     """Keys of every run."""
 
@@ -223,6 +230,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "batch_norm": (BatchNormSection,),
     "runner": (RunnerSection,),
     "data": (DataSection,),
+    "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
     "quantization": (QuantizationSection,),
     "quantization.calibration": (Calibration,),
