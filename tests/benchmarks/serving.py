@@ -33,7 +33,7 @@ INT8 = (
     "logger=none",
 )
 # Weights as they come: only the time is looked at.
-INT8 += ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1")
+INT8 += ("logger=none", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1")
 
 
 def trained(folder: Path, *overrides: str) -> Path:

@@ -64,7 +64,7 @@ def message(*overrides):
         (["runner.plugins=mine"], ["runner.plugins=mine: must be a list of names"]),
         (["name=null"], ["name=null: must be text"]),
         (["data.batch_size=null"], ["data.batch_size=null: must be a whole number, at least 1"]),
-        (["model=gcn", "data=karate", "model.dropout=1e30"], ["model.dropout=1e+30: must be from 0 to 1"]),
+        (["model=gcn", "data=karate", "model.dropout=30"], ["model.dropout=30: must be from 0 to 1"]),
         (["data.num_classes=abc"], ["data.num_classes=abc: must be a whole number, at least 1"]),
         (["optimizer.lr=${nope}"], ["optimizer.lr: Interpolation key 'nope' not found."]),
         (["seed=${oc.env:NOT_SET_ANYWHERE}"], ["seed: ", "'NOT_SET_ANYWHERE' not found"]),
