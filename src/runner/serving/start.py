@@ -185,7 +185,7 @@ def announce(pools: Sequence[Pool], options: Options, listener: socket.socket) -
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(
-        f"Serving at http://{shown}:{port}/  ({options.workers} workers a model, {options.threads} threads each)",
+        f"Serving at http://{shown}:{port}/  (workers a model: {options.workers}, threads of each: {options.threads})",
         flush=True,
     )
 
