@@ -23,7 +23,8 @@
   function show() {
     document.title = model.name;
     at("name").textContent = model.name;
-    at("about").textContent = [model.task.replaceAll("_", " "), model.about].filter(Boolean).join(" · ");
+    const file = [model.network && `${model.network} as ${model.format}`, model.about].filter(Boolean).join(", ");
+    at("about").textContent = [model.task.replaceAll("_", " "), file].filter(Boolean).join(" · ");
     at("figures").replaceChildren(...Object.entries(model.metrics).map(([name, value]) => {
       const pair = made("div");
       pair.append(made("dt", name), made("dd", shown(value)));
