@@ -18,7 +18,7 @@ from runner.compression.meta import without_values
 from runner.config import plugins
 from runner.config.recorded import recorded_config
 from runner.errors import RunnerError
-from runner.files import csv_text, finite
+from runner.files import csv_text
 from runner.job.assemble import restore
 from runner.job.build import allowing
 from runner.job.predictor import Predictor, predictor, usable_format
@@ -26,8 +26,8 @@ from runner.measure import nested
 from runner.measure.structure import restore as restored
 from runner.serving.description import Description
 from runner.serving.limits import Limits
-from runner.serving.model import Model, Reply, Request, refusal
-from runner.serving.reader import Reader, Taken, Upload
+from runner.serving.model import Model, Reply, Request, TensorModel, answer_of, prediction, refusal, uploads_of
+from runner.serving.reader import Forms, Upload
 from runner.serving.readers import reader_from
 from runner.serving.tensors import json_object
 from runner.serving.worker import refuse_changed, work
@@ -63,23 +63,11 @@ def program_of(description: Description) -> Callable[[Sequence[Any]], list[Any]]
     return run
 
 
-class FileReader(Reader):
-    """Reads what `predict` reads: values in JSON become the files that say the same."""
+class ValuesAsFiles(Forms):
+    """Values in JSON as the files that say the same, which the run's data reads as `predict` does."""
 
     form = '{"rows": [{"column": 1.5}]}, {"texts": ["…"]}, {"graph": {"nodes": 3, "edges": [[0, 1]]}}, or files'
     accept = "*"
-
-    def transformed(self, raw: Any) -> Any:
-        """Return what is given: the run's data transforms by itself."""
-        return raw
-
-    def files(self, files: Sequence[Upload]) -> Taken:
-        """Refuse: files are read by the run's data."""
-        raise NotImplementedError
-
-    def value(self, value: Any) -> Taken:
-        """Refuse: values are read by the run's data, as files."""
-        raise NotImplementedError
 
     def uploads(self, value: dict[str, Any]) -> list[Upload]:
         """Return values in JSON as the files that say the same; raises RunnerError where they are none of the forms."""
@@ -102,13 +90,11 @@ class RunModel:
     """Answers one request after the other with the run's own data module and task."""
 
     def __init__(self, description: Description, limits: Limits) -> None:
-        self.description, self.limits, self.reader = description, limits, FileReader()
+        self.description, self.limits, self.reader = description, limits, ValuesAsFiles()
         self.held = ExitStack()
         self.predictor: Predictor = self.held.enter_context(predictor(Path(description.file), trust=True))
         self.own: list[dict[str, Any]] | None = None
-        self.model = (
-            Model(description, self.run, self.reader, lambda outputs: [], limits) if description.inputs else None
-        )
+        self.model = TensorModel(description, self.run, limits) if description.inputs else None
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Return the outputs for the arrays of a batch."""
@@ -146,14 +132,11 @@ class RunModel:
             return refusal(400, str(error))
 
     def _predicted(self, request: Request) -> Reply:
-        if request.names:
-            files = [Upload(*named, part) for named, part in zip(request.names, request.parts, strict=True)]
-            rows = self._rows(files)
-        else:
-            value = json_object(request.parts[0])
-            rows = self._chosen(value["nodes"]) if "nodes" in value else self._rows(self.reader.uploads(value))
-        content = {"model": self.description.name, "predictions": rows}
-        return Reply(200, json.dumps(finite(content), separators=(",", ":"), ensure_ascii=False).encode())
+        if files := uploads_of(request):
+            return answer_of(self.description, self._rows(files))
+        value = json_object(request.parts[0])
+        rows = self._chosen(value["nodes"]) if "nodes" in value else self._rows(self.reader.uploads(value))
+        return answer_of(self.description, rows)
 
     def _chosen(self, nodes: Any) -> list[dict[str, Any]]:
         """Return the answers for nodes of the run's own graph."""
@@ -166,7 +149,6 @@ class RunModel:
     def _rows(self, files: Sequence[Upload]) -> list[dict[str, Any]]:
         """Return the answers to files, which the run's data reads from a folder of their own."""
         found: list[dict[str, Any]] = []
-        several = self.description.takes == "detection"
         with tempfile.TemporaryDirectory() as folder:
             for number, each in enumerate(files):
                 place = Path(folder, str(number), Path(each.name.replace("\\", "/")).name or "file")
@@ -177,7 +159,7 @@ class RunModel:
                 except RunnerError as error:
                     raise RunnerError(str(error).replace(str(place), each.name)) from error
                 named = [(name.replace(str(place), each.name), rows) for name, rows in answers]
-                found += [{"input": name, **({"objects": rows} if several else rows[0])} for name, rows in named]
+                found += [prediction(self.description, *each) for each in named]
         return found
 
 

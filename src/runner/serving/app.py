@@ -24,9 +24,7 @@ FILE = {"type": "string", "format": "binary"}
 BODY = {
     "requestBody": {
         "content": {
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
-            },
+            "multipart/form-data": {"schema": {"type": "object", "properties": {"file": FILE}}},
             "application/json": {"schema": {"type": "object"}},
         }
     }

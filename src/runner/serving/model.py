@@ -58,16 +58,15 @@ class Job:
     reply: Callable[[list[Array]], Reply]
 
 
-class Model:
-    """Answers requests.
+class TensorModel:
+    """Answers requests of the Open Inference Protocol: tensors to tensors.
 
     Args:
         run: the arrays of a batch to those of the outputs.
-        say: what is said of the outputs, in their structure.
     """
 
-    def __init__(self, description: Description, run: Run, reader: Reader, say: Say, limits: Limits) -> None:
-        self.description, self.run, self.reader, self.say, self.limits = description, run, reader, say, limits
+    def __init__(self, description: Description, run: Run, limits: Limits) -> None:
+        self.description, self.run, self.limits = description, run, limits
         self.inputs = tensors.metadata(tensors_of(description.inputs, "inputs"), None)
         self.outputs = tensors.metadata(tensors_of(description.outputs, "outputs"), None)
 
@@ -88,8 +87,11 @@ class Model:
                 f"{self.description.file}: answers differently from when it was written ({found:.1f} dB). Export it "
                 "on this machine."
             )
-        self.say(restore(self.description.outputs, got))
+        self.looked_at(got)
         return found
+
+    def looked_at(self, outputs: list[Array]) -> None:
+        """Take note of the check's outputs (n, …)."""
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Return the answer to each request; those that can be understood are answered in one batch."""
@@ -108,19 +110,9 @@ class Model:
         return [each for each in replies if each is not None]
 
     def _understood(self, request: Request) -> Job:
-        if request.kind == "infer":
-            asked, arrays = tensors.parsed(request.parts[0], request.header, self.inputs)
-            self._refuse_many(len(arrays[0]))
-            return Job(arrays, lambda outputs: self._inferred(asked, outputs))
-        taken = self._taken(request)
-        self._refuse_many(len(taken.names))
-        return Job(taken.arrays, lambda outputs: self._predicted(taken, outputs))
-
-    def _taken(self, request: Request) -> Taken:
-        if request.names:
-            uploads = [Upload(*named, part) for named, part in zip(request.names, request.parts, strict=True)]
-            return self.reader.files(uploads)
-        return self.reader.value(tensors.json_object(request.parts[0]))
+        asked, arrays = tensors.parsed(request.parts[0], request.header, self.inputs)
+        self._refuse_many(len(arrays[0]))
+        return Job(arrays, lambda outputs: self._inferred(asked, outputs))
 
     def _refuse_many(self, count: int) -> None:
         if count > self.limits.samples:
@@ -155,23 +147,61 @@ class Model:
         ]
         return [np.concatenate(each)[:count] for each in zip(*parts, strict=True)]
 
-    def _predicted(self, taken: Taken, outputs: list[Array]) -> Reply:
-        said = self.say(restore(self.description.outputs, outputs))
-        rows = [taken.as_given(place, found) for place, found in enumerate(said)]
-        several = self.description.takes == "detection"
-        predictions = [
-            {"input": name, **({"objects": found} if several else found[0])}
-            for name, found in zip(taken.names, rows, strict=True)
-        ]
-        content = {"model": self.description.name, "predictions": predictions}
-        return Reply(200, json.dumps(finite(content), separators=(",", ":"), ensure_ascii=False).encode())
-
     def _inferred(self, asked: dict[str, Any], outputs: list[Array]) -> Reply:
         try:
             body, header = tensors.answer(asked, self.description.name, outputs, self.outputs)
         except RunnerError as error:
             return refusal(400, str(error))
         return Reply(200, body, JSON if header is None else BINARY, header)
+
+
+class Model(TensorModel):
+    """Answers requests in the user's terms as well.
+
+    Args:
+        run: the arrays of a batch to those of the outputs.
+        say: what is said of the outputs, in their structure.
+    """
+
+    def __init__(self, description: Description, run: Run, reader: Reader, say: Say, limits: Limits) -> None:
+        super().__init__(description, run, limits)
+        self.reader, self.say = reader, say
+
+    def looked_at(self, outputs: list[Array]) -> None:
+        """Try whether something can be said of the check's outputs."""
+        self.say(restore(self.description.outputs, outputs))
+
+    def _understood(self, request: Request) -> Job:
+        if request.kind == "infer":
+            return super()._understood(request)
+        uploads = uploads_of(request)
+        taken = self.reader.files(uploads) if uploads else self.reader.value(tensors.json_object(request.parts[0]))
+        self._refuse_many(len(taken.names))
+        return Job(taken.arrays, lambda outputs: self._predicted(taken, outputs))
+
+    def _predicted(self, taken: Taken, outputs: list[Array]) -> Reply:
+        said = self.say(restore(self.description.outputs, outputs))
+        rows = (taken.as_given(place, found) for place, found in enumerate(said))
+        named = zip(taken.names, rows, strict=True)
+        return answer_of(self.description, [prediction(self.description, *each) for each in named])
+
+
+def uploads_of(request: Request) -> list[Upload]:
+    """Return the files of a request; none where it holds a value of JSON."""
+    if not request.names:
+        return []
+    return [Upload(*named, part) for named, part in zip(request.names, request.parts, strict=True)]
+
+
+def prediction(description: Description, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is answered for one input: its row, or the objects found in it."""
+    return {"input": name, **({"objects": rows} if description.takes == "detection" else rows[0])}
+
+
+def answer_of(description: Description, predictions: list[dict[str, Any]]) -> Reply:
+    """Return the answer of a model to a request."""
+    content = {"model": description.name, "predictions": predictions}
+    return Reply(200, json.dumps(finite(content), separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def padded(part: Array, size: int | None) -> Array:

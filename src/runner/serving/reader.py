@@ -35,17 +35,21 @@ class Taken:
     as_given: Callable[[int, Rows], Rows] = lambda _, rows: rows
 
 
-class Reader(ABC):
-    """What becomes of a request's content.
+class Forms:
+    """What a client may send.
 
     Attributes:
-        form: shows JSON that it takes.
+        form: shows JSON that is taken.
         accept: the files that a page offers to send, and `columns`, the fields.
     """
 
     form: ClassVar[str]
     accept: ClassVar[str]
     columns: Sequence[dict[str, Any]] = ()
+
+
+class Reader(Forms, ABC):
+    """What becomes of a request's content."""
 
     @abstractmethod
     def transformed(self, raw: Array) -> Array:

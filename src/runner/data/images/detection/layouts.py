@@ -3,6 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
+from runner.data.images.annotated.stamps import Stamps, stamps
 from runner.data.images.detection import coco_json, voc_xml, yolo_text
 from runner.data.images.detection.labels import LabelSet
 from runner.errors import RunnerError
@@ -25,10 +26,7 @@ def labels_of(root: str | Path) -> LabelSet:
     if not place.exists():
         raise RunnerError(f"data.root={root}: there is no such folder or file.")
     place = place.absolute()
-    near = {place, *place.glob("*"), *place.glob("*/*")}
-    kept = [path for path in near if path.suffix.lower() in LABELS or (not path.suffix and path.is_dir())]
-    stamps = tuple(sorted((str(path), path.stat().st_mtime_ns) for path in kept))
-    return _read(place, stamps)
+    return _read(place, stamps(place, _matters))
 
 
 def count_box_classes(root: str | Path) -> int:
@@ -36,8 +34,12 @@ def count_box_classes(root: str | Path) -> int:
     return len(labels_of(root).names)
 
 
+def _matters(path: Path) -> bool:
+    return path.suffix.lower() in LABELS or (not path.suffix and path.is_dir())
+
+
 @lru_cache(maxsize=2)
-def _read(root: Path, stamps: tuple[tuple[str, int], ...]) -> LabelSet:
+def _read(root: Path, state: Stamps) -> LabelSet:
     """Read once until something changes: a configuration asks for the number of classes before the data is read."""
     if coco := coco_json.find(root):
         return coco_json.read(root, coco)

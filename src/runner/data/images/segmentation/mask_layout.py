@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from runner.data.images.annotated.stamps import Stamps, stamps
 from runner.data.images.class_folders import NEUTRAL, SPLITS, is_visible
 from runner.data.images.detection.labels import part_of
 from runner.data.images.listing import image_suffixes
@@ -71,9 +72,7 @@ def masks_of(root: str | Path) -> MaskSet:
     if not place.is_dir():
         raise RunnerError(f"data.root={root}: there is no such folder.")
     place = place.absolute()
-    near = {place, *place.glob("*"), *place.glob("*/*")}
-    kept = [path for path in near if path.is_dir() or path.suffix in (".txt", ".csv")]
-    return _read(place, tuple(sorted((str(path), path.stat().st_mtime_ns) for path in kept)))
+    return _read(place, stamps(place, lambda path: path.is_dir() or path.suffix in (".txt", ".csv")))
 
 
 def count_mask_classes(root: str | Path) -> int:
@@ -82,7 +81,7 @@ def count_mask_classes(root: str | Path) -> int:
 
 
 @lru_cache(maxsize=2)
-def _read(root: Path, stamps: tuple[tuple[str, int], ...]) -> MaskSet:
+def _read(root: Path, state: Stamps) -> MaskSet:
     """Read once until something changes: a configuration asks for the number of classes before the data is read."""
     folders = _folders(root)
     if not folders:
