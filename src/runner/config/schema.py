@@ -11,6 +11,12 @@ from runner.compression.quantization.settings import Calibration, RoundedFineTun
 
 Config = dict[str, Any]
 
+# How many of something a network has; of each of its layers where it is a list.
+Count = (
+    Annotated[int, at_least(1)]
+    | Annotated[list[int], Rule("each at least 1", lambda value: all(each >= 1 for each in value))]
+    | None
+)
 CYCLES = {"hour", "weekday", "day", "month"}
 PRECISIONS = (
     "16-mixed",
@@ -90,9 +96,24 @@ class DataSection:
 
 @dataclass
 class ModelSection:
-    """What most networks have."""
+    """What many networks have under these names, one's own too."""
 
     dropout: Annotated[float, share(one=True)] | list[float] | None
+    layers: Count
+    num_layers: Count
+    hidden: Count
+    embedding: Count
+    heads: Count
+    output_heads: Count
+    channels: Count
+    clusters: Count
+    kernel_size: Count
+    state: Count
+    steps: Count
+    order: Count
+    ngrams: Count
+    width: Annotated[float, above(0)] | list[float] | None
+    ratio: Annotated[float, above(0)] | list[float] | None
 
 
 @dataclass

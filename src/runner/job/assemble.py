@@ -11,6 +11,7 @@ from torch import nn
 
 from runner.data.module import DataModule
 from runner.errors import RunnerError
+from runner.job.bounds import bounded
 from runner.job.build import build
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
@@ -47,7 +48,8 @@ def build_data(config: DictConfig, *, dry_run: bool = False) -> DataModule:
 def build_task(config: DictConfig, datamodule: DataModule, *, network: nn.Module | None = None) -> Task:
     """Return the network (a fresh one unless given), its optimizer and scheduler in the task that trains it."""
     if network is None:
-        network = build(config, "model")
+        with bounded("model"):
+            network = build(config, "model")
         if config.channels_last:
             network = network.to(memory_format=torch.channels_last)
     scheduler = build(config, "scheduler") if (config.scheduler or {}).get("_target_") else None

@@ -20,6 +20,7 @@ from runner.job.build import allowing
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
 from runner.job.on_validation import what_is_missing
+from runner.job.trial import Trial, try_network
 from runner.measure.nested import StructureError
 from runner.run.prepare import prepare, take_up
 from runner.tracking import checkpoints, layout
@@ -112,8 +113,8 @@ def surroundings(config: DictConfig, record: RunDirectory) -> Iterator[Signals]:
         torch.distributed.destroy_process_group()  # Lightning leaves it, and its threads complain at exit
 
 
-def preflight(context: Context, networks: Networks, stages: list[str]) -> None:
-    """Find, before anything is trained, what a stage would refuse later on.
+def preflight(context: Context, networks: Networks, stages: list[str]) -> Trial:
+    """Find, before anything is trained, what a stage would refuse later on; return what a few samples came to.
 
     Raises:
         RunnerError: the first refusal.
@@ -121,11 +122,13 @@ def preflight(context: Context, networks: Networks, stages: list[str]) -> None:
     if repeated := [stage for stage in CHANGING if stages.count(stage) > 1]:
         raise RunnerError(f"stages: {', '.join(repeated)} can change the network once; name it once.")
     with isolate_rng():  # the run goes on with the numbers that it would draw without this
+        tried = try_network(networks.task, context.datamodule)
         for stage in stages:
             check = getattr(import_module(f"runner.stages.{stage}"), "preflight", None)
             if check is not None:
                 with structures_told():
                     check(context, networks)
+    return tried
 
 
 def resumed(context: Context, networks: Networks, stage: str) -> StageResult | None:

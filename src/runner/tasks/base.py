@@ -74,6 +74,11 @@ class Task(pl.LightningModule, ABC):
     def loss(self, outputs: Nested, targets: Nested) -> Tensor:
         """Return the mean loss of a batch, 0-d."""
 
+    @property
+    def width(self) -> tuple[int, int] | None:
+        """Axis of the outputs that tells classes or targets apart, and how many there are; None where none does."""
+        return None
+
     def training_loss(self, inputs: Any, outputs: Nested, targets: Nested) -> Tensor:
         """Return the quantity that a training step minimises, 0-d: the loss, unless inputs or network add to it."""
         return self.loss(outputs, targets)

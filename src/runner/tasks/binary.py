@@ -48,6 +48,11 @@ class BinaryClassification(Task):
         super().describe(datamodule)
         self.balance(datamodule, self.asked_weights, 2)
 
+    @property
+    def width(self) -> tuple[int, int]:
+        """See Task.width."""
+        return -1, 1
+
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean binary cross-entropy in nats."""
         logits, wanted = outputs.flatten(), targets.to(outputs.dtype).flatten()

@@ -49,6 +49,11 @@ class Classification(Task):
         super().describe(datamodule)
         self.balance(datamodule, self.asked_weights, self.num_classes)
 
+    @property
+    def width(self) -> tuple[int, int]:
+        """See Task.width."""
+        return 1, self.num_classes
+
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy in nats."""
         if not self.training:

@@ -55,6 +55,11 @@ class Regression(Task):
         self.mean.copy_(targets.mean(dim=0))
         self.std.copy_(torch.where(std > 0, std, 1.0))
 
+    @property
+    def width(self) -> tuple[int, int]:
+        """See Task.width."""
+        return -1, len(self.mean)
+
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean squared error of outputs against (standardized) targets."""
         return F.mse_loss(outputs, self.standardize(outputs, targets))

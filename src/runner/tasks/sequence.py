@@ -68,6 +68,11 @@ class SequenceLabelling(PaddingLog):
         super().describe(datamodule)
         self.balance(datamodule, self.asked_weights, self.num_classes)
 
+    @property
+    def width(self) -> tuple[int, int]:
+        """See Task.width."""
+        return -1, self.num_classes
+
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy in nats, summed over the steps, the mean over sequences."""
         flat, classes = self.labelled(outputs, targets)

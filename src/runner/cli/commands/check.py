@@ -87,9 +87,10 @@ def parameters(config: "DictConfig") -> int:
     """Return the parameters of the network, built without memory for them, and without waiting for Lightning."""
     import torch
 
+    from runner.job.bounds import bounded
     from runner.job.build import build
 
-    with torch.device("meta"):
+    with torch.device("meta"), bounded("model"):
         return sum(each.numel() for each in build(config, "model").parameters())
 
 
@@ -117,12 +118,10 @@ def try_run(config: "DictConfig") -> None:
             say(f"weights    {networks.checkpoint}")
         samples = datamodule.splits["train"].spread(SAMPLES)
         batch = datamodule.training_batch((samples.inputs, samples.targets))
-        outputs = task(batch[0])
-        loss = task.loss_on(batch)
         with silence():
             try_training(config, task)
-            preflight(context, networks, stages_of(config))
-        print(f"one batch  {shapes(batch[0])} in, {shapes(outputs)} out, loss {loss:.4g}")
+            tried = preflight(context, networks, stages_of(config))
+        print(f"one batch  {shapes(batch[0])} in, {shapes(tried.outputs)} out, loss {tried.loss:.4g}")
 
 
 def shapes(value: "Nested") -> str:

@@ -36,6 +36,11 @@ class Segmentation(Task):
         super().describe(datamodule)
         self.use_metrics(self.make_metrics())
 
+    @property
+    def width(self) -> tuple[int, int]:
+        """See Task.width."""
+        return 1, self.num_classes
+
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy of a pixel in nats, plus `dice_weight` times the Dice loss, from 0 to 1."""
         counted = targets != IGNORED
