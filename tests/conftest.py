@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.run import lean_imports
+
+lean_imports.install()
+
 pytest_plugins = [
     "tests.support.coded_network",
     "tests.support.compositions",
