@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from runner.run import lean_imports
+
+lean_imports.install()
+
 pytest_plugins = [
     "tests.support.coded_network",
     "tests.support.compositions",
@@ -23,7 +27,9 @@ LONGEST = (
     "test_docs.py",
     "stages/test_every_network.py",
     "config/test_every_choice.py",
+    "compression/quantization/backends/test_executorch.py",
     "stages/test_compression.py",
+    "compression/quantization/backends/test_openvino.py",
     "stages/test_detection_runs.py",
     "compression/test_several_inputs_and_outputs.py",
     "sweep/test_launchers.py",

@@ -16,11 +16,7 @@ from runner.tracking.links import unlink_copies
 from runner.tracking.signals import PARENT
 
 CONTEXT = multiprocessing.get_context("forkserver")
-# What every run imports. None of it starts a thread or a GPU context (Lightning has torch count GPUs by NVML), so that
-# forking it is safe.
-CONTEXT.set_forkserver_preload(
-    ["runner.run.launch", "runner.run.run", "runner.stages.fit", "runner.stages.test", "torch.utils.tensorboard"]
-)
+CONTEXT.set_forkserver_preload(["runner.sweep.launchers.preloaded"])
 
 
 def start(arguments: list[str], console: Path, share: Mapping[str, str]) -> ForkServerProcess:

@@ -1,0 +1,119 @@
+"""A first import of torchmetrics without the libraries that no run of runner uses: over three seconds of a start.
+
+torchmetrics, which Lightning imports, asks which optional packages are installed and imports whole transformers,
+torchvision, scipy.signal and pyplot for metrics that nobody asked for. Here they are told to be missing while the
+import lasts. What was left out is made up for when it is first looked at: `torchmetrics.detection.MeanAveragePrecision`
+and `metric.plot()` work as ever.
+"""
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+NAME = "torchmetrics"
+LATER = ("matplotlib", "scipy", "torchvision", "transformers")
+# `whole` leaves the import as it is.
+VARIABLE = "RUNNER_TORCHMETRICS"
+
+
+def install() -> None:
+    """Have the next first import of torchmetrics be lean. For programs: it changes the process that calls it."""
+    if NAME not in sys.modules and os.environ.get(VARIABLE) != "whole":
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    """Steps aside at its first use, and lets the real finder's module be executed leanly."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != NAME:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(NAME)
+        if spec is not None and spec.loader is not None:
+            plain = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: _execute(module, plain)  # type: ignore[method-assign]
+        return spec
+
+
+def _execute(module: ModuleType, plain: Callable[[ModuleType], None]) -> None:
+    """Execute torchmetrics leanly, or plainly where this version of it is none that can be."""
+    try:
+        with _told_missing() as askers:
+            plain(module)
+        _make_up_later(askers)
+    except Exception:
+        for name in [each for each in sys.modules if each.startswith(f"{NAME}.")]:
+            del sys.modules[name]
+        plain(module)
+
+
+@contextmanager
+def _told_missing() -> Iterator[dict[str, None]]:
+    """Answer torchmetrics' questions for the packages of LATER with no; yields the modules that asked, in order."""
+    imports: Any = importlib.import_module("lightning_utilities.core.imports")  # torchmetrics' own dependency
+    askers: dict[str, None] = {}
+    met, available = imports.RequirementCache.__bool__, imports.package_available
+
+    def missing(question: str | None) -> bool:
+        asker = sys._getframe(2).f_globals["__name__"]
+        package = re.split(r"[^\w.-]", question or "")[0]
+        if package not in LATER or not asker.startswith(NAME):
+            return False
+        if package != "matplotlib":  # which many ask about, but only one module imports
+            askers[asker] = None
+        return True
+
+    def is_met(self: Any) -> bool:
+        return not missing(self.requirement) and met(self)
+
+    def is_available(package_name: str) -> bool:
+        return not missing(package_name) and bool(available(package_name))
+
+    try:
+        imports.RequirementCache.__bool__, imports.package_available = is_met, is_available
+        yield askers
+    finally:
+        imports.RequirementCache.__bool__, imports.package_available = met, available
+
+
+def _make_up_later(askers: Iterable[str]) -> None:
+    """Execute again what was told that something is missing, once a name isn't found or a picture is asked for."""
+    modules = [sys.modules[name] for name in askers if name != NAME]
+    packages = [module for module in modules if hasattr(module, "__path__")]
+
+    def make_up(package: ModuleType, name: str) -> Any:
+        if name.startswith("__") or not hasattr(packages[0], "__getattr__"):
+            raise AttributeError(f"module {package.__name__!r} has no attribute {name!r}")
+        for each in packages:
+            del each.__getattr__
+        # Packages last: they hand on what modules define.
+        for each in sorted(modules, key=lambda module: module in packages):
+            importlib.reload(each)
+        return getattr(package, name)
+
+    for package in packages:
+        vars(package)["__getattr__"] = partial(make_up, package)
+    plots = sys.modules[f"{NAME}.utilities.plot"]
+    vars(plots)["_MATPLOTLIB_AVAILABLE"] = _Pyplot(plots)
+
+
+class _Pyplot:
+    """The answer to whether there is matplotlib, which imports it first."""
+
+    def __init__(self, plots: ModuleType) -> None:
+        self.plots = plots
+
+    def __bool__(self) -> bool:
+        return bool(vars(importlib.reload(self.plots))["_MATPLOTLIB_AVAILABLE"])
