@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def table(lines: Sequence[OutputLine]) -> Table:
     """Return the list as columns."""
-    result = Table(box=None, pad_edge=False, padding=GAP)
+    result = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     for head in ("state", "metric"):
         result.add_column(head)
     for head in ("size", "age"):

@@ -15,8 +15,9 @@ def results(*directories: str | os.PathLike[str]) -> "pd.DataFrame":
     """Return a row for each run in these directories and below them, in the order in which they began.
 
     The index is the run directory. Columns are `name`, `state` and `reason`, `started` (time in UTC), `seed`,
-    `parameters`, `seconds` (total), then the choices and settings that differ between the runs (`model`, `optimizer.lr`), then every
-    metric by its full name (`test/accuracy`). What a run lacks is missing there. Runs that are not done are among them.
+    `parameters`, `seconds` (total), then the choices and settings that differ between the runs (`model`,
+    `optimizer.lr`), then every metric by its full name (`test/accuracy`). What a run lacks is missing there. Runs that
+    are not done are among them.
 
     Raises:
         RunnerError: a place does not exist, is no directory, or holds no run.
