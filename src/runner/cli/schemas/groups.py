@@ -93,7 +93,7 @@ def schemas(known: Known, directories: list[Path]) -> dict[str, Schema]:
             "$schema": DIALECT,
             **(section(whole, known) if group in around else section(merged(part(parts, group), whole, group), known)),
             "type": ["object", "null"],  # of a file that holds comments alone
-            "title": f"conf/{group}/*.yaml" if group else "conf/config.yaml",
+            "title": f"conf/{group}/*.yaml" if group else "the default run",
         }
         for group in sorted({*parts, *around})
     }
@@ -152,7 +152,7 @@ def value(keys: Keys, known: Known) -> Schema:
     """Return the schema of what stands behind a key: a value, a section, or either."""
     schema = dict(keys.hint)
     if keys.below:
-        inner = section(keys, known)
+        inner = section(keys, {})  # files alone choose, sections never
         schema = {"anyOf": [inner, *([or_interpolation(schema) or {"type": PLAIN}] if keys.plain else [])]}
         schema = inner if len(schema["anyOf"]) == 1 else schema
     else:
