@@ -92,6 +92,7 @@ def relative_imports(source: Path) -> list[str]:
 def upward_imports(source: Path, floors: list[list[str]]) -> list[str]:
     """Imports from a room to one that is not on a lower floor; rooms on no floor."""
     height = {name: len(floors) - floor for floor, names in enumerate(floors) for name in names}
+    height[""] = len(floors) + 1  # the package itself offers what lies below
     found = [f"{each} is on no floor" for each in sorted({room(name) for name in imports(source)} - {*height, ""})]
     for here, targets in imports(source).items():
         for there in sorted(targets):

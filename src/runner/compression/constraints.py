@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
 
@@ -11,21 +11,25 @@ from runner.errors import RunnerError, did_you_mean, join_errors
 
 @dataclass(frozen=True)
 class Rule:
-    """A condition on a value and the words for it: `must be <words>`; `known` are the words that it may be."""
+    """A condition on a value and the words for it: `must be <words>`; `known` are the words that it may be.
+
+    `schema` says the same to editors, in the keywords of JSON Schema.
+    """
 
     words: str
     holds: Callable[[Any], bool]
     known: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def at_least(minimum: float) -> Rule:
     """Return the rule that a number is no less than `minimum`."""
-    return Rule(f"at least {minimum}", lambda value: value >= minimum)
+    return Rule(f"at least {minimum}", lambda value: value >= minimum, schema={"minimum": minimum})
 
 
 def above(minimum: float) -> Rule:
     """Return the rule that a number is greater than `minimum`."""
-    return Rule(f"above {minimum}", lambda value: value > minimum)
+    return Rule(f"above {minimum}", lambda value: value > minimum, schema={"exclusiveMinimum": minimum})
 
 
 def share(*, one: bool) -> Rule:
@@ -33,12 +37,15 @@ def share(*, one: bool) -> Rule:
     return Rule(
         "from 0 to 1" if one else "at least 0 and below 1",
         lambda value: 0 <= value < 1 or (one and value == 1),
+        schema={"minimum": 0, "maximum" if one else "exclusiveMaximum": 1},
     )
 
 
 def one_of(*known: str, hidden: tuple[str, ...] = ()) -> Rule:
     """Return a word; `hidden` are some that pass here because another message says more about them."""
-    return Rule("one of " + ", ".join(known), lambda value: value in (*known, *hidden), known)
+    return Rule(
+        "one of " + ", ".join(known), lambda value: value in (*known, *hidden), known, {"enum": [*known, *hidden]}
+    )
 
 
 def complain(hint: Any, value: Any) -> str | None:
@@ -106,10 +113,10 @@ def mistakes(schema: type, values: Mapping[str, Any], section: str = "") -> list
         section: where in the configuration the values stand.
     """
     messages = []
-    for field, hint in hints(schema).items():
-        if field in values and get_origin(hint) is not ClassVar and (words := complain(hint, values[field])):
-            key = f"{section}.{field}" if section else field
-            value = values[field]
+    for name, hint in hints(schema).items():
+        if name in values and get_origin(hint) is not ClassVar and (words := complain(hint, values[name])):
+            key = f"{section}.{name}" if section else name
+            value = values[name]
             messages.append(f"{key}={show(value)}: must be {words}.{suggestion(hint, value)}")
     return messages
 

@@ -5,7 +5,8 @@ that what stands there enables nothing.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,17 @@ _named: ContextVar[tuple[str, ...]] = ContextVar("named", default=())
 def enable(arguments: Sequence[str]) -> None:
     """Enable the packages of `runner.plugins=[…]` on this command line, and no longer those of one before."""
     _named.set(tuple(dict.fromkeys(name for each in arguments if is_plugins(each) for name in names(each))))
+
+
+@contextmanager
+def enabling(arguments: Sequence[str]) -> Iterator[None]:
+    """Enable what `enable` does within this context, and afterwards what was enabled before it."""
+    token = _named.set(())
+    try:
+        enable(arguments)
+        yield
+    finally:
+        _named.reset(token)
 
 
 def enabled() -> dict[str, str]:

@@ -32,7 +32,9 @@ PRECISIONS = (
 class RunSection:
     """Run-level keys."""
 
-    seed: Annotated[int, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32)]
+    seed: Annotated[
+        int, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32, schema={"minimum": 0, "maximum": 2**32 - 1})
+    ]
     name: str
     mode: Annotated[str, one_of("default", "smoke", "debug", "overfit", "profile")]
     stages: list[str]
@@ -46,7 +48,12 @@ class RunSection:
 class CrossValidationSection:
     """Keys of every run."""
 
-    folds: Annotated[int, Rule("0 (off) or at least 2", lambda value: value == 0 or value >= 2)]
+    folds: Annotated[
+        int,
+        Rule(
+            "0 (off) or at least 2", lambda value: value == 0 or value >= 2, schema={"minimum": 0, "not": {"const": 1}}
+        ),
+    ]
 
 
 @dataclass
@@ -85,7 +92,17 @@ class DataSection:
     num_tokens: Annotated[int, at_least(1)]
     bucket_batches: Annotated[int, at_least(1)]
     missing: Annotated[str, one_of("mean", "median", "most_frequent", "drop", "error")]
-    date_parts: Annotated[list[str], Rule("of hour, weekday, day, month", lambda value: set(value) <= CYCLES)] | None
+    date_parts: (
+        Annotated[
+            list[str],
+            Rule(
+                "of hour, weekday, day, month",
+                lambda value: set(value) <= CYCLES,
+                schema={"items": {"enum": sorted(CYCLES)}},
+            ),
+        ]
+        | None
+    )
     date_format: str | None
     max_categories: Annotated[int, at_least(1)]
     header: bool
@@ -185,7 +202,12 @@ class BenchmarkSection:
     """Keys of every run."""
 
     batch_sizes: Annotated[
-        list[int], Rule("at least one, each at least 1", lambda value: bool(value) and all(each >= 1 for each in value))
+        list[int],
+        Rule(
+            "at least one, each at least 1",
+            lambda value: bool(value) and all(each >= 1 for each in value),
+            schema={"minItems": 1, "items": {"minimum": 1}},
+        ),
     ]
     runs: Annotated[int, at_least(1)]
     seconds: Annotated[float, above(0)]

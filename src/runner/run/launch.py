@@ -1,7 +1,8 @@
 """Start one run in a directory of its own, or go on with one that stopped."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -33,7 +34,7 @@ def execute(composed: Composed) -> RunResult:
 
 def do(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> RunResult:
     """Return the result of a run whose directory is held, and show it; its status is true from here on."""
-    with handled() as signals, record.running():
+    with summarized(record), handled() as signals, record.running():
         with signals.deferred():  # an import that is broken off may leave half a module
             from runner.run.run import run
             from runner.tracking.console import show_result
@@ -41,6 +42,18 @@ def do(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Run
     if record.primary:
         show_result(result)
     return result
+
+
+@contextmanager
+def summarized(record: RunDirectory) -> Iterator[None]:
+    """Write the page of a run when it ends, however it does."""
+    try:
+        yield
+    finally:
+        if record.primary:
+            from runner.report.going_on.summary import write_summary
+
+            write_summary(record.path)
 
 
 def go_on(directory: Path, texts: Sequence[str] = (), config_dir: str | None = None) -> RunResult:

@@ -20,7 +20,12 @@ LOOKING = 2.0
 
 
 def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = False) -> int:
-    """Run what `-m` asks for and returns the exit status: 0, or 1 where jobs failed.
+    """Run what `-m` asks for, show what came of it, and return the exit status; see `perform` and `close`."""
+    return close(*perform(overrides, config_dir, fresh=fresh))
+
+
+def perform(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = False) -> tuple[Sweep, Execution]:
+    """Run what `-m` asks for and return its record, with what carried it out.
 
     Args:
         overrides: of the command line, those with several values included.
@@ -51,11 +56,11 @@ def sweep(overrides: Sequence[str], config_dir: str | None, *, fresh: bool = Fal
             launcher.close()
             if record.entries:
                 record.save()
-    return close(record, runner)
+    return record, runner
 
 
 def close(record: Sweep, runner: Execution) -> int:
-    """Return the table of all results, what failed, and how to see more."""
+    """Show the table of all results, what failed, and how to see more; return the exit status: 1 where jobs failed."""
     entries = [record.entries[number] for number in runner.jobs]
     show(record, entries)
     undone = any(entry.state != DONE for entry in entries if entry.number not in runner.left_out)

@@ -7,6 +7,7 @@ STATUS = "status.json"  # starting, running, done, failed or interrupted
 METRICS = "metrics.csv"
 FOLDS = "cross_validation.json"  # the metrics of each finished fold
 RESULT = "result.json"
+REPORT = "report.md"  # what was run and what came of it, in one page
 LOG = "run.log"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
