@@ -1,0 +1,1 @@
+"""Embeddings: losses of pairs and triplets, and measures on classes that training never saw."""

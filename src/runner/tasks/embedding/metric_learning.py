@@ -1,0 +1,92 @@
+"""Metric learning: images of one class lie near each other, also of classes that training never saw."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+from torchmetrics import Metric
+
+from runner.data.module import DataModule, labels_of
+from runner.errors import RunnerError
+from runner.tasks.base import Batch, Task
+from runner.tasks.embedding import measures
+from runner.tasks.embedding.losses import LOSSES
+from runner.tasks.evaluation import Evaluation
+
+
+class MetricLearning(Task):
+    """Outputs float (N, D), of which the direction counts; targets are classes int64 (N,).
+
+    Logs `loss`, and of all pairs of a split `auc`, `eer`, `recall_at_1`, `one_shot` and `spread`, the mean distance.
+    `test/tar` is the share of pairs of one class below the distance `val/threshold` that 1 % of the others of
+    validation are below.
+
+    Args:
+        loss: `triplet` (semi-hard) or `contrastive`, over all that a batch holds.
+        margin: by how much another class must be farther, in distances of unit-length embeddings.
+        ways: classes that `one_shot` chooses among.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, *args: Any, loss: str = "triplet", margin: float = 0.2, ways: int = 20, **kwargs: Any) -> None:
+        if loss not in LOSSES:
+            raise RunnerError(f"task.loss={loss}: must be one of {', '.join(LOSSES)}.")
+        self._settings = LOSSES[loss], margin, ways
+        super().__init__(*args, **kwargs)
+        self.register_buffer("threshold", torch.tensor(0.0))
+
+    def describe(self, datamodule: DataModule) -> None:
+        """Take over names; raises RunnerError where a class that is measured was trained."""
+        super().describe(datamodule)
+        classes = {name: set(labels_of(each, self.class_names).tolist()) for name, each in datamodule.splits.items()}
+        if classes["train"] & (classes["val"] | classes["test"]):
+            raise RunnerError(
+                "task=metric_learning measures classes that training never sees, and this data has the same ones "
+                "in each split. Use data=glyphs, or task=classification."
+            )
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss over the batch's pairs or triplets."""
+        compute, margin, _ = self._settings
+        return compute(F.normalize(outputs), targets, margin)
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """Return the metrics."""
+        chosen = {
+            "auc": measures.auc,
+            "eer": measures.eer,
+            "recall_at_1": measures.recall_at_1,
+            "one_shot": measures.one_shot(self._settings[2]),
+            "spread": measures.spread,
+            "threshold": measures.threshold,
+            "tar": measures.below(lambda: self.threshold),
+        }
+        return {name: measures.OfAll(measure) for name, measure in chosen.items()}
+
+    def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
+        """Return embeddings of unit length, and the classes."""
+        return F.normalize(outputs.float()), targets
+
+    def results(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return loss and metrics; the threshold is validation's."""
+        found = super().results(evaluation)
+        if evaluation is self.validation:
+            found.pop("val/tar", None)
+            self.threshold.fill_(found.get("val/threshold", 0.0))
+        found.pop("test/threshold", None)
+        return found
+
+    def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Return embeddings of unit length float (N, D)."""
+        return {"embedding": F.normalize(outputs.float())}
+
+    def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
+        """Return the numbers of each embedding, from `e1` on, and the class where it is known."""
+        embeddings = self.predictions(outputs)["embedding"].tolist()
+        found: list[dict[str, Any]] = [{f"e{i}": x for i, x in enumerate(each, 1)} for each in embeddings]
+        if targets is not None:
+            names = self.names(int(targets.max()) + 1 if len(targets) else 0)
+            found = [{"true": names[int(t)], **row} for t, row in zip(targets, found, strict=True)]
+        return found
