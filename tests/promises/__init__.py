@@ -70,11 +70,7 @@ def promise(name: str) -> Promise | None:
     ]
     if share := re.search(r"(\d+(?:\.\d+)?) %", choice.expect):
         return Promise(tuple(overrides), "test/accuracy", "max", float(share.group(1)) / 100)
-    for words, metric in (
-        ("mean IoU", "test/mean_iou"),
-        ("mean average precision of masks", "test/mask_map50"),
-        ("mean average precision", "test/map50"),
-    ):
+    for words, metric in (("mean IoU", "test/mean_iou"), ("mean average precision", "test/map50")):
         if reached := re.search(rf"{words} of (\d+(?:\.\d+)?)", choice.expect):
             return Promise(tuple(overrides), metric, "max", float(reached.group(1)))
     if error := re.search(r"RMSE of (\d+(?:\.\d+)?)", choice.expect):
