@@ -5,8 +5,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from faster_coco_eval.core import mask as coco_masks
 from PIL import Image
 
 from runner.cli.main import main
@@ -82,6 +84,8 @@ def test_channels_are_pruned_while_a_teachers_layers_are_looked_at(boxes, tmp_pa
     [
         ((*TINY, "distillation=logits", "distillation.teacher={run}"), "distillation=features or attention"),
         ((*DATA, "model=faster_rcnn", "quantization=ptq_static"), "differs from image to image.*Compress model=yolo"),
+        (("data=shapes_instances", *DATA[1:], "quantization=qat"), "differs from image to image"),
+        (("data=shapes_boxes", "model=mask_rcnn"), "instances"),
         ((*DATA, "model=faster_rcnn", "stages=[fit,export]", "export.formats=[aot]"), "these can: onnx"),
         (("data=digits", "stages=[fit,export]", "export.decode=true"), "Classification has no boxes"),
         ((*DATA, "data.image_size=8"), r"data\.image_size=16"),
@@ -122,6 +126,26 @@ def test_faster_rcnn_logs_each_of_its_losses_and_becomes_onnx(tmp_path, picture)
     assert "test/map" in regions.metrics
     assert set(regions.json("result")["artifacts"]) == {"float_onnx", "serving"}
     assert main(["predict", str(regions.path / "artifacts" / "float.onnx"), str(picture)]) == 0
+
+
+def test_mask_rcnn_measures_draws_and_writes_the_pixels_of_each_object(tmp_path, picture):
+    small = ("model.channels=[8,8,8,8]", "model.width=8", "model.hidden=16", "model.proposals=20", "task.score=0.01")
+    data = ("data=shapes_instances", *DATA[1:], "model.mask_width=8", "model.mask_layers=1", "logger=both")
+    instances = run(tmp_path / "run", *data, *small, "trainer.max_epochs=1", "stages=[fit,test,export]")
+    assert {"train/loss_mask", "test/map", "test/mask_map", "test/mask_map50"} <= instances.metrics.keys()
+    assert set(instances.json("result")["artifacts"]) == {"float_onnx", "serving"}
+    folder, output = tmp_path / "drawn", tmp_path / "found.json"
+    for source in (instances.path, instances.path / "artifacts" / "float.onnx"):
+        assert main(["predict", str(source), str(picture), "--draw", str(folder), "-o", str(output)]) == 0
+        found = json.loads(output.read_text())["annotations"]
+        objects = np.asarray(Image.open(folder / "square_objects.png"))
+        assert objects.shape == (32, 64)
+        assert found
+        for number, each in enumerate(found, start=1):
+            runs = coco_masks.frPyObjects(each["segmentation"], *each["segmentation"]["size"])
+            assert np.array_equal(coco_masks.decode(runs).astype(bool), objects == number)
+            assert each["area"] == (objects == number).sum()
+    assert Image.open(folder / "square_overlay.png").size == (64, 32)
 
 
 def test_one_object_is_localized_and_its_box_exported(tmp_path):

@@ -43,7 +43,13 @@ class Written:
         picture = picture_as_seen(path, datamodule.appearance)
         self.annotations.add_picture(path.name, *picture.size)
         names = list(datamodule.categories().values())
-        scores = task.pixel_scores(outputs)
+        scores, masks = task.pixel_scores(outputs), task.object_masks(outputs)
+        if masks is not None:
+            objects = datamodule.objects_as_given(path, masks)
+            self.annotations.add_boxes(rows[0], objects)
+            self._draw(path, "overlay", lambda drawn: drawn.with_objects(picture, objects, rows[0], names))
+            self._draw(path, "objects", lambda drawn: drawn.mask_image(objects))
+            return
         if scores is None:
             self.annotations.add_boxes(rows[0])
             self._draw(path, "boxes", lambda drawn: drawn.with_boxes(picture, rows[0], names))
@@ -60,7 +66,7 @@ class Written:
         from runner.files.writing import write_with
         from runner.tasks.figures import drawn
 
-        lossy = kind != "mask" and path.suffix.lower() in JPEG
+        lossy = kind not in ("mask", "objects") and path.suffix.lower() in JPEG
         place = self.folder / f"{path.stem}_{kind}{'.jpg' if lossy else '.png'}"
         number = 2
         while place in self.written:  # another folder's picture of the same name

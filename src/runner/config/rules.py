@@ -11,7 +11,7 @@ from runner.config.schema import SECTIONS, Config, RunSection
 from runner.errors import did_you_mean
 
 # Kinds of data whose targets say where something is.
-PLACED = ("detection", "segmentation")
+PLACED = ("detection", "instances", "segmentation")
 # A run is made of these; only an unusual command line can leave one out.
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
 

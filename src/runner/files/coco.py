@@ -26,11 +26,19 @@ class CocoAnnotations:
         images = self.content["images"]
         images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
 
-    def add_boxes(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add objects of the last picture, with `class`, `score` and corners in pixels."""
-        for row in rows:
+    def add_boxes(self, rows: Sequence[Mapping[str, Any]], objects: np.ndarray | None = None) -> None:
+        """Add objects of the last picture, with `class`, `score` and corners in pixels.
+
+        `objects` uint8 (height, width) are 1 + the row that a pixel belongs to; each row's pixels are then run-length
+        encoded.
+        """
+        for number, row in enumerate(rows, start=1):
             width, height = row["x2"] - row["x1"], row["y2"] - row["y1"]
-            self._add(self.ids[row["class"]], [row["x1"], row["y1"], width, height], width * height, score=row["score"])
+            area, more = width * height, {"score": row["score"]}
+            if objects is not None:
+                region = objects == number
+                area, more["segmentation"] = int(region.sum()), encoded(region)
+            self._add(self.ids[row["class"]], [row["x1"], row["y1"], width, height], area, **more)
 
     def add_mask(self, mask: np.ndarray, names: Sequence[str]) -> None:
         """Add one region for each class of a mask uint8 (height, width) of the last picture, run-length encoded."""
@@ -38,8 +46,9 @@ class CocoAnnotations:
             region = mask == number
             rows, columns = region.any(1).nonzero()[0], region.any(0).nonzero()[0]
             box = [columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]]
-            runs = {"size": list(mask.shape), "counts": run_lengths(region)}
-            self._add(self.ids[names[number]], [float(each) for each in box], int(region.sum()), segmentation=runs)
+            self._add(
+                self.ids[names[number]], [float(each) for each in box], int(region.sum()), segmentation=encoded(region)
+            )
 
     def _add(self, category: int, box: list[float], area: float, **more: Any) -> None:
         annotations = self.content["annotations"]
@@ -47,6 +56,11 @@ class CocoAnnotations:
         known = {"id": len(annotations) + 1, "image_id": picture, "category_id": category, "iscrowd": 0}
         rounded = [round(each, 2) for each in box]
         annotations.append({**known, "bbox": rounded, "area": round(area, 2), **more})
+
+
+def encoded(region: np.ndarray) -> dict[str, list[int]]:
+    """Return a region bool (height, width) as COCO's uncompressed run-length encoding."""
+    return {"size": list(region.shape), "counts": run_lengths(region)}
 
 
 def run_lengths(region: np.ndarray) -> list[int]:

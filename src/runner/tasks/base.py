@@ -114,6 +114,10 @@ class Task(pl.LightningModule, ABC):
         """Return scores of the classes for each pixel, float (N, C, H, W); None where pixels have no class."""
         return None
 
+    def object_masks(self, outputs: Nested) -> Tensor | None:
+        """Return a mask for each row of the first of `answers`, float (rows, H, W) from 0 to 1; None: no masks."""
+        return None
+
     def answering(self) -> dict[str, Any] | None:
         """Return as plain values what `answers` does, for files that are served without a task; see `tasks.answers`.
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from runner.models.vision.instances import InstanceNetwork
 from runner.models.vision.regions import RegionNetwork
 
 SMALL = {"channels": (8, 8, 8, 8), "width": 8, "hidden": 16, "proposals": 20, "most": 7}
@@ -52,3 +53,21 @@ def test_evaluation_answers_with_as_many_boxes_as_asked_for(network):
 def test_what_does_not_fit_is_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         RegionNetwork(**({"in_channels": 3, "image_size": 32, "num_classes": 2} | settings))
+
+
+def test_masks_have_a_loss_of_their_own_and_stand_beside_their_boxes():
+    torch.manual_seed(0)
+    network = InstanceNetwork(3, 32, 3, mask_width=8, mask_layers=1, **SMALL)
+    images, objects = torch.randn(3, 3, 32, 32), torch.zeros(3, 32, 32, dtype=torch.uint8)
+    objects[0, 4:20, 4:20], objects[0, 12:28, 10:30] = 1, 2
+    targets = {"boxes": TARGETS, "objects": objects}
+    wanted = network.wanted(targets)
+    assert [each["masks"].sum((1, 2)).tolist() for each in wanted] == [[16 * 16 - 8 * 10, 16 * 20], [], []]
+    losses = network.losses(images, network.train()(images), targets)
+    assert losses["loss_mask"].isfinite()
+    assert len(losses) == 5
+    with torch.no_grad():
+        found, masks = network.eval()(images)
+    assert (found.shape, masks.shape) == ((3, 7, 6), (3, 7, 28, 28))
+    assert bool((masks[found[..., 5] < 0] == 0).all())
+    assert bool(((masks >= 0) & (masks <= 1)).all())

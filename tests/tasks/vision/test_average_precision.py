@@ -73,7 +73,7 @@ def by_coco(found: Tensor, true: Tensor) -> tuple[float, float, list[float]]:
 @pytest.mark.parametrize(("images", "most", "seed"), [(12, 4, 0), (30, 7, 1), (1, 60, 2)])
 def test_it_is_cocos(images, most, seed):
     found, true = made_up(images, most, seed)
-    metrics = precision_metrics(CLASSES, None, CLASSES)
+    metrics = precision_metrics(Matches(CLASSES), None, CLASSES)
     for metric in metrics.values():
         metric.update(found, true)
     values = {name: float(metric.compute()) for name, metric in metrics.items()}
@@ -115,12 +115,12 @@ def test_a_box_that_is_a_third_off_counts_at_half_and_not_beyond():
 
 def test_a_class_without_objects_is_left_out_and_none_at_all_is_undefined():
     found = detections([0.0, 0, 10, 10, 0.9, 0], [0, 0, 10, 10, 0.9, 1])
-    metrics = precision_metrics(2, ["cat", "dog"], 20)
+    metrics = precision_metrics(Matches(2), ["cat", "dog"], 20)
     for metric in metrics.values():
         metric.update(found, TWO[:, :1])
     assert float(metrics["map"].compute()) == 1.0
     assert float(metrics["ap/dog"].compute()) != float(metrics["ap/dog"].compute())
-    empty = precision_metrics(2, None, 20)["map50"]
+    empty = precision_metrics(Matches(2), None, 20)["map50"]
     empty.update(found, torch.full((1, 2, 5), -1.0))
     assert bool(empty.compute().isnan())
 
@@ -137,7 +137,7 @@ def test_another_data_set_is_not_taken_for_the_one_before():
 def test_the_metrics_of_a_test_share_one_search_for_matches(monkeypatch):
     calls = []
     monkeypatch.setattr(Matches, "curves", lambda self, *_: calls.append(1) or np.ones((2, 10, 101)))
-    metrics = copy.deepcopy(precision_metrics(2, None, 20))
+    metrics = copy.deepcopy(precision_metrics(Matches(2), None, 20))
     collection = MetricCollection(metrics)
     collection.update(detections([0.0, 0, 10, 10, 0.9, 0]), TWO)
     collection.update(detections([0.0, 0, 10, 10, 0.9, 0]), TWO)

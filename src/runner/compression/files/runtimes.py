@@ -113,8 +113,19 @@ def save_onnx_traced(network: nn.Module, example: Tensor, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of being old, and of sizes that are taken for fixed, which they are
-        torch.onnx.export(network.eval(), (example,), str(path), dynamo=False, opset_version=17)
+        signature = {"inputs": nested.describe(example), "outputs": nested.describe(network.eval()(example))}
+        torch.onnx.export(network, (example,), str(path), dynamo=False, opset_version=17, **named(signature))
+    sign(path, signature)
     return path
+
+
+def sign(path: Path, signature: dict[str, Any]) -> None:
+    """Write into the ONNX file at `path` the structures of its inputs and outputs."""
+    import onnx
+
+    model = onnx.load(path)
+    model.metadata_props.add(key=SIGNATURE, value=json.dumps(signature))
+    onnx.save(model, path)
 
 
 def keep_signature(source: Path, target: Path) -> None:

@@ -55,8 +55,8 @@ def onnx_session(path: Path, threads: int) -> Session:
     taken = [each.name for each in session.get_inputs()]
     written = session.get_modelmeta().custom_metadata_map.get(SIGNATURE)
     signature = json.loads(written) if written else None
+    size = session.get_inputs()[0].shape[0]  # a name where any will do
     if signature is None or all(is_single(signature[side]) for side in ("inputs", "outputs")):
-        size = session.get_inputs()[0].shape[0]  # a name where any will do
 
         def run_alone(arrays: Sequence[Any]) -> Arrays:
             parts = np.split(arrays[0], range(size, len(arrays[0]), size)) if isinstance(size, int) else [arrays[0]]
@@ -68,8 +68,14 @@ def onnx_session(path: Path, threads: int) -> Session:
     def run(arrays: Sequence[Any]) -> Arrays:
         # by name: an input that the network never looks at is no input of the file
         given = dict(zip(names["inputs"], arrays, strict=True))
-        found: Arrays = session.run(names["outputs"], {name: given[name] for name in taken})
-        return found
+        held = {name: given[name] for name in taken}
+        count = len(arrays[0])
+        if not isinstance(size, int) or count <= size:
+            whole: Arrays = session.run(names["outputs"], held)
+            return whole
+        cuts = [{name: each[at : at + size] for name, each in held.items()} for at in range(0, count, size)]
+        parts = [session.run(names["outputs"], each) for each in cuts]
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     return Session(run, signature)
 

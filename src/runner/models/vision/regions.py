@@ -1,7 +1,8 @@
-"""Regions: torchvision's Faster R-CNN and Mask R-CNN over a trunk of any size, as networks of batches."""
+"""Regions: torchvision's Faster R-CNN over a trunk of any size, as a network of batches."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +89,7 @@ class RegionNetwork(nn.Module):
             box_detections_per_img=most,
         )
 
-    def forward(self, images: Tensor) -> Tensor | Features:
+    def forward(self, images: Tensor) -> Any:
         """Return detections, or features in training."""
         features = self.network.backbone(images)
         if self.training:
@@ -96,9 +97,9 @@ class RegionNetwork(nn.Module):
         sizes = [(images.shape[2], images.shape[3])] * len(images)
         proposals, _ = self.network.rpn(ImageList(images, sizes), features)
         found, _ = self.network.roi_heads(features, proposals, sizes)
-        return torch.stack([self._padded(each) for each in found])
+        return self.answer(found)
 
-    def losses(self, images: Tensor, features: Features, targets: Tensor) -> dict[str, Tensor]:
+    def losses(self, images: Tensor, features: Features, targets: Any) -> dict[str, Tensor]:
         """Return the library's losses, each 0-d: of the proposals (objectness, box) and the regions (classifier, box).
 
         Args:
@@ -107,10 +108,18 @@ class RegionNetwork(nn.Module):
             targets: (N, most, 5), class and corners; class -1 is padding.
         """
         sizes = [(images.shape[2], images.shape[3])] * len(images)
-        wanted = [_listed(each) for each in targets]
+        wanted = self.wanted(targets)
         proposals, of_proposals = self.network.rpn(ImageList(images, sizes), features, wanted)
         _, of_regions = self.network.roi_heads(features, proposals, sizes, wanted)
         return {**of_proposals, **of_regions}
+
+    def answer(self, found: list[dict[str, Tensor]]) -> Any:
+        """Return what the library found in each image, padded."""
+        return torch.stack([self._padded(each) for each in found])
+
+    def wanted(self, targets: Any) -> list[dict[str, Tensor]]:
+        """Return the objects of each image as the library takes them."""
+        return [_listed(each) for each in targets]
 
     def _padded(self, found: dict[str, Tensor]) -> Tensor:
         rows = torch.cat(
@@ -137,6 +146,10 @@ class _Pyramid(nn.Module):
 
 def _listed(targets: Tensor) -> dict[str, Tensor]:
     """Return the objects of an image as the library takes them; it divides by their sizes."""
-    low, high = targets[:, 1:3], targets[:, 3:]
-    there = targets[(targets[:, 0] >= 0) & (high > low).all(1)]
+    there = targets[usable(targets)]
     return {"boxes": there[:, 1:].contiguous(), "labels": there[:, 0].long() + 1}
+
+
+def usable(targets: Tensor) -> Tensor:
+    """Return which rows (most, 5) are objects with an area, bool (most,)."""
+    return (targets[:, 0] >= 0) & (targets[:, 3:] > targets[:, 1:3]).all(1)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from runner.tasks.figures.overlays import colour, overlay
+from runner.tasks.figures.overlays import colour, instances, overlay
 
 CORNERS = ("x1", "y1", "x2", "y2")
 # Lines and letters, as shares of a picture's shorter side, and the least they are in pixels.
@@ -39,6 +39,19 @@ def with_boxes(picture: Image.Image, rows: Sequence[Mapping[str, Any]], names: S
     return drawn
 
 
+def with_objects(
+    picture: Image.Image, objects: np.ndarray, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> Image.Image:
+    """Return a picture (RGB) with a box for each row, and the row's pixels under its colour and outlined.
+
+    `objects` uint8 (height, width) are 1 + the row that a pixel belongs to; 0 and 255 are no object.
+    """
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+    labels = torch.tensor([[list(names).index(row["class"]) for row in rows]], dtype=torch.int64)
+    painted = instances(pixels, torch.from_numpy(objects)[None], labels, _pixels(min(picture.size), LINE))
+    return with_boxes(_image(painted[0]), rows, names)
+
+
 def with_mask(picture: Image.Image, mask: np.ndarray, names: Sequence[str]) -> Image.Image:
     """Return a picture (RGB) half covered by the colours of a mask uint8 (height, width), with white outlines.
 
@@ -47,7 +60,7 @@ def with_mask(picture: Image.Image, mask: np.ndarray, names: Sequence[str]) -> I
     pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
     side = min(picture.size)
     covered = overlay(pixels, torch.from_numpy(mask)[None], _pixels(side, LINE))
-    drawn = Image.fromarray((covered[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy())
+    drawn = _image(covered[0])
     pen = ImageDraw.Draw(drawn)
     size = _pixels(side, LETTER)
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size)
@@ -71,3 +84,8 @@ def mask_image(mask: np.ndarray) -> Image.Image:
 
 def _pixels(side: int, share: tuple[float, int]) -> int:
     return max(share[1], round(side * share[0]))
+
+
+def _image(pixels: torch.Tensor) -> Image.Image:
+    """Return float (3, height, width) from 0 to 1 as a picture."""
+    return Image.fromarray((pixels * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy())

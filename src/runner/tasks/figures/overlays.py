@@ -71,6 +71,20 @@ def overlay(images: Tensor, mask: Tensor, width: int = 1) -> Tensor:
     return covered.masked_fill(outline(mask, width)[:, None], 1.0)
 
 
+def instances(images: Tensor, objects: Tensor, labels: Tensor, width: int = 1) -> Tensor:
+    """Return float (n, 3, h, w): images half covered by the colours of their objects' classes, each outlined white.
+
+    `objects` uint8 (n, h, w) are 1 + the row of `labels` (n, most), -1 being padding; 0 and 255 are no object.
+    """
+    rows = torch.cat([labels.new_full((len(labels), 1), -1), labels], 1).long()
+    objects = objects.long().masked_fill(objects >= rows.shape[1], 0)
+    found = rows.gather(1, objects.flatten(1)).view_as(objects)
+    palette = torch.tensor([colour(index) for index in range(256)], dtype=torch.float32)
+    shades = palette[found.clamp(min=0)].movedim(3, 1)
+    covered = torch.lerp(images.expand(-1, 3, -1, -1), shades, STRENGTH * (found >= 0)[:, None].float())
+    return covered.masked_fill(outline(objects.masked_fill(found < 0, 0), width)[:, None], 1.0)
+
+
 def outline(mask: Tensor, width: int = 1) -> Tensor:
     """Return bool (n, h, w): pixels at most `width` away from a region of a higher class (its dilation less itself)."""
     classes = mask.float()[:, None].masked_fill((mask == 255)[:, None], 0)

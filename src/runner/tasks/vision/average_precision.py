@@ -51,13 +51,19 @@ class Matches:
         objects = np.zeros(self.num_classes, dtype=int)
         for detections, targets in zip(found, true, strict=True):
             for rows, boxes in zip(detections.cpu().double().numpy(), targets.cpu().double().numpy(), strict=True):
-                boxes = boxes[boxes[:, 0] >= 0]
+                there = boxes[:, 0] >= 0
+                boxes = boxes[there]
                 rows = best_of_each_class(rows[rows[:, 5] >= 0])
+                overlaps = self.overlaps(rows, boxes, there)
                 objects += np.bincount(boxes[:, 0].astype(int), minlength=self.num_classes)
                 scores.append(rows[:, 4])
                 classes.append(rows[:, 5])
-                right.append(right_boxes(rows, boxes))
+                right.append(right_ones(rows, boxes, overlaps))
         return self._curves(np.concatenate(scores), np.concatenate(classes), np.concatenate(right, axis=1), objects)
+
+    def overlaps(self, rows: Floats, boxes: Floats, there: Bools) -> Floats:
+        """Return the IoU (n, m) of detections (n, 6) and the objects (m, 5) that are `there` among the targets."""
+        return pairwise_iou(rows[:, :4], boxes[:, 1:])
 
     def _curves(self, scores: Floats, classes: Floats, right: Bools, objects: NDArray[Any]) -> Floats:
         curves = np.full((self.num_classes, len(THRESHOLDS), len(RECALLS)), np.nan)
@@ -69,6 +75,14 @@ class Matches:
         return curves
 
 
+class MaskMatches(Matches):
+    """Matches by masks: behind a detection's six numbers stand the IoUs of its mask with that of each target."""
+
+    def overlaps(self, rows: Floats, boxes: Floats, there: Bools) -> Floats:
+        """Return what the detections (n, 6 + most) say themselves."""
+        return rows[:, 6:][:, there]
+
+
 def best_of_each_class(rows: Floats) -> Floats:
     """Return detections (n, 6) by descending score, of each class at most `MOST`."""
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
@@ -78,15 +92,15 @@ def best_of_each_class(rows: Floats) -> Floats:
     return rows[np.sort(np.concatenate(kept))]
 
 
-def right_boxes(rows: Floats, boxes: Floats) -> Bools:
+def right_ones(rows: Floats, boxes: Floats, overlaps: Floats) -> Bools:
     """Return whether each detection (n, 6), best first, finds an object (m, 5) of its class: bool (10, n).
 
-    Each takes the object it overlaps most of those left, separately for every threshold.
+    Each takes the object it overlaps most of those left, by IoUs (n, m), separately for every threshold.
     """
     right = np.zeros((len(THRESHOLDS), len(rows)), dtype=bool)
     if not len(rows) or not len(boxes):
         return right
-    overlaps = np.where(rows[:, None, 5] == boxes[:, 0], pairwise_iou(rows[:, :4], boxes[:, 1:]), -1.0)
+    overlaps = np.where(rows[:, None, 5] == boxes[:, 0], overlaps, -1.0)
     taken = np.zeros((len(THRESHOLDS), len(boxes)), dtype=bool)
     every = np.arange(len(THRESHOLDS))
     least = THRESHOLDS - 1e-10  # COCO's own tolerance at the threshold
@@ -153,11 +167,10 @@ class AveragePrecision(Metric):
         return torch.tensor(there.mean() if len(there) else np.nan)
 
 
-def precision_metrics(num_classes: int, names: Sequence[str] | None, listed: int) -> dict[str, Metric]:
-    """Return `map`, `map50`, and `ap/NAME` of every class where there are at most `listed`."""
-    matches = Matches(num_classes)
-    metrics: dict[str, Metric] = {figure: AveragePrecision(matches, figure) for figure in ("map50", "map")}
-    if num_classes <= listed:
-        labels = names or [str(index) for index in range(num_classes)]
-        metrics |= {f"ap/{label}": AveragePrecision(matches, "ap", index) for index, label in enumerate(labels)}
+def precision_metrics(matches: Matches, names: Sequence[str] | None, listed: int, of: str = "") -> dict[str, Metric]:
+    """Return `map`, `map50`, and `ap/NAME` of every class where there are at most `listed`; `of` stands before each."""
+    metrics: dict[str, Metric] = {f"{of}{figure}": AveragePrecision(matches, figure) for figure in ("map50", "map")}
+    if matches.num_classes <= listed:
+        labels = names or [str(index) for index in range(matches.num_classes)]
+        metrics |= {f"{of}ap/{label}": AveragePrecision(matches, "ap", index) for index, label in enumerate(labels)}
     return metrics

@@ -16,7 +16,7 @@ from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.figures import overlays
-from runner.tasks.vision.average_precision import precision_metrics
+from runner.tasks.vision.average_precision import Matches, precision_metrics
 from runner.tasks.vision.decoder import BoxDecoder
 from runner.tasks.vision.detection_loss import LossWeights, detection_loss
 from runner.tasks.vision.grid import OBJECT, GridPlaces, boxes_of, flatten, places, scores_of, select
@@ -110,7 +110,7 @@ class Detection(Task):
 
     def make_metrics(self) -> dict[str, Metric]:
         """Return mean average precision, and that of each class."""
-        return precision_metrics(self.num_classes, self.class_names, LISTED)
+        return precision_metrics(Matches(self.num_classes), self.class_names, LISTED)
 
     def metric_inputs(self, outputs: Maps, targets: Tensor) -> Batch:
         """Return detections (N, most, 6) and targets (N, most, 5)."""

@@ -4,16 +4,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
 
-from runner.data.images.geometry.affine import IGNORED
+from runner.data.images.annotated.given import best_as_given
 from runner.data.images.geometry.placement import placement, size_as_seen
 from runner.data.images.image import ImageDataModule
-
-# Lines of a picture that get their classes at once: bounds the memory.
-BAND = 256
 
 
 class SegmentationDataModule(ImageDataModule):
@@ -34,13 +29,4 @@ class SegmentationDataModule(ImageDataModule):
         `scores` float (C, size, size) are of its square; between pixels they are interpolated. What the square had no
         room for is `IGNORED`.
         """
-        place = placement(*size_as_seen(path), self.image_size, self.appearance.fit)
-        xs, ys = (torch.from_numpy(each).float() for each in (place.targets(0), place.targets(1)))
-        found = np.full((place.height, place.width), IGNORED, dtype=np.uint8)
-        inside_x, inside_y = ((each >= 0) & (each < place.size) for each in (xs, ys))
-        columns = inside_x.nonzero().flatten()
-        for rows in inside_y.nonzero().flatten().split(BAND):
-            grid = torch.stack(torch.meshgrid(xs[columns], ys[rows], indexing="xy"), -1) * (2 / place.size) - 1
-            values = grid_sample(scores.float()[None], grid[None], padding_mode="border", align_corners=False)
-            found[rows[:, None], columns] = values[0].argmax(0).to(torch.uint8).numpy()
-        return found
+        return best_as_given(placement(*size_as_seen(path), self.image_size, self.appearance.fit), scores)

@@ -18,6 +18,7 @@ EMPTY = 16
 CONTRAST = 60.0
 # Pictures drawn at once; bounds the memory.
 AT_ONCE = 64
+SCENE = ("images", "boxes", "masks", "objects")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Scenes:
         boxes: float32 (N, most, 5): class and corners in pixels of every object that can be seen, also of the parts
             that others hide; class -1 is padding.
         masks: uint8 (N, size, size): 0 for the ground, else 1 + the class of the object in front.
+        objects: uint8 (N, size, size): 0 where no object of `boxes` is in front, else 1 + its row there.
     """
 
     images: Tensor
     boxes: Tensor
     masks: Tensor
+    objects: Tensor
 
 
 def draw(count: int, size: int, *, most: int, noise: float, seed: int) -> Scenes:
@@ -44,7 +47,7 @@ def draw(count: int, size: int, *, most: int, noise: float, seed: int) -> Scenes
     """
     generator = torch.Generator().manual_seed(seed)
     parts = [_draw(min(AT_ONCE, count - start), size, most, noise, generator) for start in range(0, count, AT_ONCE)]
-    return Scenes(*(torch.cat([getattr(part, name) for part in parts]) for name in ("images", "boxes", "masks")))
+    return Scenes(*(torch.cat([getattr(part, name) for part in parts]) for name in SCENE))
 
 
 def _draw(count: int, size: int, most: int, noise: float, generator: torch.Generator) -> Scenes:
@@ -73,7 +76,11 @@ def _draw(count: int, size: int, most: int, noise: float, generator: torch.Gener
     masks = torch.where(owners < 0, 0, 1 + classes.gather(1, owners.clamp(min=0)))
     square = (size, size)
     pixels = images.round_().clamp_(0, 255).to(torch.uint8).unflatten(2, square)
-    return Scenes(pixels, _padding_last(boxes), masks.to(torch.uint8).unflatten(1, square))
+    order = (boxes[:, :, 0] < 0).int().argsort(dim=1, stable=True)  # the padding last
+    rows = torch.where(boxes[:, :, 0] < 0, 0, 1 + order.argsort(1))
+    objects = torch.where(owners < 0, 0, rows.gather(1, owners.clamp(min=0)))
+    boxes = boxes.gather(1, order[:, :, None].expand_as(boxes))
+    return Scenes(pixels, boxes, *(each.to(torch.uint8).unflatten(1, square) for each in (masks, objects)))
 
 
 def _ground(count: int, size: int, generator: torch.Generator) -> Tensor:
@@ -129,9 +136,3 @@ def _corners(inside: Tensor) -> Tensor:
         last = size - occupied.flip(1).int().argmax(1)
         found.append(torch.stack([first, last], 1) * occupied.any(1, keepdim=True))
     return torch.stack([found[0], found[1]], 2).flatten(1).float()
-
-
-def _padding_last(boxes: Tensor) -> Tensor:
-    """Return the boxes of each picture in their order, the padding behind them."""
-    order = (boxes[:, :, 0] < 0).int().argsort(dim=1, stable=True)
-    return boxes.gather(1, order[:, :, None].expand_as(boxes))

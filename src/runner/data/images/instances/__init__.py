@@ -1,0 +1,1 @@
+"""Pictures in which each object has its own pixels."""

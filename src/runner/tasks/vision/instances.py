@@ -1,0 +1,130 @@
+"""InstanceSegmentation: a box around each object, its class, and which pixels are its own."""
+
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchmetrics import Metric
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from runner.tasks.base import Batch
+from runner.tasks.class_balance import LISTED
+from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import overlays
+from runner.tasks.vision.average_precision import MaskMatches, precision_metrics
+from runner.tasks.vision.detection import LEAST, Detection
+
+Found = tuple[Tensor, Tensor]
+Targets = dict[str, Tensor]
+# From where on a pixel is an object's.
+INSIDE = 0.5
+
+
+class InstanceSegmentation(Detection):
+    """Detection with masks; outputs are those of `InstanceNetwork`, targets those of `InstancesDataModule`.
+
+    Logs what `Detection` logs of the boxes, and `mask_map50`, `mask_map` and of up to 20 classes `mask_ap/NAME`: the
+    same, with the overlap of masks in place of boxes.
+
+    Args:
+        image_size: side of the images, in pixels.
+        detection: see `Detection`.
+    """
+
+    def __init__(self, *args: Any, image_size: int, **detection: Any) -> None:
+        self.image_size = image_size
+        super().__init__(*args, **detection)
+
+    def loss(self, outputs: Any, targets: Any) -> Tensor:
+        """Return NaN: detections have no loss."""
+        return outputs[0].new_tensor(torch.nan)
+
+    def training_loss(self, inputs: Tensor, outputs: Any, targets: Any) -> Tensor:
+        """Return the sum of the network's own losses, which are logged each."""
+        parts = self.network.losses(inputs, outputs, targets)  # type: ignore[operator]
+        logged = {f"train/{name}": each.detach() for name, each in parts.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(inputs))
+        return torch.stack(list(parts.values())).sum()
+
+    def make_metrics(self) -> dict[str, Metric]:
+        """Return mean average precision of boxes and of masks, and those of each class."""
+        masks = precision_metrics(MaskMatches(self.num_classes), self.class_names, LISTED, of="mask_")
+        return {**super().make_metrics(), **masks}
+
+    def metric_inputs(self, outputs: Any, targets: Any) -> Batch:
+        """Return detections with the overlaps of their masks (N, most, 6 + rows), and boxes (N, rows, 5)."""
+        boxes, objects = targets["boxes"], targets["objects"]
+        found = self.detections(outputs, LEAST)
+        overlaps = [
+            mask_overlaps(self.pasted(rows, masks) > INSIDE, object_map, boxes.shape[1])
+            for rows, masks, object_map in zip(found, outputs[1], objects, strict=True)
+        ]
+        return torch.cat([found, torch.stack(overlaps)], 2), boxes
+
+    def detections(self, outputs: Any, least: float) -> Tensor:
+        """Return the detections float32 (N, most, 6) as `Detection` does."""
+        return super().detections(outputs[0], least)
+
+    def pasted(self, rows: Tensor, masks: Tensor) -> Tensor:
+        """Return masks (most, 28, 28) of detections (most, 6) in the image, float (most, H, W); zeros for padding."""
+        size = (self.image_size, self.image_size)
+        found = masks.new_zeros(len(rows), *size)
+        there = rows[:, 5] >= 0
+        if there.any():
+            found[there] = paste_masks_in_image(masks[there][:, None], rows[there, :4], size)[:, 0]
+        return found
+
+    def object_masks(self, outputs: Any) -> Tensor:
+        """Return the masks of what was found in the first image, best first."""
+        found = self.detections(outputs, self.score)[0]
+        return self.pasted(found, outputs[1][0])[found[:, 5] >= 0]
+
+    def decoder(self, outputs: Any) -> None:
+        """Return None: detections need no decoding."""
+
+    def predictions(self, outputs: Any) -> dict[str, Tensor]:
+        """Return `boxes` float32 (N, most, 6) and `objects` uint8 (N, H, W): 1 + the row of the best one at a pixel."""
+        found = self.detections(outputs, self.score)
+        objects = [in_front(self.pasted(rows, masks) > INSIDE) for rows, masks in zip(found, outputs[1], strict=True)]
+        return {"boxes": found, "objects": torch.stack(objects)}
+
+    def rows(self, outputs: Any, targets: Any = None) -> list[dict[str, Any]]:
+        """Return one row an image, as `Detection` does."""
+        return super().rows(outputs, None if targets is None else targets["boxes"])
+
+    def answering(self) -> None:
+        """Return None: files of regions answer by this object."""
+
+    def with_targets(self, images: Tensor, targets: Any) -> Tensor:
+        """Return images with their objects painted and boxed."""
+        painted = overlays.instances(images, targets["objects"], targets["boxes"][..., 0])
+        return overlays.boxed(painted, targets["boxes"])
+
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+        """Return images with predicted beside true objects."""
+        if outputs.images is None:
+            return {}
+        images, shown = outputs.images[: overlays.SHOWN], slice(overlays.SHOWN)
+        targets: Any = outputs.targets
+        labels = targets["boxes"][shown, :, 0], outputs.predictions["boxes"][shown, :, 5]
+        objects = targets["objects"][shown], outputs.predictions["objects"][shown]
+        painted = [overlays.instances(images, *each) for each in zip(objects, labels, strict=True)]
+        names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
+        seen = sorted({int(each) for part in labels for each in part.unique() if each >= 0})
+        legend = [(names[index], overlays.colour(index)) for index in seen]
+        return {"samples": overlays.in_pairs(torch.stack(painted, 1).flatten(0, 1), legend)}
+
+
+def mask_overlaps(found: Tensor, objects: Tensor, count: int) -> Tensor:
+    """Return the IoU float (n, count) of masks bool (n, H, W) and of objects uint8 (H, W), 1 + row."""
+    rows = torch.arange(1, count + 1, device=objects.device)
+    guessed, true = found.flatten(1).float(), (objects.flatten() == rows[:, None]).float()
+    shared = guessed @ true.T
+    union = guessed.sum(1)[:, None] + true.sum(1) - shared
+    return shared / union.clamp(min=1)
+
+
+def in_front(masks: Tensor) -> Tensor:
+    """Return 1 + the first of masks bool (n, H, W) that has a pixel, 0 where none has: uint8 (H, W)."""
+    return torch.where(masks.any(0), 1 + masks.int().argmax(0), 0).to(torch.uint8)

@@ -1,0 +1,53 @@
+"""Masks of objects: their overlap is counted in pixels, and their mean average precision is COCO's."""
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.detection import MeanAveragePrecision
+
+from runner.tasks.vision.average_precision import MaskMatches, precision_metrics
+from runner.tasks.vision.instances import in_front, mask_overlaps
+
+CLASSES, SIDE = 2, 24
+
+
+def test_overlaps_are_shares_of_pixels():
+    objects = torch.zeros(4, 4, dtype=torch.uint8)
+    objects[:2], objects[3] = 1, 3
+    found = torch.stack([objects == 1, torch.ones(4, 4, dtype=torch.bool), torch.zeros(4, 4, dtype=torch.bool)])
+    torch.testing.assert_close(
+        mask_overlaps(found, objects, 3), torch.tensor([[1, 0, 0], [0.5, 0, 0.25], [0, 0, 0]]), rtol=0, atol=1e-6
+    )
+    assert in_front(found[[0, 1]]).tolist() == [[1] * 4] * 2 + [[2] * 4] * 2
+
+
+def test_average_precision_of_masks_is_cocos():
+    draw = np.random.default_rng(0)
+    found, boxes, guessed, known = [], [], [], []
+    for _ in range(12):
+        objects = torch.zeros(SIDE, SIDE, dtype=torch.uint8)
+        for row in range(3):
+            x, y = draw.integers(0, SIDE - 8, 2)
+            objects[y : y + 8, x : x + 8] = row + 1
+        seen = torch.stack([(objects == row + 1).any() for row in range(3)])
+        labels = torch.from_numpy(draw.integers(0, CLASSES, 3))
+        rows = torch.arange(1, 4)[:, None, None]
+        masks = torch.cat([objects == rows, (objects == rows).roll((1, 2), (1, 2)), (objects == rows).roll(6, 1)])
+        scores = torch.from_numpy(draw.random(9)).float()
+        detections = torch.zeros(9, 6)
+        detections[:, 4], detections[:, 5] = scores, labels.repeat(3)
+        targets = torch.zeros(3, 5)
+        targets[:, 0] = torch.where(seen, labels, -1)
+        found.append(torch.cat([detections, mask_overlaps(masks, objects, 3)], 1))
+        boxes.append(targets)
+        guessed.append({"masks": masks, "scores": scores, "labels": labels.repeat(3)})
+        known.append({"masks": (objects == rows)[seen], "labels": labels[seen]})
+    metrics = precision_metrics(MaskMatches(CLASSES), None, CLASSES, of="mask_")
+    for metric in metrics.values():
+        metric.update(torch.stack(found), torch.stack(boxes))
+    coco = MeanAveragePrecision(iou_type="segm", backend="faster_coco_eval")
+    coco.update(guessed, known)
+    wanted = coco.compute()
+    assert float(metrics["mask_map"].compute()) == pytest.approx(float(wanted["map"]), abs=1e-6)
+    assert float(metrics["mask_map50"].compute()) == pytest.approx(float(wanted["map_50"]), abs=1e-6)
+    assert 0.1 < float(wanted["map"]) < 0.9
