@@ -26,7 +26,8 @@ def adapt(config: DictConfig, task: Task) -> None:
 
 def merged(context: Context, networks: Networks) -> dict[str, ArtifactFile]:
     """Keep the adapters in a trained network alone, merge them, and let its checkpoint hold the plain network."""
-    task, artifacts = networks.task, {}
+    task = networks.task
+    artifacts: dict[str, ArtifactFile] = {}
     if not is_adapted(task):
         return artifacts
     from runner.compression.finetuning.adapter_file import save_adapter
