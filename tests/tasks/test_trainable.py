@@ -25,6 +25,8 @@ def training(module: nn.Module) -> set[str]:
         ("all", {"0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"}),
         ("head", {"3.weight", "3.bias"}),
         ("bias", {"0.bias", "1.bias", "3.weight", "3.bias"}),
+        ("norm", {"1.weight", "1.bias", "3.weight", "3.bias"}),
+        ("last_2", {"1.weight", "1.bias", "3.weight", "3.bias"}),
         ("1", {"1.weight", "1.bias"}),
         (["0.*", "*.bias"], {"0.weight", "0.bias", "1.bias", "3.bias"}),
     ],

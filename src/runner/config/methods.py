@@ -18,6 +18,7 @@ Chosen = Mapping[str, str]
 def check_methods(config: Config, chosen: Chosen) -> Iterator[str]:
     """Yield a message for everything that no run with these methods could do."""
     yield from check_stages(config)
+    yield from check_finetuning(config)
     for group in GROUPS:
         if is_chosen(config[group]):
             yield from check_settings(config[group]["recipe"], config["runner"]["plugins"] or [])
@@ -43,6 +44,21 @@ def check_stages(config: Config) -> Iterator[str]:
     if "prune" in stages and "compress" in stages[: stages.index("prune")]:
         yield "stages: compress comes before prune, and a quantized program cannot be pruned; put prune first."
     yield f"stages: {', '.join(stages)} cannot follow on each other in this order; use {', '.join(STAGES)}."
+
+
+def check_finetuning(config: Config) -> Iterator[str]:
+    """Yield a message unless adapters have settings that mean something, and a base that stays."""
+    section: Any = config.get("finetune") or {}
+    if not is_chosen(section):
+        return
+    yield from check_settings(section["recipe"], config["runner"]["plugins"] or [])
+    name = f"finetune={section['kind']}"
+    if find_spec("peft") is None:
+        yield f"{name} needs peft, which is not installed here: pip install 'runner[finetune]'."
+    if config["cross_validation"]["folds"]:
+        yield f"{name} adapts one network, and every fold trains a fresh one: leave cross_validation.folds out."
+    if config["compile"]:
+        yield f"{name} compile=true: a compiled network cannot be adapted; leave compile out."
 
 
 def check_settings(recipe: Any, plugins: list[str]) -> Iterator[str]:

@@ -168,6 +168,15 @@ class TaskSection:
 
 
 @dataclass
+class FinetuneSection:
+    """Keys of every run."""
+
+    kind: str
+    trainable: str
+    adapter: str | None
+
+
+@dataclass
 class MethodSection:
     """What every method has; the rest is judged by the settings beside its recipes."""
 
@@ -275,6 +284,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "data": (DataSection,),
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
+    "finetune": (FinetuneSection,),
     "quantization": (QuantizationSection,),
     "quantization.calibration": (Calibration,),
     "quantization.fine_tune": (RoundedFineTune,),

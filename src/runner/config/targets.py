@@ -9,6 +9,7 @@ ALLOWED_TARGETS = (
     "runner.callbacks.",
     "runner.compression.distillation.",
     "runner.compression.factorization.",
+    "runner.compression.finetuning.",
     "runner.compression.files.aot_file.",
     "runner.compression.files.executorch_file.",
     "runner.compression.files.onnx_file.",

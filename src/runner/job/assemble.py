@@ -78,7 +78,8 @@ def fine_tuning_config(config: DictConfig, lr: float, *, schedule: bool) -> Dict
 def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: bool = True) -> LoadedWeights:
     """Load a checkpoint's weights into a task whose network first takes the shape that the checkpoint's had.
 
-    A network that has taken some of the steps to that shape already takes the others only.
+    A network that has taken some of the steps to that shape already takes the others only. Adapters of a training that
+    was not finished are merged.
 
     Args:
         strict: refuse what does not fit as a whole; see `tracking.weights.loading.load`.
@@ -87,13 +88,45 @@ def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: boo
         RunnerError: the checkpoint is of another network.
     """
     steps = content.get("structure", [])
+    trains = {name: each.requires_grad for name, each in task.network.named_parameters()}
     if steps != task.structure:
         from runner.compression.files.rebuild import rebuild
 
         taken = len(task.structure) if steps[: len(task.structure)] == task.structure else 0
         task.network = rebuild(task.network, steps[taken:])
         task.structure = steps
-    return checkpoints.load_weights(task, content, path, strict=strict)
+    loaded = checkpoints.load_weights(task, content, path, strict=strict)
+    if is_adapted(task):
+        merge_adapters(task)
+        for name, parameter in task.network.named_parameters():
+            parameter.requires_grad_(trains[name])
+    return loaded
+
+
+def is_adapted(task: Task) -> bool:
+    """Return whether there are adapters in a task's network."""
+    return any(step.get("change") == "adapter" for step in task.structure)
+
+
+def merge_adapters(task: Task) -> None:
+    """Make a task's network the plain one again, with what its adapters learned."""
+    from runner.compression.finetuning.adapters import CHANGE, merge
+
+    merge(task.network)
+    task.structure = [step for step in task.structure if step["change"] != CHANGE]
+
+
+def start_from_adapter(config: DictConfig, task: Task) -> None:
+    """Merge the adapter that a run begins with into its base.
+
+    Raises:
+        RunnerError: see `adapter_file.load_adapter`.
+    """
+    if place := (config.get("finetune") or {}).get("adapter"):
+        from runner.compression.finetuning.adapter_file import load_adapter
+
+        folder = Path(place) / layout.ADAPTER
+        load_adapter(task.network, folder if folder.is_dir() else Path(place))
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -163,4 +196,6 @@ def restore(config: DictConfig, directory: Path, weights: Path | None = None) ->
         datamodule.setup()
     task = build_task(config, datamodule)
     load_trained(task, content, path, strict=not trained_elsewhere or is_strict(config))
+    if trained_elsewhere:
+        start_from_adapter(config, task)
     return datamodule, task.eval()

@@ -17,9 +17,11 @@ from runner.job.assemble import (
     load_data_state,
     load_trained,
     read_weights,
+    start_from_adapter,
     try_trainer,
 )
 from runner.job.context import Context, Results
+from runner.job.finetuning import adapt
 from runner.job.networks import Networks
 from runner.tracking import checkpoints
 from runner.tracking.console import console
@@ -65,9 +67,12 @@ def prepare(
         steps = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
         return context, replace(start_from(context, networks, place, trained=True, trained_here=True), steps=steps)
     if resume and last.is_file():
+        adapt(config, networks.task)
         return context, go_on_from(context, networks, last)
     if config.checkpoint:
         networks = start_from(context, networks, config.checkpoint, trained="fit" not in config.stages)
+    start_from_adapter(config, networks.task)
+    adapt(config, networks.task)
     if resume and {"fit", "overfit"} & set(config.stages):
         continue_from(context.loggers, 0, {})
     return context, networks

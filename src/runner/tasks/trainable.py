@@ -1,14 +1,19 @@
 """Choice of the parameters that train: all, the output layer, the biases, or those matching patterns."""
 
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from runner.errors import RunnerError, nearest
 
-WORDS = ("all", "head", "bias")
+WORDS = ("all", "head", "bias", "norm", "last_N")
+
+LAST = re.compile(r"last_([1-9][0-9]*)")
+NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 def freeze(network: nn.Module, trainable: str | Sequence[str]) -> None:
@@ -16,7 +21,8 @@ def freeze(network: nn.Module, trainable: str | Sequence[str]) -> None:
 
     Args:
         trainable: `all` (changes nothing), `head` (the output layer), `bias` (all biases and the output layer:
-            BitFit, Ben Zaken et al. 2022), or patterns such as `features.4.*` that match parameter names.
+            BitFit, Ben Zaken et al. 2022), `norm` (all normalisation and the output layer), `last_3` (the last three
+            modules that hold parameters themselves), or patterns such as `features.4.*` that match parameter names.
 
     Raises:
         RunnerError: a pattern matches no parameter.
@@ -38,6 +44,13 @@ def choose(network: nn.Module, trainable: str | Sequence[str], key: str = "task.
         wanted = {name for name in names if name.startswith(f"{head}.") or not head}
         biases = {name for name in names if name.rsplit(".", 1)[-1].startswith("bias")}
         return wanted | biases if trainable == "bias" else wanted
+    if trainable == "norm":
+        norms = [name for name, module in network.named_modules() if isinstance(module, NORMS)]
+        return {name for name in names if any(name.startswith(f"{place}.") for place in [head_of(network), *norms])}
+    if isinstance(trainable, str) and (asked := LAST.fullmatch(trainable)):
+        holders = [name for name, module in network.named_modules() if module._parameters]
+        places, head = holders[-int(asked[1]) :], head_of(network)
+        return {name for name in names if name.rpartition(".")[0] in places or name.startswith(f"{head}.")}
     patterns = [trainable] if isinstance(trainable, str) else list(trainable)
     return {name for pattern in patterns for name in matches(pattern, names, key)}
 

@@ -12,6 +12,7 @@ LOG = "run.log"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"
 ARTIFACTS = "artifacts"
+ADAPTER = "adapter"  # what fine-tuning added to its base, alone
 SERVING = "serving.json"  # among the artifacts: how exported files are served
 RESUMED = "resumed.yaml"  # the times it was resumed with other settings
 EARLIER = "earlier"  # what it came to before each of them, as run directories

@@ -1,0 +1,85 @@
+"""The layers of a network that a method of fine-tuning can adapt, and why it cannot take the others."""
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from runner.compression.modules import matches, unknown
+from runner.errors import RunnerError
+
+RANKED, BLOCKED, LINEAR_ONLY = ("lora", "dora", "loha", "lokr", "vera"), ("oft", "boft"), ("vera",)
+NAMED = 3
+
+
+def choose(network: nn.Module, method: str, patterns: Sequence[str], rank: int, block: int, head: str) -> list[str]:
+    """Return the full names of the layers to adapt, in the network's order; the head, which trains itself, is none.
+
+    Args:
+        patterns: globs over names, or types; without any, all layers that the method can take.
+        rank, block: of the update, and of the channels that are rotated together.
+        head: the name of the output layer.
+
+    Raises:
+        RunnerError: a pattern hits nothing, or a layer that the method cannot take; nothing is left.
+    """
+    reasons = {
+        name: objection(network, name, method, rank, block)
+        for name, layer in network.named_modules()
+        if name and isinstance(layer, nn.Linear | nn.Conv2d) and not within(name, head)
+    }
+    if not patterns:
+        if found := [name for name, reason in reasons.items() if reason is None]:
+            return found
+        told = "; ".join(f"{name} {reason}" for name, reason in list(reasons.items())[:NAMED])
+        raise RunnerError(
+            f"finetune: {method} finds no layer to adapt beside the output layer {head}"
+            f"{f' ({told})' if told else ''}. Lower finetune.rank or finetune.block_size, or choose finetune=head."
+        )
+    meant: set[str] = set()
+    for pattern in patterns:
+        found = [name for name in matches(pattern, network) if name in reasons]
+        if not found:
+            raise RunnerError(f"finetune.layers: {nothing(network, pattern, head)}")
+        meant.update(found)
+    for name in reasons:
+        if name in meant and (reason := reasons[name]):
+            raise RunnerError(f"finetune.layers: {method} cannot adapt {name}: it {reason}.")
+    return [name for name in reasons if name in meant]
+
+
+def nothing(network: nn.Module, pattern: str, head: str) -> str:
+    """Return what to say of a pattern that names no layer with weights to adapt."""
+    named = matches(pattern, network)
+    if not named:
+        return unknown(pattern, network)
+    if any(within(name, head) for name in named):
+        return f"{pattern} is the output layer, which trains in any case; leave it out."
+    return f"{pattern} names neither a Linear nor a Conv2d layer; {pattern}.* means what is inside."
+
+
+def within(name: str, place: str) -> bool:
+    """Return whether a module is the one at `place`, or inside it."""
+    return name == place or name.startswith(f"{place}.")
+
+
+def objection(network: nn.Module, name: str, method: str, rank: int, block: int) -> str | None:
+    """Return why a method cannot adapt a layer, as the end of a sentence that begins with `it`; None where it can."""
+    layer, parent = network.get_submodule(name), network.get_submodule(name.rpartition(".")[0])
+    if isinstance(parent, nn.MultiheadAttention):
+        # It is never called: an update would not train, and still be there after the merge (peft#2200).
+        return "is part of nn.MultiheadAttention, which reads its weight without calling it"
+    convolution = isinstance(layer, nn.Conv2d)
+    assert isinstance(layer, nn.Linear | nn.Conv2d)
+    if convolution and method in LINEAR_ONLY:
+        return "is a convolution, and the method takes Linear layers only"
+    if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+        return f"is a convolution in {layer.groups} groups"
+    if isinstance(layer, nn.Conv2d) and method == "oft" and (*layer.kernel_size, *layer.padding) != (1, 1, 0, 0):
+        return "is a convolution over several pixels, where peft's OFT begins with other answers than the base"
+    outputs, inputs = layer.weight.shape[0], math.prod(layer.weight.shape[1:])
+    if method in RANKED and rank > min(outputs, inputs):
+        return f"has rank {min(outputs, inputs)} itself, less than finetune.rank={rank}"
+    if method in BLOCKED and inputs % block:
+        return f"has {inputs} inputs, which finetune.block_size={block} does not divide"
+    return None

@@ -1,0 +1,32 @@
+"""What adapters can be told, checked without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from runner.compression.constraints import Settings, above, at_least, one_of, share
+
+METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera")
+
+
+@dataclass(frozen=True)
+class AdaptersSettings(Settings):
+    """Settings of the methods of `peft`.
+
+    Attributes:
+        method: LoRA (Hu et al. 2021), DoRA (Liu et al. 2024), IA3 (Liu et al. 2022), LoHa (Hyeon-Woo et al. 2022), LoKr
+            (Edalati et al. 2022), OFT (Qiu et al. 2023), BOFT (Liu et al. 2024), VeRA (Kopiczko et al. 2024).
+        rank: of the update; `ia3`, `oft` and `boft` have none.
+        alpha: the update counts alpha / rank times.
+        dropout: share of the update's inputs that training leaves out; `lora`, `dora` and `vera` only.
+        block_size: channels that `oft` and `boft` rotate together.
+        layers: layers to adapt, by name (globs) or type; none named are all that the method can take.
+    """
+
+    section: ClassVar[str] = "finetune"
+    method: Annotated[str, one_of(*METHODS)] = "lora"
+    rank: Annotated[int, at_least(1)] = 8
+    alpha: Annotated[float, above(0)] = 16
+    dropout: Annotated[float, share(one=False)] = 0.0
+    block_size: Annotated[int, at_least(2)] = 8
+    layers: Sequence[str] = ()

@@ -1,0 +1,104 @@
+"""Adapters begin as the base, train only what they should, and are gone after the merge."""
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from runner.compression.finetuning.adapters import Adapters, base_parameters, merge, rebuild, trained_state
+from runner.compression.finetuning.settings import METHODS
+from runner.errors import RunnerError
+
+
+def convolutional() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(4, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.Conv2d(8, 16, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 16),
+        nn.Linear(16, 3),
+    ).eval()
+
+
+IMAGES = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_adapter_begins_as_the_base_trains_with_the_head_and_merges_without_a_trace(method):
+    plain = convolutional()
+    network, before = copy.deepcopy(plain), torch.get_rng_state()
+    (step,) = Adapters(method, rank=2, block_size=4)(network, "7")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(network(IMAGES), plain(IMAGES))
+    assert step["layers"] == {"vera": ["6"], "oft": ["3", "6"]}.get(method, ["0", "3", "6"])
+
+    network(IMAGES).square().sum().backward()
+    trained = {name for name, each in network.named_parameters() if each.requires_grad}
+    assert {"7.weight", "7.bias"} < trained
+    assert all(network.get_parameter(name).grad is not None for name in trained)
+    base = base_parameters(network, step["layers"], "7")
+    wanted = base_parameters(plain, step["layers"], "7")
+    assert base.keys() == wanted.keys() == {name for name, _ in plain.named_parameters() if name[0] != "7"}
+    assert all(torch.equal(base[name], wanted[name]) for name in base)
+
+    with torch.no_grad():
+        for name in trained:
+            network.get_parameter(name).add_(0.05 * torch.randn(network.get_parameter(name).shape))
+    network[1].running_mean.add_(0.1)
+    adapted = network(IMAGES)
+    again = rebuild(copy.deepcopy(plain), **{key: value for key, value in step.items() if key != "change"})
+    state = trained_state(network)
+    assert set(state) == trained | {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    again.load_state_dict({**again.state_dict(), **state})
+    assert torch.equal(again(IMAGES), adapted)
+    merge(network)
+    assert list(network.state_dict()) == list(plain.state_dict())
+    assert [type(each) for each in network.modules()] == [type(each) for each in plain.modules()]
+    assert not torch.allclose(adapted, plain(IMAGES), atol=1e-3)
+    torch.testing.assert_close(network(IMAGES), adapted, rtol=0, atol=1e-5)
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_vision_transformer_has_the_published_number_of_trained_parameters():
+    """peft counts 86,543,818 in all, for it keeps a second, frozen head beside the one that trains."""
+    with torch.device("meta"):
+        network = timm.create_model("vit_base_patch16_224", num_classes=101)
+    Adapters("lora", rank=16, alpha=32, dropout=0.1, layers=["blocks.*.attn.qkv"])(network, "head")
+    counts = dict.fromkeys((True, False), 0)
+    for parameter in network.parameters():
+        counts[parameter.requires_grad] += parameter.numel()
+    second_head = 768 * 101 + 101
+    assert counts[True] == 667_493
+    assert counts[True] + counts[False] + second_head == 86_543_818
+
+
+@pytest.mark.parametrize(
+    ("layers", "method", "rank", "words"),
+    [
+        (["layer.linaer1"], "lora", 2, "Did you mean layer.linear1"),
+        (["head"], "lora", 2, "head is the output layer"),
+        (["layer.norm1"], "lora", 2, "names neither a Linear nor a Conv2d"),
+        (["layer.self_attn.out_proj"], "lora", 2, "reads its weight without calling it"),
+        (["layer.linear1"], "lora", 9, "has rank 8 itself, less than finetune.rank=9"),
+        (["image"], "lora", 2, "is a convolution in 2 groups"),
+        (["image"], "vera", 2, "takes Linear layers only"),
+        (["layer.linear1"], "oft", 2, "has 8 inputs, which finetune.block_size=3 does not divide"),
+    ],
+)
+def test_layers_that_do_not_suit_are_refused(layers, method, rank, words):
+    network = nn.ModuleDict({"layer": nn.TransformerEncoderLayer(8, 2, 16), "image": nn.Conv2d(8, 8, 1, groups=2)})
+    network["head"] = nn.Linear(8, 2)
+    with pytest.raises(RunnerError, match=words):
+        Adapters(method, rank=rank, block_size=3, layers=layers)(network, "head")
+
+
+def test_attention_is_left_alone_where_no_layer_is_named():
+    network = nn.ModuleDict({"layer": nn.TransformerEncoderLayer(8, 2, 16), "head": nn.Linear(8, 2)})
+    (step,) = Adapters(rank=2)(network, "head")
+    assert step["layers"] == ["layer.linear1", "layer.linear2"]
