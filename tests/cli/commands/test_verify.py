@@ -70,7 +70,10 @@ def test_what_is_reached_at_least_has_no_tolerance(experiment, capsys):
     assert capsys.readouterr().out.splitlines()[-1].startswith("NOT kept: test/mae is ")
 
 
-@pytest.mark.parametrize(("metric", "vnni", "judged"), [(f"{SPEED}batch_1", False, False), (f"{SPEED}batch_1", True, True), ("gain/size", False, True)])
+@pytest.mark.parametrize(
+    ("metric", "vnni", "judged"),
+    [(f"{SPEED}batch_1", False, False), (f"{SPEED}batch_1", True, True), ("gain/size", False, True)],
+)
 def test_speed_is_judged_where_integers_are_multiplied(metric, vnni, judged, monkeypatch):
     monkeypatch.setattr(verify, "has_integer_dot_product", lambda: vnni)
     assert can_be_kept(Expectation(metric, 1.0, 0.0, "max")) == judged
