@@ -10,6 +10,7 @@ from torch import nn
 from runner.data.graph.graph import Graph
 from runner.data.graph.karate import Karate
 from runner.errors import RunnerError
+from runner.job.serving import proven_answers
 from runner.tasks.figures import graphs
 from runner.tasks.figures.plots import render
 from runner.tasks.graphs import GraphClassification, NodeClassification
@@ -37,6 +38,10 @@ def node_task(network, **options):
 def example(**asked):
     x = torch.tensor([[2.0, 0], [0, 1], [0, 3]])
     return Graph(x, torch.tensor([[0, 1, 1], [1, 0, 1]]), **asked)
+
+
+def test_what_a_bound_network_answers_is_told_by_the_task_itself():
+    assert proven_answers(node_task(Features()), torch.zeros(1, 3, 2)) is None
 
 
 def test_only_the_nodes_asked_for_count():

@@ -273,6 +273,7 @@ class ExpectedSection:
     tolerance: Annotated[float, at_least(0)] | None
     mode: Annotated[str, one_of("min", "max")]
     also: dict  # type: ignore[type-arg]
+    at_least: dict  # type: ignore[type-arg]
 
 
 # A section is judged by the annotations of all its classes.

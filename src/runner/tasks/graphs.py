@@ -43,6 +43,9 @@ class NodeClassification(Classification):
             outputs = network(inputs.x, inputs.edge_index[:, other])
         return outputs[inputs.seeds]
 
+    def answering(self) -> None:
+        """Return None: files of a network bound to its graph answer for (1, nodes, num_classes) at once."""
+
     def standalone(self) -> nn.Module:
         """Return the network bound to its graph; one that is bound already as it is."""
         network = super().standalone()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from runner.cli.commands.verify import Expectation
+from runner.cli.commands import verify
+from runner.cli.commands.verify import SPEED, Expectation, can_be_kept
 from runner.cli.main import main
 
 EXPERIMENT = """\
@@ -59,6 +60,23 @@ def test_every_promise_is_compared(experiment, capsys):
     first, second = capsys.readouterr().out.splitlines()[-2:]
     assert first.startswith("kept: test/mse is ")
     assert second.startswith("NOT kept: test/mae is ")
+
+
+def test_what_is_reached_at_least_has_no_tolerance(experiment, capsys):
+    command = experiment(
+        "expected: {metric: test/mse, value: 0.0, tolerance: 9.0, mode: min, at_least: {test/mae: 1.0}}"
+    )
+    assert main(command) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("NOT kept: test/mae is ")
+
+
+@pytest.mark.parametrize(
+    ("metric", "vnni", "judged"),
+    [(f"{SPEED}batch_1", False, False), (f"{SPEED}batch_1", True, True), ("gain/size", False, True)],
+)
+def test_speed_is_judged_where_integers_are_multiplied(metric, vnni, judged, monkeypatch):
+    monkeypatch.setattr(verify, "has_integer_dot_product", lambda: vnni)
+    assert can_be_kept(Expectation(metric, 1.0, 0.0, "max")) == judged
 
 
 def test_a_promise_of_a_metric_that_the_run_lacks_is_a_mistake(experiment, capsys):

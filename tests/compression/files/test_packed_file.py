@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from runner.compression.files.packed import load_packed, read, save_packed
+from runner.compression.quantization.weights.float8 import Float8Recipe
 from runner.compression.quantization.weights.number_formats import FormatRecipe
 from runner.compression.quantization.weights.shared_weights import SharedWeightsRecipe
 from runner.compression.quantization.weights.weight_only import WeightOnlyRecipe
@@ -32,6 +33,7 @@ def saved(mixed, tmp_path_factory):
         INT4,
         WeightOnlyRecipe(bits=2, group_size=16, rounding="mse"),
         SharedWeightsRecipe(7),
+        Float8Recipe(),
         FormatRecipe(),
     ],
     ids=lambda recipe: f"{recipe.kind}-{getattr(recipe, 'bits', '')}-{getattr(recipe, 'activation', '')}",

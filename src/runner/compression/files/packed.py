@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from runner.compression.meta import Build, assign, built_on_meta, unfilled
 from runner.compression.modules import place
 from runner.compression.quantization.weights.casting import Casting
+from runner.compression.quantization.weights.float8 import Float8Weight
 from runner.compression.quantization.weights.layers import CodedLayer, coded
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.compression.quantization.weights.shared import SharedWeight
@@ -24,7 +25,7 @@ from runner.files import write_bytes
 from runner.files.reading import BYTES, check_zip, parse_json
 
 FORMAT = "runner.packed.1"
-KINDS: dict[str, type[StoredWeight]] = {"packed": PackedWeight, "shared": SharedWeight}
+KINDS: dict[str, type[StoredWeight]] = {"packed": PackedWeight, "shared": SharedWeight, "float8": Float8Weight}
 # aten._weight_int8pack_mm reads 16 bytes at once and ends the process where they do not begin at a multiple (torch
 # 2.14.1); all other numbers are aligned by coming in order of their width.
 ALIGNED = {torch.int8: 16}

@@ -59,6 +59,18 @@ class SharedWeightsRecipeSettings(Settings):
 
 
 @dataclass(frozen=True)
+class Float8RecipeSettings(Settings):
+    """Settings of weights in 8-bit floats.
+
+    Attributes:
+        skip: layers left in float, by name (globs) or type.
+    """
+
+    section: ClassVar[str] = "quantization"
+    skip: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class FormatRecipeSettings(Settings):
     """Settings of the whole network in another number format.
 
