@@ -10,9 +10,9 @@ from runner.job.bounds import bounded
 
 
 def test_a_layer_without_weights_is_refused_by_its_shape() -> None:
-    with pytest.raises(RunnerError, match=r"model: weight of a Linear would have no elements, shape \(0, 10\)"):
-        with bounded("model"):
-            nn.Sequential(nn.Linear(10, 0), nn.Linear(0, 1))
+    refused = pytest.raises(RunnerError, match=r"model: weight of a Linear would have no elements, shape \(0, 10\)")
+    with refused, bounded("model"):
+        nn.Sequential(nn.Linear(10, 0), nn.Linear(0, 1))
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -22,9 +22,9 @@ def test_more_bytes_than_there_are_is_refused_before_they_are_taken(
     monkeypatch.setattr(bounds, "memory", lambda: 4 * 10 * 11 - 1)
     with bounded("model"):
         nn.Linear(9, 10)  # 9 · 10 + 10 numbers
-    with pytest.raises(RunnerError, match=r"weight of a Linear, shape \(10, 11\)"):
-        with bounded("model"), torch.device(device):
-            nn.Linear(11, 10)
+    refused = pytest.raises(RunnerError, match=r"weight of a Linear, shape \(10, 11\)")
+    with refused, bounded("model"), torch.device(device):
+        nn.Linear(11, 10)
 
 
 def test_a_network_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
