@@ -37,6 +37,7 @@ def test_every_stage_behind_training_meets_the_plain_network(chain, digits_run):
 
 def test_the_file_answers_as_the_merged_network(chain):
     datamodule, task = restore(RunDirectory(chain.path).config(), chain.path)
+    datamodule.setup()
     images = datamodule.example(8)
     session = onnxruntime.InferenceSession(next((chain.path / "artifacts").glob("*.onnx")))
     (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
