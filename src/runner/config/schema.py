@@ -14,7 +14,10 @@ Config = dict[str, Any]
 # How many of something a network has; of each of its layers where it is a list.
 Count = (
     Annotated[int, at_least(1)]
-    | Annotated[list[int], Rule("each at least 1", lambda value: all(each >= 1 for each in value))]
+    | Annotated[
+        list[int],
+        Rule("each at least 1", lambda value: all(each >= 1 for each in value), schema={"items": {"minimum": 1}}),
+    ]
     | None
 )
 CYCLES = {"hour", "weekday", "day", "month"}
