@@ -29,7 +29,7 @@ RECIPES = {
     # One step an epoch, on all three points.
     "lbfgs": ("data=line", "optimizer=lbfgs", "optimizer.lr=0.01", "optimizer.max_iter=2", "scheduler=none"),
     "no_checkpoints": ("model=mlp", "callbacks=[learning_rate]"),
-    "lora": ("model=resnet", "model.channels=[4,8]", "finetune=lora", "finetune.rank=2", "finetune.dropout=0.1"),
+    "lora": ("model=timm", "model.name=test_efficientnet", "finetune=lora", "finetune.rank=2", "finetune.dropout=0.1"),
 }
 
 
