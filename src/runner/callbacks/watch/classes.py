@@ -43,9 +43,8 @@ def class_notices(datamodule: DataModule, *, balanced: bool) -> Iterator[Notice]
     asked = {split: class_counts(datamodule.splits[split], len(names)) for split in ("val", "test")}
     for split, found in asked.items():
         if found is None or datamodule.divides_classes:
-            unseen = []
-        else:
-            unseen = ((counts == 0) & (found > 0)).nonzero().flatten().tolist()
+            continue
+        unseen = ((counts == 0) & (found > 0)).nonzero().flatten().tolist()
         if unseen:
             yield Notice(
                 "unseen_class",
