@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.job.assemble import restore
@@ -43,6 +44,18 @@ def test_the_file_answers_as_the_merged_network(chain):
     (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
     wanted = task(images).detach().numpy()
     assert np.square(wanted).sum() > 100 * np.square(wanted - found).sum()  # 20 dB: int8 under one calibration batch
+
+
+def test_its_costs_are_those_of_what_was_stored(chain, digits_run):
+    metrics = chain.metrics
+    stored = load_file(next((chain.path / "adapter").glob("*.safetensors")))
+    plain = Run(digits_run).checkpoint("best")["state_dict"]
+    adapters = {name: each for name, each in stored.items() if "lora" in name}
+    assert metrics["finetune/stored_bytes"] == sum(each.numel() * each.element_size() for each in stored.values())
+    assert metrics["finetune/trainable_parameters"] == sum(each.numel() for each in stored.values())
+    every = sum(each.numel() for each in (*plain.values(), *adapters.values()))
+    assert metrics["finetune/trainable_share"] == pytest.approx(metrics["finetune/trainable_parameters"] / every)
+    assert metrics["finetune/step_seconds"] > 0 and metrics["finetune/latency_ms"] > 0
 
 
 def test_on_its_base_again_it_answers_the_same(chain, digits_run, train):

@@ -80,7 +80,7 @@ def differences(one: Any, other: Any, place: str = "") -> list[str]:
 
 
 # Costs that a clock or the operating system tells.
-COSTS = {"finetune/peak_memory_bytes", "finetune/seconds_a_step", "finetune/latency_ms"}
+COSTS = {"finetune/peak_memory_bytes", "finetune/step_seconds", "finetune/latency_ms"}
 
 
 def assert_same_run(one: Run, other: Run) -> None:

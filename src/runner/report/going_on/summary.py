@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from shlex import quote
 
@@ -125,8 +126,8 @@ def neighbours(run: RunRecord) -> list[RunRecord]:
     root = run.path.parent.parent
     if root.name != RUNS or run.state != DONE:
         return []
-    results = sorted(root.glob(f"*/*/{layout.RESULT}"), reverse=True)
-    found = [read_run(path.parent) for path in results if path.parent != run.path][:NEIGHBOURS]
+    others = (path.parent for path in sorted(root.glob(f"*/*/{layout.RESULT}"), reverse=True))
+    found = [read_run(path) for path in islice((path for path in others if path != run.path), NEIGHBOURS)]
     same = [value_of(run, "data"), run.settings.get("data.root"), run.settings.get("data.content")]
     return [
         each
