@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from shlex import quote
 
+from runner.errors import RunnerError
 from runner.files import write_text
 from runner.files.text import one_line
 from runner.report.differences import value_of
@@ -28,9 +29,12 @@ PLACES = ("hydra.run.dir=", "hydra.sweep.dir=")
 
 
 def write_summary(path: Path) -> None:
-    """Write report.md, and the picture of its curves, into a run directory; a full disk leaves them out."""
+    """Write report.md, and the picture of its curves, into a run directory.
+
+    A full disk leaves them out, and so do records of others beside it that can't be read: the run itself is done.
+    """
     run = read_run(path)
-    with suppress(OSError):
+    with suppress(OSError, RunnerError):
         picture = drawn(curves(run), str(run.settings.get("task.monitor") or ""))
         if picture:
             write_text(path / layout.ARTIFACTS / CURVES, picture)
