@@ -16,6 +16,8 @@ CLASSES_WITH_COUNTS, CLASSES_WITH_NAMES, BARS = 20, 60, 100
 LONGEST_NAME, MARKED_CROSSINGS = 18, 4
 # Inches from one image of a grid to the next, and of the longer side of an image.
 CELL, TILE = 1.9, 1.78
+# Inches that a character takes at one point of its font's size; and a title, an axis' name with its numbers, an edge.
+CHARACTER, TITLE, NAMED, EDGE = 0.009, 0.36, 0.58, 0.12
 
 
 def render(figure: Figure) -> np.ndarray:
@@ -23,6 +25,21 @@ def render(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def chart(size: tuple[float, float], dpi: int, left: float = 0.75, bottom: float = NAMED, right: float = EDGE) -> Axes:
+    """Return the axes of a new figure, with margins in inches and room for a title.
+
+    Known margins: half the time of drawing goes to where matplotlib looks for them ("constrained").
+    """
+    width, height = size
+    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + TITLE) / height)
+    return Figure(figsize=size, dpi=dpi).add_axes(box)
+
+
+def wide(labels: Sequence[str], points: float) -> float:
+    """Return about how many inches the longest label takes at a font's size, with a tick beside it."""
+    return CHARACTER * points * max(map(len, labels), default=0) + 0.2
 
 
 def confusion_counts(true: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
@@ -36,14 +53,15 @@ def confusion_matrix(counts: Tensor, names: Sequence[str]) -> Figure:
     n = len(names)
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     size = min(max(4.5, 0.5 * n + 2), 11.0)
-    figure = Figure(figsize=(size + 1, size), layout="constrained", dpi=110)
-    axes = figure.add_subplot()
-    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     every = math.ceil(n / CLASSES_WITH_NAMES)
     shown, font = range(0, n, every), 9 if n <= CLASSES_WITH_COUNTS else 7
     labels = [shorten(names[index]) for index in shown]
     upright = max(map(len, labels)) > 2 and n > 3
+    left, down = wide(labels, font) + 0.25, (wide(labels, font) if upright else 0.25) + 0.25
+    axes = chart((size + 1, size), 110, left, down, right=1.2)
+    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    legend = whole(axes).add_axes((1 - 0.95 / (size + 1), 0.2, 0.16 / (size + 1), 0.6))
+    whole(axes).colorbar(image, cax=legend, label="share of the true class")
     axes.set_xticks(shown, labels, rotation=90 if upright else 0, fontsize=font)
     axes.set_yticks(shown, labels, fontsize=font)
     axes.set(xlabel="predicted", ylabel="true", title=f"{int(counts.trace())} of {int(counts.sum())} right")
@@ -52,7 +70,7 @@ def confusion_matrix(counts: Tensor, names: Sequence[str]) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             text = str(int(counts[row, column]))
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8 if n <= 12 else 7)
-    return figure
+    return whole(axes)
 
 
 def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
@@ -65,17 +83,17 @@ def per_class_accuracy(counts: Tensor, names: Sequence[str]) -> Figure:
         order = order[accuracy[order].argsort(stable=True)][:BARS]
         title = f"accuracy of the {BARS} worst of {len(names)} classes"
     rows = range(len(order))
-    figure = Figure(figsize=(7, max(2.0, 0.24 * len(order) + 1)), layout="constrained", dpi=90)
-    axes = figure.add_subplot()
+    labels = [shorten(names[index]) for index in order.tolist()]
+    axes = chart((7, max(2.0, 0.24 * len(order) + 1)), 90, wide(labels, 8), bottom=0.3)
     axes.barh(rows, accuracy[order].numpy(), color=BLUE, height=0.7)
-    axes.set_yticks(rows, [shorten(names[index]) for index in order.tolist()], fontsize=8)
+    axes.set_yticks(rows, labels, fontsize=8)
     axes.set_ylim(max(len(order), 1) - 0.4, -0.6)
     axes.set(xlim=(0, 1.18), xticks=[0, 0.2, 0.4, 0.6, 0.8, 1], title=title)
     for row, index in enumerate(order.tolist()):
         value = float(accuracy[index])
         axes.text(value + 0.01, row, f"{value:.3f}  n = {int(totals[index])}", va="center", fontsize=7, color="#333333")
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    return whole(axes)
 
 
 def top_confusions(counts: Tensor, names: Sequence[str], count: int = 12) -> Figure:
@@ -86,10 +104,9 @@ def top_confusions(counts: Tensor, names: Sequence[str], count: int = 12) -> Fig
     order = wrong.flatten().argsort(descending=True, stable=True)[:count].tolist()
     pairs = [(index // n, index % n) for index in order if wrong[index // n, index % n] > 0]
     numbers = [int(wrong[pair]) for pair in pairs]
-    figure = Figure(figsize=(7, max(2.0, 0.3 * len(pairs) + 1)), layout="constrained", dpi=90)
-    axes = figure.add_subplot()
-    axes.barh(range(len(pairs)), numbers, color=ORANGE, height=0.7)
     labels = [f"{shorten(names[true])} → {shorten(names[taken])}" for true, taken in pairs]
+    axes = chart((7, max(2.0, 0.3 * len(pairs) + 1)), 90, max(wide(labels, 8), 0.4))
+    axes.barh(range(len(pairs)), numbers, color=ORANGE, height=0.7)
     axes.set_yticks(range(len(pairs)), labels, fontsize=8)
     axes.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     axes.set(xlabel="samples", title=f"{int(wrong.sum())} mistakes of {int(counts.sum())}: true → predicted")
@@ -98,7 +115,7 @@ def top_confusions(counts: Tensor, names: Sequence[str], count: int = 12) -> Fig
         axes.text(number, row, f" {number} ({share:.0%} of {shorten(names[true])})", va="center", fontsize=7)
     axes.margins(x=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    return whole(axes)
 
 
 def right_and_wrong(images: Tensor | None, true: Tensor, predicted: Tensor, names: Sequence[str]) -> dict[str, Figure]:
@@ -161,8 +178,7 @@ def whole(axes: Axes) -> Figure:
 
 def regression_scatter(true: Tensor, predicted: Tensor) -> Figure:
     """Draw predicted over true values (n,), with the diagonal on which they would be equal."""
-    figure = Figure(figsize=(5.5, 5.2), layout="constrained", dpi=100)
-    axes = figure.add_subplot()
+    axes = chart((5.5, 5.2), 100, left=0.95)
     both = torch.cat([true, predicted])
     low, high = float(both.min()), float(both.max())
     margin = 0.05 * (high - low) or 1.0
@@ -171,29 +187,28 @@ def regression_scatter(true: Tensor, predicted: Tensor) -> Figure:
     axes.scatter(true.numpy(), predicted.numpy(), s=16, alpha=0.6, color=BLUE, edgecolors="none", label="sample")
     rmse = float((predicted.double() - true.double()).square().mean().sqrt())
     axes.set(xlim=limits, ylim=limits, xlabel="true", ylabel="predicted", aspect="equal")
+    axes.locator_params(nbins=6)
     axes.set_title(f"{len(true)} samples, RMSE {rmse:.4g}")
     axes.legend(loc="upper left", fontsize=8)
-    return figure
+    return whole(axes)
 
 
 def fitted_line(x: Tensor, y: Tensor, points_x: Tensor, points_y: Tensor) -> Figure:
     """Draw the network's output y over x (k,) through the samples (n,)."""
-    figure = Figure(figsize=(6, 4), layout="constrained", dpi=100)
-    axes = figure.add_subplot()
+    axes = chart((6, 4), 100, left=0.95)
     axes.plot(x.numpy(), y.numpy(), color=ORANGE, label="network")
     axes.scatter(points_x.numpy(), points_y.numpy(), s=24, color=BLUE, zorder=3, label="sample")
     axes.set(xlabel="x", ylabel="y")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)
-    return figure
+    return whole(axes)
 
 
 def probability_curve(
     x: Tensor, probability: Tensor, points_x: Tensor, points_y: Tensor, names: Sequence[str]
 ) -> Figure:
     """Draw the probability of the second class over x (k,), where it crosses 0.5, and the samples (n,) at 0 and 1."""
-    figure = Figure(figsize=(6, 4), layout="constrained", dpi=100)
-    axes = figure.add_subplot()
+    axes = chart((6, 4), 100, left=0.95)
     axes.plot(x.numpy(), probability.numpy(), color=ORANGE, label=f"probability of {names[1]}")
     axes.scatter(points_x.numpy(), points_y.numpy(), s=24, color=BLUE, zorder=3, label="sample")
     axes.axhline(0.5, color=GREY, linestyle="--", linewidth=1)
@@ -202,7 +217,7 @@ def probability_curve(
     axes.set(xlabel="x", ylabel="probability", ylim=(-0.06, 1.06))
     axes.legend(loc="center left", fontsize=8)
     axes.grid(alpha=0.3)
-    return figure
+    return whole(axes)
 
 
 def crossings(x: Tensor, y: Tensor, level: float = 0.5) -> list[float]:
@@ -225,8 +240,7 @@ def layer_errors(layers: Sequence[str], sqnr_db: Sequence[float]) -> Figure:
 
     Errors add up from layer to layer (below 20 dB a classifier usually begins to suffer).
     """
-    figure = Figure(figsize=(6.3, 0.8 + 0.28 * len(layers)), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
+    axes = chart((6.3, 1.0 + 0.28 * len(layers)), 110, wide(layers, 8), right=0.4)
     places = range(len(layers))
     axes.barh(places, sqnr_db, color=BLUE)
     for place, value in zip(places, sqnr_db, strict=True):
@@ -235,7 +249,7 @@ def layer_errors(layers: Sequence[str], sqnr_db: Sequence[float]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("output SQNR [dB]")
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    return whole(axes)
 
 
 def pruning_rounds(
