@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch._inductor import config as inductor
 from torch.fx import Graph, Node
 
-from runner.compression.files.program import export_program, interface
+from runner.compression.files.program import export_program, interface, needs_strict
 from runner.compression.files.sessions import ONNX_INSTALL, SIGNATURE, need, onnx_session
 from runner.compression.quantization.program.lower import fitting, kernel_names, products_of
 from runner.errors import RunnerError
@@ -35,7 +35,7 @@ def save_aot(program: nn.Module, example: Nested, path: Path) -> Counter[str]:
     counting: dict[str, Any] = {"post_grad_custom_post_pass": lambda graph: seen.update(kernel_names(graph))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with torch.no_grad(), products_of(program), inductor.patch(**counting, fx_graph_cache=False):
-        exported = torch.export.export(fitting(program), (example,), strict=True)
+        exported = torch.export.export(fitting(program), (example,), strict=needs_strict(program))
         torch._inductor.aoti_compile_and_package(exported, package_path=str(path), inductor_configs={"freezing": True})
     return seen
 
@@ -167,7 +167,8 @@ def save_executorch(program: nn.Module, example: Nested, path: Path) -> Path:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    exported = torch.export.export(row_major(program), (example.contiguous(),), strict=True)
+    program = row_major(program)
+    exported = torch.export.export(program, (example.contiguous(),), strict=needs_strict(program))
     edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
     refuse_left_over(edge.exported_program().graph, path)
     path.parent.mkdir(parents=True, exist_ok=True)

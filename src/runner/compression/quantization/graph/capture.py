@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch.export import export
 from torch.fx import GraphModule
 
 from runner.compression.network import refuse_quantized
+from runner.compression.quantization.graph import alike
 from runner.compression.quantization.graph.normalize import normalize, pad_beforehand
 from runner.compression.quantization.graph.operators import label
 from runner.errors import RunnerError
@@ -61,15 +63,20 @@ def capture(network: nn.Module, example: Nested) -> GraphModule:
         network = copy.deepcopy(network).eval()  # the graph must not share weights: fine-tuning would change both
         pad_beforehand(network)
         with plain_attention():
-            inputs, shapes = nested.two_of(example), nested.dynamic_batch(example)
-            program = export(network, (inputs,), dynamic_shapes=shapes, strict=True)
+            graph = alike.graph_of(network, nested.two_of(example), partial(_exported, network, example))
     except Exception as error:
         raise RunnerError(_explain(error, network)) from error
     finally:
         logger.setLevel(level)
-    graph = program.module(check_guards=False)
     normalize(graph)
     label(graph)
+    return graph
+
+
+def _exported(network: nn.Module, example: Nested) -> GraphModule:
+    inputs, shapes = nested.two_of(example), nested.dynamic_batch(example)
+    program = export(network, (inputs,), dynamic_shapes=shapes, strict=True)
+    graph: GraphModule = program.module(check_guards=False)
     return graph
 
 
