@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
 from runner.callbacks.checkpoint import BestAndLast
@@ -17,6 +17,7 @@ from runner.callbacks.progress import progress
 from runner.callbacks.recalibration import RecalibrateBatchNorm
 from runner.callbacks.training_state import TrainingState
 from runner.callbacks.watch.watch import Watch
+from runner.job.assemble import balances, build_trainer
 from runner.job.build import build
 from runner.job.context import Context
 from runner.tasks.base import Task
@@ -59,8 +60,7 @@ def make_trainer(
     }
     if not context.config.trainer.get("plugins"):
         settings["plugins"] = [DurableCheckpoints()]
-    trainer = build(context.config, "trainer", **settings)
-    assert isinstance(trainer, pl.Trainer)
+    trainer = build_trainer(context.config, **settings)
     keep_sigterm(trainer)
     return trainer
 
@@ -108,12 +108,6 @@ def _callbacks(context: Context, *, validate: bool, recording: bool, folder: str
         main = [Watch(context.record, balanced=balances(config)), Pictures(), StopOnRequest(context.record)]
         own += [TrainingState(), *([] if folder else main), stop]
     return [*chosen, *own]
-
-
-def balances(config: DictConfig) -> bool:
-    """Return whether unequal classes are weighted or drawn by their size."""
-    weights = OmegaConf.select(config, "task.class_weights", default=None)
-    return bool(weights) or OmegaConf.select(config, "data.sampling", default=None) == "balanced"
 
 
 def takes_part(name: str, callback: Callback, validate: bool, recording: bool) -> bool:
