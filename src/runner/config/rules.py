@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.compression.constraints import show
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, Config
+from runner.config.schema import SECTIONS, SETTINGS, Config
 from runner.config.sections import RunSection
 from runner.errors import did_you_mean
 
@@ -44,7 +44,7 @@ def absence(section: str, value: Any) -> str:
 
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
     """Yield a message for every top-level key that nothing reads; an experiment file can bring them in unnoticed."""
-    known = {*RunSection.__dataclass_fields__, *SECTIONS, *catalog} - {""}
+    known = {*RunSection.__dataclass_fields__, *SECTIONS, *SETTINGS, *catalog} - {""}
     names = ", ".join(sorted(known))
     for key in config:
         if key not in known:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
-from runner.compression.finetuning.settings import CHANGE
+from runner.compression.methods import ADAPTER
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.bounds import bounded
@@ -117,7 +117,7 @@ def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: boo
 
 def is_adapted(task: Task) -> bool:
     """Return whether there are adapters in a task's network."""
-    return any(step.get("change") == CHANGE for step in task.structure)
+    return any(step.get("change") == ADAPTER for step in task.structure)
 
 
 def merge_adapters(task: Task) -> None:
@@ -125,7 +125,7 @@ def merge_adapters(task: Task) -> None:
     from runner.compression.finetuning.adapters import merge
 
     merge(task.network)
-    task.structure = [step for step in task.structure if step["change"] != CHANGE]
+    task.structure = [step for step in task.structure if step["change"] != ADAPTER]
 
 
 def start_from_adapter(config: DictConfig, task: Task) -> None:

@@ -14,7 +14,6 @@ from runner.callbacks.checkpoint import BestAndLast
 from runner.callbacks.interruption import StopOnRequest, StopOnSignal
 from runner.callbacks.pictures import Pictures
 from runner.callbacks.progress import progress
-from runner.callbacks.recalibration import RecalibrateBatchNorm
 from runner.callbacks.training_state import TrainingState
 from runner.callbacks.watch.watch import Watch
 from runner.job.assemble import balances, build_trainer
@@ -102,6 +101,8 @@ def _callbacks(context: Context, *, validate: bool, recording: bool, folder: str
             each.dirpath = str(Path(each.dirpath or "") / folder)
     own: list[Callback] = [progress()]
     if not folder and OmegaConf.select(config, "batch_norm.recalibrate", default=False):
+        from runner.callbacks.recalibration import RecalibrateBatchNorm
+
         own.append(RecalibrateBatchNorm())  # after whatever averages weights
     if recording:
         stop = StopOnSignal(context.signals, context.checkpoints / folder / f"{LAST}.ckpt")
