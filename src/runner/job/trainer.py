@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
-from runner.callbacks.checkpoint import BestAndLast
+from runner.callbacks.checkpoint import BestAndLast, DurableCheckpoints
 from runner.callbacks.interruption import StopOnRequest, StopOnSignal
 from runner.callbacks.pictures import Pictures
 from runner.callbacks.progress import progress
@@ -20,7 +20,6 @@ from runner.job.assemble import balances, build_trainer
 from runner.job.build import build
 from runner.job.context import Context
 from runner.tasks.base import Task
-from runner.tracking.checkpoint_files import DurableCheckpoints
 from runner.tracking.checkpoints import LAST
 
 

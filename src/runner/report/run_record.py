@@ -1,4 +1,4 @@
-"""One run as its directory tells it, however little that is."""
+"""One run as its directory tells it, however little that is: its state, its settings, what came of it."""
 
 import socket
 import time
@@ -13,6 +13,12 @@ from runner.tracking.identity import flatten
 
 # No value at all; null is a value.
 MISSING = object()
+DONE = "done"
+# Without these a result.json cannot be reported.
+ENTRIES = ("name", "identity", "metrics", "seconds")
+# States in which `python -m runner resume` goes on.
+RESUMABLE = ("failed", "interrupted", "died")
+LENGTH = 160
 
 
 @dataclass(frozen=True)
@@ -127,14 +133,6 @@ def job_without_run(path: Path, job: Mapping[str, Any]) -> RunRecord:
         started=None,
         overrides=overrides,
     )
-
-
-DONE = "done"
-# Without these a result.json cannot be reported.
-ENTRIES = ("name", "identity", "metrics", "seconds")
-# States in which `python -m runner resume` goes on.
-RESUMABLE = ("failed", "interrupted", "died")
-LENGTH = 160
 
 
 def missing_entries(result: Mapping[str, Any]) -> str:

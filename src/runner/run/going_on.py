@@ -11,8 +11,7 @@ from runner.config.recorded import recorded_config, refuse_mistakes, tell_places
 from runner.errors import RunnerError
 from runner.run.launch import do
 from runner.tracking import layout, run_directory
-from runner.tracking.entries import damage
-from runner.tracking.result import RunResult
+from runner.tracking.result import RunResult, damage
 from runner.tracking.run_directory import RunDirectory
 
 

@@ -96,7 +96,7 @@ def parameters(config: "DictConfig") -> int:
 
 def try_run(config: "DictConfig") -> None:
     """Prepare the run, send one tiny batch through, and ask every stage what it would refuse."""
-    from runner.callbacks.watch.classes import class_notices
+    from runner.callbacks.watch.symptoms import class_notices
     from runner.job.assemble import balances
     from runner.run.prepare import prepare
     from runner.run.run import preflight, stages_of

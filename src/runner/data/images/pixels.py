@@ -21,6 +21,8 @@ PHOTOMETRIC, ZERO_IS_WHITE = 262, 0
 
 # What a profile can be of, by Pillow's modes; alpha is carried along. Others are colours of their own (LAB, HSV).
 SPACES = {"L": "GRAY", "RGB": "RGB ", "RGBA": "RGB ", "RGBX": "RGB ", "CMYK": "CMYK"}
+# Depths that cameras, scanners and instruments have.
+BITS = (8, 10, 12, 14, 16)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -110,10 +112,6 @@ def transform_of(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None
 def srgb() -> ImageCms.ImageCmsProfile:
     """Return the profile of what screens show."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-# Depths that cameras, scanners and instruments have.
-BITS = (8, 10, 12, 14, 16)
 
 
 def kind_of_values(mode: str) -> str | None:

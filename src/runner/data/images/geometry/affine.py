@@ -21,6 +21,8 @@ IGNORED = 255
 REST = 0.2
 # Points along each side of a box that is warped.
 POINTS = 5
+# So many times a point's place is corrected; the displacement changes by less than itself from place to place.
+ROUNDS = 8
 
 
 def random_matrices(
@@ -185,10 +187,6 @@ def composed(first: Tensor, then: Tensor) -> Tensor:
     turn = first[:, :, :2] @ then[:, :, :2]
     offset = first[:, :, :2] @ then[:, :, 2:] + first[:, :, 2:]
     return torch.cat([turn, offset], 2)
-
-
-# So many times a point's place is corrected; the displacement changes by less than itself from place to place.
-ROUNDS = 8
 
 
 def random_fields(count: int, size: tuple[int, int], *, pixels: float, spacing: float) -> Tensor:
