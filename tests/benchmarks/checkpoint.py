@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from runner.tracking.checkpoint_files import DurableCheckpoints
+from runner.callbacks.checkpoint import DurableCheckpoints
 
 PARAMETERS = 25_000_000  # 100 MB
 RUNS, MOST = 11, 1.2

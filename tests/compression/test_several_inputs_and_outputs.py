@@ -20,8 +20,8 @@ from runner.errors import RunnerError
 from runner.job.formats import known_formats
 from runner.measure import nested
 from runner.measure.error import sqnr
+from runner.measure.formulas import multiply_accumulates
 from runner.measure.nested import StructureError
-from runner.measure.operations import multiply_accumulates
 from runner.measure.structure import restore
 
 FORMATS = known_formats()

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from runner.cli.main import main
 from runner.config import catalog, overrides
 from runner.config.compose import Composer, compose
-from runner.config.refusals import REFUSALS
+from runner.config.rules import REFUSALS
 from runner.sweep.execution import Execution
 from runner.sweep.plan import plan
 from runner.sweep.record import Sweep

@@ -12,7 +12,7 @@ from runner.config.compose import compose
 from runner.config.recorded import recorded_config, tell_places
 from runner.errors import RunnerError
 from runner.run.changes import own
-from runner.run.launch import go_on
+from runner.run.going_on import go_on
 from runner.tracking.run_directory import HERE, RunDirectory
 
 
@@ -188,7 +188,7 @@ def test_what_it_reads_elsewhere_is_said_beforehand(run, capsys):
 def test_resuming_says_what_is_read(run, capsys):
     record = run({"data.root": "/home/of/somebody\x1b[2J"})
     with pytest.raises(RunnerError, match="stop here"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runner.run.launch.do", stopping)
+        patch.setattr("runner.run.going_on.do", stopping)
         go_on(record.path)
     assert "recorded: data.root=/home/of/somebody\\x1b[2J\n" in capsys.readouterr().err
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from runner.measure.cpu import has_bfloat16, has_integer_dot_product, instruction_sets
 from runner.measure.latency import time_interleaved
+from runner.measure.machine import has_bfloat16, has_integer_dot_product, instruction_sets
 
 
 def test_programs_are_timed_in_turn_each_after_a_call_that_is_not() -> None:

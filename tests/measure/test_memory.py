@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from runner.measure.memory import working_memory
+from runner.measure.machine import working_memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the peak of a process")
 MEGABYTES = 200

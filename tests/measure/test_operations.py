@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.measure.operations import multiply_accumulates, multiply_accumulates_by_layer
+from runner.measure.formulas import multiply_accumulates, multiply_accumulates_by_layer
 from runner.measure.parameter_counts import nonzero_share, parameters
 
 

@@ -9,7 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from runner.config.compose import compose
-from runner.report.differences import MISSING, differing_columns, label, value_of
+from runner.report.differences import differing_columns, label
+from runner.report.run_record import MISSING, value_of
 from runner.report.runs import RunRecord, find_runs
 from runner.tracking.identity import flatten
 from tests.support.written_runs import Write, writer

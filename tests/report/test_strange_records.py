@@ -17,8 +17,7 @@ from runner.report.report import build_report
 from runner.report.runs import curves, find_runs
 from runner.report.terminal import show
 from runner.tracking.console import TextConsole
-from runner.tracking.entries import RecordEntries, damage, read_entries
-from runner.tracking.result import RunResult
+from runner.tracking.result import RecordEntries, RunResult, damage, read_entries
 from tests.support.written_runs import status_writer, writer
 
 ESCAPE, BIDI, FORMULA = "\x1b]0;owned\x07", "\u202e", "=HYPERLINK(1)"

@@ -1,4 +1,4 @@
-"""The lean first import of torchmetrics: what no run uses stays out, and comes when it is looked at."""
+"""Lean first imports: what no run uses stays out, and comes when it is looked at."""
 
 import json
 import subprocess
@@ -7,17 +7,36 @@ from types import ModuleType
 
 import pytest
 
-from runner.run import lean_imports
+from runner.run import lean_imports, stand_ins
 
 PROGRAM = """
 import json, sys
 from runner.run import lean_imports
-before = list(sys.meta_path)
 lean_imports.install()
 import pytorch_lightning, torch, torchmetrics
-def heavy():
-    return [name for name in ("matplotlib", "scipy", "torchvision", "transformers") if name in sys.modules]
-found = {"heavy": heavy(), "finders": sys.meta_path == before}
+def imported(*names):
+    return [name for name in names if name in sys.modules]
+found = {"heavy": imported("matplotlib", "scipy", "torchvision", "transformers")}
+
+from sklearn.model_selection import train_test_split
+import torchvision.transforms.v2
+from runner.run.stand_ins import stood_in
+half, other = train_test_split(list(range(4)), test_size=0.5, random_state=0)
+found["split"] = sorted(half + other)
+layer = torch.nn.Linear(1, 1)
+with stood_in():
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+asked = pytorch_lightning.utilities.compile.OptimizedModule
+box = torchvision.tv_tensors.BoundingBoxes([[1.0, 0, 2, 2]], format="XYXY", canvas_size=(4, 4))
+flipped = torchvision.transforms.v2.functional.horizontal_flip(box).tolist()
+found["compiled"] = [isinstance(layer, asked), imported("torch._dynamo", "pandas", "scipy.stats", "sympy")]
+optimizer.zero_grad()
+compiled = torch.compile(layer)
+found["compiled"] += [isinstance(compiled, asked), isinstance(layer, asked), imported("torch._dynamo")]
+optimizer.add_param_group({"params": [torch.zeros(1)]})
+again = torchvision.transforms.v2.functional.horizontal_flip(box)
+found["flipped"] = [flipped == again.tolist(), type(again).__name__, len(optimizer.param_groups)]
+found["ranks"] = sys.modules["sklearn.metrics._ranking"].rankdata([3, 1, 2]).tolist()
 
 from torchmetrics.classification import MulticlassAccuracy
 accuracy = MulticlassAccuracy(num_classes=2, average="micro")
@@ -45,7 +64,10 @@ def test_heavy_libraries_come_when_they_are_looked_at():
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "heavy": [],
-        "finders": True,
+        "split": [0, 1, 2, 3],
+        "compiled": [False, [], True, False, ["torch._dynamo"]],
+        "flipped": [True, "BoundingBoxes", 2],
+        "ranks": [3.0, 1.0, 2.0],
         "accuracy": 0.75,
         "picture": "Figure",
         "precision": 1.0,
@@ -66,13 +88,28 @@ def test_a_version_that_cannot_be_lean_is_imported_plainly(monkeypatch):
     assert calls == [["metrics_of_another_version.half"], []]
 
 
+def test_a_version_that_needs_the_real_module_at_once_is_imported_plainly(monkeypatch):
+    module, calls = ModuleType("half"), []
+    monkeypatch.setitem(stand_ins.LATER, "half", ("module_of_another_version",))
+
+    def execute(module):
+        calls.append("module_of_another_version" in sys.modules)
+        if calls == [True]:
+            import module_of_another_version as other
+
+            type("Derived", (other.Base,), {})
+
+    stand_ins.execute(module, execute)
+    assert calls == [True, False]
+
+
 def test_the_variable_leaves_everything_as_it_is(monkeypatch):
     monkeypatch.setattr(lean_imports, "NAME", "metrics_of_another_version")
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     before = [*sys.meta_path]
-    monkeypatch.setenv("RUNNER_TORCHMETRICS", "whole")
+    monkeypatch.setenv("RUNNER_IMPORTS", "whole")
     lean_imports.install()
     assert sys.meta_path == before
-    monkeypatch.delenv("RUNNER_TORCHMETRICS")
+    monkeypatch.delenv("RUNNER_IMPORTS")
     lean_imports.install()
-    assert sys.meta_path[1:] == before
+    assert sys.meta_path[2:] == before

@@ -13,7 +13,7 @@ import torch
 
 from runner.cli.main import main
 from runner.compression.files.formats import chosen
-from runner.compression.program_kinds import kind_of
+from runner.compression.network import kind_of
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.errors import RunnerError

@@ -82,7 +82,7 @@ def test_an_identity_from_before_is_kept_where_content_is_not_known():
 
 def test_a_sweep_reads_a_folder_once(tables, monkeypatch):
     asked = []
-    monkeypatch.setattr(content, "content_of", lambda *places: asked.append(places) or "0123456789abcdef")
+    monkeypatch.setattr(content, "read", lambda *places: asked.append(places) or "0123456789abcdef")
     planned = plan([*CSV, "data.root=a.csv,b.csv", "seed=range(1,6)"], None)
     assert len([job for job in planned.jobs if job.identity and not job.mistakes]) == 10
     assert sorted(asked) == [("a.csv",), ("b.csv",)]

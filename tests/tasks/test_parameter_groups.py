@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from runner.errors import RunnerError
-from runner.tasks.optimization import Optimization
-from runner.tasks.parameter_groups import parameter_groups
+from runner.tasks.optimization import Optimization, parameter_groups
 
 
 class Everything(nn.Module):

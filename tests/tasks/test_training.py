@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from runner.data.batches import BatchLoader
 from runner.tasks.classification import Classification
-from runner.tasks.divergence import DivergedError
 from runner.tasks.record import Record
 from runner.tasks.regression import Regression
+from runner.tasks.training_log import DivergedError
 
 X = torch.tensor([[1.0], [2.0], [3.0]])
 LINE = [(X, 2 * X)]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from runner.callbacks.checkpoint import DurableCheckpoints
 from runner.errors import RunnerError
 from runner.files import write_with
-from runner.tracking.checkpoint_files import DurableCheckpoints
 from runner.tracking.checkpoints import read_checkpoint, save_weights
 
 

@@ -1,11 +1,14 @@
-"""Keep the best and the last epoch of a training as checkpoints."""
+"""Keep the best and the last epoch of a training as checkpoints, and write them so that none is ever cut."""
 
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from runner.files import write_with
 from runner.tracking.checkpoints import BEST, LAST
 
 
@@ -47,3 +50,17 @@ def relocated(value: Any, before: str, now: str) -> Any:
         return {relocated(key, before, now): relocated(each, before, now) for key, each in value.items()}
     inside = isinstance(value, str) and (value == before or value.startswith(f"{before}/"))
     return now + value[len(before) :] if inside else value
+
+
+class DurableCheckpoints(TorchCheckpointIO):
+    """Write a checkpoint beside its place, flush it, and rename it: whatever happens, the one before or the new one.
+
+    Lightning itself moves a temporary file from another file system into place, which is a copy: a kill in its middle
+    leaves a cut file.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; returns once the disk holds it."""
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_with(place, lambda file: torch.save(checkpoint, file), durable=True)

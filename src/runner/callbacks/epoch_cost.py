@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from runner.measure.memory import rise_above, start_counting
+from runner.measure.machine import rise_above, start_counting
 
 
 class EpochCost(Callback):

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from runner.compression.finetuning.adapters import trained_state
-from runner.measure.memory import rise_above, start_counting
+from runner.measure.machine import rise_above, start_counting
 
 
 class FineTuneCost(Callback):

@@ -8,8 +8,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
 
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.signals import Interrupted, Signals
-from runner.tracking.stop_request import stop_requested
+from runner.tracking.signals import Interrupted, Signals, stop_requested
 
 
 class StopOnRequest(Callback):

@@ -1,11 +1,10 @@
 """Pictures: draws what an evaluation showed, once at its end, for TensorBoard."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from matplotlib.figure import Figure
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
@@ -15,7 +14,9 @@ from runner.measure import nested
 from runner.measure.nested import Nested
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures.plots import image_grid, render
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 # Pictures of samples are chosen from the first so many of a split.
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Pictures(Callback):
         """Show the augmented first batch, where it is of images."""
         if batch_idx or trainer.current_epoch or not boards(trainer):
             return
+        from runner.tasks.figures.plots import image_grid
+
         if not isinstance(batch[0], Tensor):
             return
         images = outputs(trainer, batch[0].detach().float().cpu(), batch[1], {}).images
@@ -141,8 +144,10 @@ def boards(trainer: pl.Trainer) -> list[TensorBoardLogger]:
     return [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)] if trainer.is_global_zero else []
 
 
-def write(trainer: pl.Trainer, figures: dict[str, Figure]) -> None:
+def write(trainer: pl.Trainer, figures: dict[str, "Figure"]) -> None:
     """Add figures to TensorBoard at the current step."""
+    from runner.tasks.figures.plots import render
+
     for name, figure in figures.items():
         pixels = render(figure)
         for board in boards(trainer):

@@ -53,6 +53,8 @@ PHASES = tuple(each.phase for each in METHODS if each.phase)
 CHECKPOINTS = tuple(each.checkpoint for each in METHODS if each.checkpoint)
 FOLDERS = tuple(each.folder for each in METHODS if each.folder)
 DETAILS = tuple(prefix for each in METHODS for prefix in each.details)
+# What a step of adapters is called among those that lead to a network.
+ADAPTER = "adapter"
 # Keys of a method's section that tell others about its recipe, and change nothing that is computed:
 # expected_ratio (shares of bytes and time that it promises; `leaves` in older configurations), leaves_zeros (weights
 # that later methods must not replace), refuses (kinds of data, each with the reason), compares_layers (distillation

@@ -11,10 +11,23 @@ from torch.fx import GraphModule
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
 
-ModelCall = Callable[[nn.Module, Any], Nested]
-Evaluate = Callable[[nn.Module], float]
+# Not quantized; ranges known beforehand; measured as they come; some layers this way, some that.
+FLOAT, STATIC, DYNAMIC, BOTH = KINDS = ("float", "static", "dynamic", "static and dynamic")
+# Weights in few bits, or the whole network in another number format.
+WEIGHTS = "weight-only"
 # Modules of these packages stand in quantized networks only.
 OWN = "runner.compression.quantization."
+
+
+def kind_of(recipes: set[str]) -> str:
+    """Return the kind of program that layers of these recipes (static, dynamic, qat, float) make together."""
+    if "dynamic" not in recipes:
+        return STATIC
+    return BOTH if recipes & {"static", "qat"} else DYNAMIC
+
+
+ModelCall = Callable[[nn.Module, Any], Nested]
+Evaluate = Callable[[nn.Module], float]
 
 
 def call_model(network: nn.Module, inputs: Nested) -> Nested:

@@ -19,8 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema, targets
 from runner.config.catalog import Known
 from runner.config.overrides import Override
-from runner.config.refusals import REFUSALS, refusal
-from runner.config.resolve import resolve, with_text_keys
+from runner.config.resolvers import resolve, with_text_keys
+from runner.config.rules import REFUSALS, refusal
 from runner.errors import RunnerError, join_errors
 from runner.tracking.identity import AROUND_RUNS
 

@@ -7,20 +7,26 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.data.content import content_of
 from runner.errors import RunnerError
 from runner.tracking.identity import CONTENT, PLACE
 
 KEY = CONTENT.rpartition(".")[2]
 
 
+def read(*places: str) -> str | None:
+    """See `content_of`; most runs have no files of the user's own."""
+    from runner.data.content import content_of
+
+    return content_of(*places)
+
+
 def remembering() -> Callable[..., str | None]:
-    """Return `content_of` that looks at a place once: the jobs of a sweep have one content, read for the first."""
+    """Return `read` that looks at a place once: the jobs of a sweep have one content, read for the first."""
     known: dict[tuple[str, ...], str | None] = {}
 
     def ask(*places: str) -> str | None:
         if places not in known:
-            known[places] = content_of(*places)
+            known[places] = read(*places)
         return known[places]
 
     return ask
@@ -44,7 +50,7 @@ def stamp(config: DictConfig, ask: Callable[..., str | None]) -> None:
             data[KEY] = found
 
 
-def now(data: DictConfig, ask: Callable[..., str | None] = content_of) -> str | None:
+def now(data: DictConfig, ask: Callable[..., str | None] = read) -> str | None:
     """Return the content of the files that a data section names; None where it names none that are there."""
     places: list[str] = []
     for key in map(str, data):

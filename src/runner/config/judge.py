@@ -26,8 +26,8 @@ from runner.config.compose import (
 from runner.config.content import decides_content
 from runner.config.overrides import Override
 from runner.config.references import Path
-from runner.config.refusals import REFUSALS
-from runner.config.resolve import with_text_keys
+from runner.config.resolvers import with_text_keys
+from runner.config.rules import REFUSALS
 from runner.tracking.identity import AROUND_RUNS
 
 SETS = (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)

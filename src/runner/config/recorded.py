@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import plugins, resolvers, rules, schema, targets
-from runner.config.resolve import resolve
+from runner.config.resolvers import resolve
 from runner.errors import RunnerError
 from runner.files.text import one_line
 from runner.tracking import layout

@@ -1,13 +1,18 @@
-"""The rules across fields and groups: which network takes which data, which stages need what."""
+"""The rules across fields and groups: which network takes which data, which stages need what; what Hydra refuses."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
 from runner.compression.constraints import show
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, Config
+from runner.config.schema import SECTIONS, SETTINGS, Config
 from runner.config.sections import RunSection
 from runner.errors import did_you_mean
 
@@ -15,6 +20,8 @@ from runner.errors import did_you_mean
 PLACED = ("detection", "instances", "segmentation")
 # A run is made of these; only an unusual command line can leave one out.
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
+# What a user's YAML can bring Hydra and OmegaConf to raise.
+REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
 
 
 @cache
@@ -44,7 +51,7 @@ def absence(section: str, value: Any) -> str:
 
 def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
     """Yield a message for every top-level key that nothing reads; an experiment file can bring them in unnoticed."""
-    known = {*RunSection.__dataclass_fields__, *SECTIONS, *catalog} - {""}
+    known = {*RunSection.__dataclass_fields__, *SECTIONS, *SETTINGS, *catalog} - {""}
     names = ", ".join(sorted(known))
     for key in config:
         if key not in known:
@@ -180,3 +187,23 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         yield f"task=classification data={name}: this data has no classes; use task=regression."
     if task == "regression" and not data.get("num_targets"):
         yield f"task=regression data={name}: this data has no numbers to predict; use task=classification."
+
+
+def refusal(error: Exception, known: Known) -> str:
+    """Hydra's or OmegaConf's complaint about a configuration, with the way out where we know it."""
+    text = " ".join(str(error).split("\nAvailable options")[0].split()) or type(error).__name__
+    if twice := re.search(r"Multiple values for ([\w/]+)", text):
+        group = twice.group(1)
+        return f"{group} is chosen already: write {group}=… without +."
+    if unknown := re.search(r"Could not override '([\w/]+@[\w.]+)'", text):
+        return f"{unknown.group(1)}: there is no such group or key.{did_you_mean(unknown.group(1), known)}"
+    if listed := re.search(r"Could not delete '([\w/]+)'\. No match", text):
+        return f"~{listed.group(1)}: nothing is chosen there by that name; {listed.group(1)}=[] leaves all of it out."
+    if absent := re.search(r"Could not find '([\w/]+)/([^/']+)'", text):
+        group, name = absent.groups()
+        return f"{text}.{did_you_mean(name, known.get(group, ()))} See: python -m runner list {group}"
+    if unresolved := re.search(r"Error resolving interpolation '(.*)', possible interpolation keys: (.*)", text):
+        absent_groups = {*re.findall(r"\$\{(\w+)\}", unresolved.group(1))} - {*unresolved.group(2).split(", ")}
+        return "\n".join(absence(group, None) for group in sorted(absent_groups)) or text
+    text = re.sub(r" ?(To append to your config use|Either remove) .*", "", text)
+    return f"The configuration does not compose: {text}"

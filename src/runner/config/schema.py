@@ -1,12 +1,11 @@
 """What a composed configuration must satisfy: which dataclasses say it of which section."""
 
 from collections.abc import Collection
+from importlib import import_module
 from typing import Any
 
 from runner.compression.constraints import mistakes
-from runner.compression.factorization.settings import FactorizationFineTune
-from runner.compression.pruning.settings import PruningFineTune, PruningRounds
-from runner.compression.quantization.settings import Calibration, RoundedFineTune
+from runner.compression.methods import GROUPS, is_chosen
 from runner.config.sections import (
     BatchNormSection,
     BenchmarkSection,
@@ -42,13 +41,9 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "optimizer": (OptimizerSection,),
     "finetune": (FinetuneSection,),
     "quantization": (QuantizationSection,),
-    "quantization.calibration": (Calibration,),
-    "quantization.fine_tune": (RoundedFineTune,),
     "factorization": (MethodSection,),
-    "factorization.fine_tune": (FactorizationFineTune,),
     "distillation": (DistillationSection,),
-    "pruning": (MethodSection, PruningRounds),
-    "pruning.fine_tune": (PruningFineTune,),
+    "pruning": (MethodSection,),
     "export": (ExportSection,),
     "benchmark": (BenchmarkSection,),
     "trainer": (TrainerSection,),
@@ -59,6 +54,25 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "sweep.search": (SearchSection,),
     "launcher": (LauncherSection,),
 }
+# Of methods, which most runs don't use: in the module of a method's settings.
+SETTINGS = {
+    "quantization.calibration": "Calibration",
+    "quantization.fine_tune": "RoundedFineTune",
+    "factorization.fine_tune": "FactorizationFineTune",
+    "pruning": "PruningRounds",
+    "pruning.fine_tune": "PruningFineTune",
+}
+
+
+def sections(groups: Collection[str]) -> dict[str, tuple[type, ...]]:
+    """Return the dataclasses of every section, those of the settings of these methods included."""
+    found = dict(SECTIONS)
+    for place, name in SETTINGS.items():
+        group = place.partition(".")[0]
+        if group in groups:
+            settings = import_module(f"runner.compression.{group}.settings")
+            found[place] = (*found.get(place, ()), getattr(settings, name))
+    return found
 
 
 def check_types(config: Config, good: Collection[int] = ()) -> list[str]:
@@ -68,7 +82,8 @@ def check_types(config: Config, good: Collection[int] = ()) -> list[str]:
         good: ids of sections that were found to be right before, and need no second look.
     """
     messages = []
-    for section, schemas in SECTIONS.items():
+    chosen = [group for group in GROUPS if isinstance(config.get(group), dict) and is_chosen(config[group])]
+    for section, schemas in sections(chosen).items():
         values: Any = config
         for part in filter(None, section.split(".")):
             values = values.get(part) if isinstance(values, dict) else None

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
-from runner.compression.finetuning.settings import CHANGE
+from runner.compression.methods import ADAPTER
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.bounds import bounded
@@ -22,16 +22,27 @@ from runner.tracking.weights.loading import LoadedWeights
 SPARSE_SUFFIX = ".zip"
 
 
-def try_trainer(config: DictConfig) -> pl.Trainer:
-    """Return a trainer that nobody hears or sees: what this machine cannot do is told before any data is read.
+def build_trainer(config: DictConfig, **settings: Any) -> pl.Trainer:
+    """Return the configured trainer, with these settings rather than the configured ones.
 
     Raises:
         RunnerError: this machine lacks what the trainer asks for.
     """
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
-    trainer = build(config, "trainer", logger=False, **quiet)
+    if config.trainer.get("deterministic") is False and not torch.are_deterministic_algorithms_enabled():
+        settings["deterministic"] = None  # as it is: to say so again would import torch's compiler
+    trainer = build(config, "trainer", **settings)
     assert isinstance(trainer, pl.Trainer)
     return trainer
+
+
+def try_trainer(config: DictConfig) -> pl.Trainer:
+    """Return a trainer that nobody hears or sees: what this machine cannot do is told before any data is read.
+
+    Raises:
+        RunnerError: see `build_trainer`.
+    """
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    return build_trainer(config, logger=False, **quiet)
 
 
 def build_data(config: DictConfig, *, dry_run: bool = False) -> DataModule:
@@ -106,7 +117,7 @@ def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: boo
 
 def is_adapted(task: Task) -> bool:
     """Return whether there are adapters in a task's network."""
-    return any(step.get("change") == CHANGE for step in task.structure)
+    return any(step.get("change") == ADAPTER for step in task.structure)
 
 
 def merge_adapters(task: Task) -> None:
@@ -114,7 +125,7 @@ def merge_adapters(task: Task) -> None:
     from runner.compression.finetuning.adapters import merge
 
     merge(task.network)
-    task.structure = [step for step in task.structure if step["change"] != CHANGE]
+    task.structure = [step for step in task.structure if step["change"] != ADAPTER]
 
 
 def start_from_adapter(config: DictConfig, task: Task) -> None:
@@ -157,6 +168,12 @@ def read_weights(path: Path) -> dict[str, Any]:
 def is_strict(config: DictConfig) -> bool:
     """Return whether the weights that a run starts from must fit as a whole; runs of older versions always said so."""
     return bool(config.get("checkpoint_strict", True))
+
+
+def balances(config: DictConfig) -> bool:
+    """Return whether unequal classes are weighted or drawn by their size."""
+    weights = OmegaConf.select(config, "task.class_weights", default=None)
+    return bool(weights) or OmegaConf.select(config, "data.sampling", default=None) == "balanced"
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:

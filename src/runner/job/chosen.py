@@ -11,9 +11,8 @@ from runner.files import sha256
 from runner.serving.description import Description, read_plain
 from runner.serving.pool import PLAIN, Served
 from runner.tracking import layout
-from runner.tracking.entries import read_entries
 from runner.tracking.environment import cpu_model
-from runner.tracking.result import ArtifactFile, RunResult
+from runner.tracking.result import ArtifactFile, RunResult, read_entries
 from runner.tracking.run_directory import RunDirectory, owner
 
 # The format that stands for a run's best weights, and the module that serves what needs torch: it isn't imported here.

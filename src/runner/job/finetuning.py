@@ -1,14 +1,12 @@
-"""Fine-tuning in a run: adapters are put on before training, and saved, counted and merged behind it."""
+"""Fine-tuning in a run: adapters are put on before training, and saved and merged behind it."""
 
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback
 
 from runner.compression.methods import is_chosen
 from runner.job.assemble import is_adapted, merge_adapters
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
-from runner.measure.latency import time_interleaved
 from runner.tasks.base import Task
 from runner.tasks.trainable import head_of
 from runner.tracking import checkpoints, layout
@@ -46,19 +44,12 @@ def merged(context: Context, networks: Networks) -> dict[str, ArtifactFile]:
     return artifacts
 
 
-def costs(config: DictConfig) -> list[Callback]:
-    """Return what notes the cost of fine-tuning while it trains; nothing without `finetune=`."""
-    if not is_finetuned(config):
-        return []
-    from runner.callbacks.finetune_cost import FineTuneCost
-
-    return [FineTuneCost()]
-
-
 def latency(context: Context, task: Task) -> dict[str, float]:
     """Return the milliseconds that the finished network takes for one sample; nothing without `finetune=`."""
     if not is_finetuned(context.config):
         return {}
+    from runner.measure.latency import time_interleaved
+
     found = time_interleaved({"network": task.standalone()}, context.datamodule.example(1), runs=10, seconds=2.0)
     return {"finetune/latency_ms": found["network"].median_ms}
 

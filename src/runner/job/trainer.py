@@ -7,20 +7,19 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
-from runner.callbacks.checkpoint import BestAndLast
+from runner.callbacks.checkpoint import BestAndLast, DurableCheckpoints
 from runner.callbacks.interruption import StopOnRequest, StopOnSignal
 from runner.callbacks.pictures import Pictures
 from runner.callbacks.progress import progress
-from runner.callbacks.recalibration import RecalibrateBatchNorm
 from runner.callbacks.training_state import TrainingState
 from runner.callbacks.watch.watch import Watch
+from runner.job.assemble import balances, build_trainer
 from runner.job.build import build
 from runner.job.context import Context
 from runner.tasks.base import Task
-from runner.tracking.checkpoint_files import DurableCheckpoints
 from runner.tracking.checkpoints import LAST
 
 
@@ -59,8 +58,7 @@ def make_trainer(
     }
     if not context.config.trainer.get("plugins"):
         settings["plugins"] = [DurableCheckpoints()]
-    trainer = build(context.config, "trainer", **settings)
-    assert isinstance(trainer, pl.Trainer)
+    trainer = build_trainer(context.config, **settings)
     keep_sigterm(trainer)
     return trainer
 
@@ -102,18 +100,14 @@ def _callbacks(context: Context, *, validate: bool, recording: bool, folder: str
             each.dirpath = str(Path(each.dirpath or "") / folder)
     own: list[Callback] = [progress()]
     if not folder and OmegaConf.select(config, "batch_norm.recalibrate", default=False):
+        from runner.callbacks.recalibration import RecalibrateBatchNorm
+
         own.append(RecalibrateBatchNorm())  # after whatever averages weights
     if recording:
         stop = StopOnSignal(context.signals, context.checkpoints / folder / f"{LAST}.ckpt")
         main = [Watch(context.record, balanced=balances(config)), Pictures(), StopOnRequest(context.record)]
         own += [TrainingState(), *([] if folder else main), stop]
     return [*chosen, *own]
-
-
-def balances(config: DictConfig) -> bool:
-    """Return whether unequal classes are weighted or drawn by their size."""
-    weights = OmegaConf.select(config, "task.class_weights", default=None)
-    return bool(weights) or OmegaConf.select(config, "data.sampling", default=None) == "balanced"
 
 
 def takes_part(name: str, callback: Callback, validate: bool, recording: bool) -> bool:

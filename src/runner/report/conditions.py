@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import RunnerError, did_you_mean
-from runner.report.differences import MISSING, shortest, value_of
+from runner.report.differences import shortest
 from runner.report.quantities import quantities, show
+from runner.report.run_record import MISSING, value_of
 from runner.report.runs import RunRecord
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.report.record_files import read_json
+from runner.report.run_record import MISSING, value_of
 from runner.report.runs import RunRecord
 from runner.tracking import layout
 from runner.tracking.console import SHOWN
@@ -18,8 +19,6 @@ SEED = "seed"
 ARRANGED = ("checkpoint", "stages")
 ROOT = "data.root"
 CONTENT_DIGITS = 6
-# No value at all; null is a value.
-MISSING = object()
 
 # What each run has of one setting, in the order of the runs, in a form that can be compared and hashed.
 Values = tuple[Any, ...]
@@ -55,15 +54,6 @@ def differing_columns(runs: Sequence[RunRecord]) -> list[str]:
         settled.append(table[key])
     order = {key: position for position, key in enumerate(typed)}
     return sorted(dict.fromkeys(columns), key=lambda key: order.get(key, len(order)))
-
-
-def value_of(run: RunRecord, column: str) -> Any:
-    """Return a choice, a setting, or MISSING; where no choices were recorded, the name of the section's class."""
-    if column in run.choices:
-        return run.choices[column]
-    if not run.choices and isinstance(target := run.settings.get(f"{column}._target_"), str):
-        return target.rpartition(".")[2]
-    return run.settings.get(column, MISSING)
 
 
 def differing_values(runs: Sequence[RunRecord], keys: Iterable[str]) -> dict[str, Values]:

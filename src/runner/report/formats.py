@@ -7,9 +7,10 @@ from typing import Any
 from runner.files import csv_text, json_text
 from runner.files.text import markdown, markdown_code
 from runner.report.cells import NOTHING, remarks, text_columns, title
-from runner.report.differences import MISSING, SEED, value_of
+from runner.report.differences import SEED
 from runner.report.quantities import show
 from runner.report.report import Report, ReportRow
+from runner.report.run_record import MISSING, value_of
 from runner.report.runs import RunRecord
 
 

@@ -19,6 +19,7 @@ COSTS = re.compile(
 # Decimals of a column whose largest value is below 10; a larger one has fewer.
 DECIMALS = 4
 WHOLE = 1e15
+UNITS = ("B", "kB", "MB", "GB", "TB")
 LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
 
 
@@ -116,3 +117,11 @@ def number(value: float, places: int | None) -> str:
     if places is None or (value and abs(value) < 0.5 * 10**-places):
         return f"{value:.2g}" if places is not None else f"{value:.4g}"
     return f"{value:,.{places}f}"
+
+
+def size_words(size: float) -> str:
+    """Return `12.3 MB`."""
+    unit = 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.1f} {UNITS[unit]}" if unit else f"{size:.0f} B"

@@ -7,14 +7,14 @@ from functools import partial
 
 from runner.errors import RunnerError, join_errors
 from runner.report.conditions import conditions, known_names, known_quantities, known_settings, resolve
-from runner.report.differences import SEED, differing_columns, label, value_of, with_places
+from runner.report.differences import SEED, differing_columns, label, with_places
 from runner.report.final import with_final
 from runner.report.quantities import is_cost, quantities, worth_showing
 from runner.report.ranking.outcome import quantity
 from runner.report.ranking.selection import usual_metric, words
 from runner.report.rows import ReportRow, best_of_each, group_seeds, make_row, ranked
+from runner.report.run_record import DONE, value_of
 from runner.report.runs import RunRecord
-from runner.report.state import DONE
 from runner.report.statistic import Statistic
 
 __all__ = ["Report", "ReportRow", "Statistic", "build_report", "label"]

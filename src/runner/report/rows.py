@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.report.differences import MISSING, SEED, comparable, value_of
+from runner.report.differences import SEED, comparable
 from runner.report.quantities import quantities
 from runner.report.ranking.selection import has_interval, tie_breakers
 from runner.report.ranking.wilson import wilson
+from runner.report.run_record import MISSING, value_of
 from runner.report.runs import RunRecord, in_order
 from runner.report.statistic import Statistic, statistic
 from runner.tracking.result import TESTED

@@ -1,14 +1,24 @@
-"""One run as its directory tells it, however little that is."""
+"""One run as its directory tells it, however little that is: its state, its settings, what came of it."""
 
+import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.report.record_files import is_number, mapping, numbers, read_json, read_yaml, size_of
-from runner.report.state import DONE, first_line, missing_entries, state_of
 from runner.tracking import layout, lock
 from runner.tracking.identity import flatten
+
+# No value at all; null is a value.
+MISSING = object()
+DONE = "done"
+# Without these a result.json cannot be reported.
+ENTRIES = ("name", "identity", "metrics", "seconds")
+# States in which `python -m runner resume` goes on.
+RESUMABLE = ("failed", "interrupted", "died")
+LENGTH = 160
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,15 @@ class RunRecord:
     stopped: str = ""
     warnings: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+
+
+def value_of(run: RunRecord, column: str) -> Any:
+    """Return a choice, a setting, or MISSING; where no choices were recorded, the name of the section's class."""
+    if column in run.choices:
+        return run.choices[column]
+    if not run.choices and isinstance(target := run.settings.get(f"{column}._target_"), str):
+        return target.rpartition(".")[2]
+    return run.settings.get(column, MISSING)
 
 
 def read_run(path: Path) -> RunRecord:
@@ -114,3 +133,59 @@ def job_without_run(path: Path, job: Mapping[str, Any]) -> RunRecord:
         started=None,
         overrides=overrides,
     )
+
+
+def missing_entries(result: Mapping[str, Any]) -> str:
+    """Return the entries that a result.json lacks, in words; empty where it is complete."""
+    missing = [name for name in ENTRIES if name not in result]
+    return f"result.json has no {', '.join(missing)}" if missing else ""
+
+
+def state_of(status: Mapping[str, Any], *, held: bool) -> tuple[str, str]:
+    """Return state and reason of a run without a result.
+
+    Args:
+        status: its status.json; empty where there is none.
+        held: whether a process holds the lock of its directory.
+    """
+    if not status:
+        return "unfinished", "neither status.json nor result.json: it never began"
+    state = status.get("state")
+    if state in ("running", "starting"):
+        return progress(status, held=held)
+    if state in ("failed", "interrupted"):
+        return state, first_line(status.get("error")) + stage(status)
+    if state == DONE:
+        return "damaged", "status.json says done, but there is no result.json"
+    return "older layout", f"status.json knows no state {state!r}"
+
+
+def progress(status: Mapping[str, Any], *, held: bool) -> tuple[str, str]:
+    """Return "running" or "died": status.json of a killed process says running for ever."""
+    host = status.get("host")
+    place = f" on {host}" if host not in (None, socket.gethostname()) else ""
+    process = f"process {status.get('pid', '(unknown)')}{place}"
+    if held:
+        return "running", f"{process}{since(status.get('started'))}{stage(status)}"
+    return "died", f"{process} is gone{stage(status)}"
+
+
+def stage(status: Mapping[str, Any]) -> str:
+    """Return the stage of the run, as the end of a sentence."""
+    return f", in stage {status['stage']}" if status.get("stage") else ""
+
+
+def since(started: Any) -> str:
+    """Return the start of the run, as part of a sentence."""
+    if not isinstance(started, (int, float)):
+        return ""
+    try:
+        return time.strftime(" since %Y-%m-%d %H:%M", time.localtime(started))
+    except (ValueError, OverflowError, OSError):  # no moment that a calendar has
+        return ""
+
+
+def first_line(error: Any, nothing: str = "no reason recorded") -> str:
+    """Return the first line of an error, cut to a readable length."""
+    text = (str(error or "").strip().splitlines() or [nothing])[0]
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"

@@ -11,7 +11,7 @@ from rich.text import Text
 from runner.files.text import one_line
 from runner.report.cells import NOTHING, Column, above, remarks, text_columns, title
 from runner.report.report import Report
-from runner.report.state import RESUMABLE
+from runner.report.run_record import RESUMABLE
 from runner.tracking.console import shortest
 
 GAP = 2

@@ -1,9 +1,9 @@
-"""A first import of torchmetrics without the libraries that no run of runner uses: over three seconds of a start.
+"""First imports without the libraries that no run of runner uses: over five seconds of a start.
 
 torchmetrics, which Lightning imports, asks which optional packages are installed and imports whole transformers,
 torchvision, scipy.signal and pyplot for metrics that nobody asked for. Here they are told to be missing while the
 import lasts. What was left out is made up for when it is first looked at: `torchmetrics.detection.MeanAveragePrecision`
-and `metric.plot()` work as ever.
+and `metric.plot()` work as ever. What other libraries import in vain is stood in for (see `stand_ins`).
 """
 
 import importlib
@@ -19,16 +19,18 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from runner.run.stand_ins import StandInFinder
+
 NAME = "torchmetrics"
 LATER = ("matplotlib", "scipy", "torchvision", "transformers")
 # `whole` leaves the import as it is.
-VARIABLE = "RUNNER_TORCHMETRICS"
+VARIABLE = "RUNNER_IMPORTS"
 
 
 def install() -> None:
-    """Have the next first import of torchmetrics be lean. For programs: it changes the process that calls it."""
+    """Have the next first imports be lean. For programs: it changes the process that calls it."""
     if NAME not in sys.modules and os.environ.get(VARIABLE) != "whole":
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path[:0] = [StandInFinder(), _Finder()]
 
 
 class _Finder(MetaPathFinder):

@@ -9,10 +9,11 @@ from runner.compression.methods import METHODS, PHASES
 from runner.errors import RunnerError
 from runner.files import write_text
 from runner.run.changes import Changes, changes_of, of_the_training
-from runner.tracking import checkpoints, layout, stop_request
+from runner.tracking import checkpoints, layout
 from runner.tracking.identity import HISTORY
 from runner.tracking.resumptions import Resumption, append
 from runner.tracking.run_directory import RunDirectory
+from runner.tracking.signals import STOP_REQUEST
 
 EPOCHS = "trainer.max_epochs"
 LONGER = (EPOCHS, "trainer.max_steps", "callbacks.early_stopping.")
@@ -120,7 +121,7 @@ def forget_results(record: RunDirectory, done: list[str]) -> None:
     )
     if record.status.get("stopped"):  # a search wanted no more of it; whoever resumes it does
         record.update_status(stopped=None)
-        (record.path / stop_request.FILE).unlink(missing_ok=True)
+        (record.path / STOP_REQUEST).unlink(missing_ok=True)
     (record.path / layout.ARTIFACTS).mkdir(exist_ok=True)
     metrics = record.path / layout.METRICS
     if metrics.is_file():  # what was tested will be tested again; the loggers forget what training does again

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from runner.data.images.decode import Appearance, UnreadableImageError, decoded, in_silence
+from runner.data.images.appearance import Appearance
+from runner.data.images.decode import UnreadableImageError, decoded, in_silence
 from runner.data.images.geometry.placement import placement, size_as_seen
 from runner.data.images.opened import opened
 from runner.errors import RunnerError

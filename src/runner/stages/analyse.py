@@ -7,11 +7,10 @@ from typing import Any
 
 from rich.table import Table
 
-from runner.compression.quantization.analysis import LayerReport, TensorError
+from runner.compression.quantization.analysis import LayerReport, TensorError, measure_sensitivity
 from runner.compression.quantization.analysis import analyse as analyse_layers
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
-from runner.compression.quantization.sensitivity import measure_sensitivity
 from runner.data.calibration import calibration_batches
 from runner.errors import RunnerError
 from runner.files import write_csv

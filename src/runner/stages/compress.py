@@ -10,13 +10,11 @@ from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
 from runner.measure import nested
 from runner.measure.nested import Nested
-from runner.stages.parts.corrections import record_corrections
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import Tuning
 from runner.stages.parts.pruning_context import example
-from runner.stages.parts.qat import FOLDER
-from runner.stages.parts.qat import fine_tune as fine_tune_rounded
-from runner.stages.parts.quantization_recipe import quantization_recipe
+from runner.stages.parts.quantizing import FOLDER, quantization_recipe, record_corrections
+from runner.stages.parts.quantizing import fine_tune as fine_tune_rounded
 from runner.tracking.console import console
 
 Compressed = TypeVar("Compressed", bound=CompressedNetwork)

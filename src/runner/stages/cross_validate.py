@@ -15,8 +15,8 @@ from runner.stages.parts.distillation import check_teacher, distilled
 from runner.stages.parts.training import check_monitors
 from runner.tracking import layout
 from runner.tracking.console import console
-from runner.tracking.entries import NUMBERS
-from runner.tracking.stop_request import stop_requested
+from runner.tracking.result import NUMBERS
+from runner.tracking.signals import stop_requested
 
 AGAIN = "Remove it, and the folds are trained again."
 

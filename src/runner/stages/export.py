@@ -5,7 +5,7 @@ from functools import partial
 
 from runner.compression.files.file_format import can_be_captured
 from runner.compression.files.formats import chosen, is_structured
-from runner.compression.program_kinds import FLOAT, WEIGHTS
+from runner.compression.network import FLOAT, WEIGHTS
 from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
 from runner.compression.quantization.program.network import QuantizedNetwork
@@ -20,7 +20,7 @@ from runner.measure.nested import Nested
 from runner.stages.parts.decoded import WithBoxes, decoder_of, with_decoder
 from runner.stages.parts.exported import Exported, check
 from runner.stages.parts.pruning_context import example as example_inputs
-from runner.stages.parts.quantization_recipe import quantization_recipe
+from runner.stages.parts.quantizing import quantization_recipe
 from runner.tracking.console import console
 from runner.tracking.layout import SERVING
 from runner.tracking.result import ArtifactFile

@@ -7,12 +7,11 @@ import pytorch_lightning as pl
 
 from runner.job.assemble import build_task, is_adapted, merge_adapters
 from runner.job.context import Context, selected
-from runner.job.finetuning import costs, latency, merged
+from runner.job.finetuning import latency, merged
 from runner.job.networks import Networks, StageResult
 from runner.job.trainer import make_trainer
-from runner.stages.parts.changed_settings import changed_settings
 from runner.stages.parts.distillation import check_teacher, distilled
-from runner.stages.parts.early_weights import keeping_early_weights
+from runner.stages.parts.first_training import first_callbacks
 from runner.stages.parts.training import check_monitors, train
 from runner.tracking import checkpoints
 
@@ -32,8 +31,8 @@ def fit(context: Context, networks: Networks) -> StageResult:
         context.datamodule.use_all_for_training()
         networks = replace(networks, task=build_task(context.config, context.datamodule))
     task = networks.task
-    extra = [*keeping_early_weights(context), *changed_settings(context, networks), *costs(context.config)]
-    trainer = make_trainer(context, task, validate=len(context.datamodule.splits["val"]) > 0, extra=extra)
+    validates = len(context.datamodule.splits["val"]) > 0
+    trainer = make_trainer(context, task, validate=validates, extra=first_callbacks(context, networks))
     with distilled(context, networks, task):
         if context.config.compile:
             task.network.compile()

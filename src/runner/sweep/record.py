@@ -12,8 +12,8 @@ from runner.errors import RunnerError
 from runner.files import finite, write_text
 from runner.files.reading import SWEEP_BYTES, SWEEP_NODES, parse_json, read_bytes
 from runner.tracking import layout, lock
-from runner.tracking.entries import read_entries
 from runner.tracking.identity import flatten
+from runner.tracking.result import read_entries
 
 FILE = "sweep.json"
 # Of a traceback this much is kept in sweep.json; all of it is in the job's console.log.

@@ -17,7 +17,7 @@ from runner.sweep.record import DONE, Entry, Sweep
 from runner.sweep.space import corners, distributions, texts_of
 from runner.sweep.start import register, without_invalid
 from runner.tracking.console import console
-from runner.tracking.stop_request import request_stop
+from runner.tracking.signals import request_stop
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

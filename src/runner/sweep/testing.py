@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 
 from runner.config.compose import Composed
 from runner.report.report import build_report
+from runner.report.run_record import DONE
 from runner.report.runs import read_run
-from runner.report.state import DONE
 
 ALL, WINNER, NONE = "all", "winner", "none"
 # What looks at test data.

@@ -3,11 +3,10 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
@@ -21,6 +20,9 @@ from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.optimization import Optimization
 from runner.tasks.trainable import freeze, frozen_norms
 from runner.tasks.training_log import TrainingLog
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 # Outputs and targets of a task are what its own docstring says: tensors, or tuples or dicts of them.
 Batch = tuple[Nested, Nested]
@@ -133,7 +135,7 @@ class Task(pl.LightningModule, ABC):
         """Return the number of right answers among training samples, 0-d; None where there is no right and wrong."""
         return None
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return pictures of an evaluated split, by name."""
         return {}
 

@@ -1,10 +1,9 @@
 """Binary classification: yes or no, by one logit."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import BinaryAccuracy, BinaryAUROC, BinaryF1Score
@@ -14,7 +13,9 @@ from runner.data.module import DataModule
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import plots
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 CURVE_POINTS = 200
 
@@ -97,8 +98,10 @@ class BinaryClassification(Task):
         """See Task.answering."""
         return {"kind": "binary", "names": self.names(2)} if type(self).rows is BinaryClassification.rows else None
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return the confusion matrix; of images samples, right and wrong; of one feature the probability curve."""
+        from runner.tasks.figures import plots
+
         names = outputs.class_names or ("0", "1")
         true, predicted = outputs.targets.flatten().long(), outputs.predictions["class"]
         drawn = {"confusion_matrix": plots.confusion_matrix(plots.confusion_counts(true, predicted, 2), names)}

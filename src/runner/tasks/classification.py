@@ -1,9 +1,8 @@
 """Classification: one of several classes, by cross-entropy."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
@@ -12,7 +11,9 @@ from runner.data.module import DataModule
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import plots
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 # With fewer classes than this, being among the best five says little.
 CLASSES_FOR_TOP5 = 20
@@ -105,8 +106,10 @@ class Classification(Task):
         """Return the class's name, or its index."""
         return self.class_names[index] if self.class_names else index
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return the confusion matrix and the accuracy of each class; of images also samples, right and wrong."""
+        from runner.tasks.figures import plots
+
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
         true, predicted = classes(outputs.targets), outputs.predictions["class"]
         counts = plots.confusion_counts(true, predicted, len(names))

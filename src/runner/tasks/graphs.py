@@ -1,11 +1,10 @@
 """NodeClassification and GraphClassification: classes of nodes, and of whole graphs."""
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from runner.data.graph.graph import Graph
@@ -13,7 +12,9 @@ from runner.data.module import DataModule
 from runner.models.graph.bound import BoundNetwork
 from runner.tasks.classification import Classification
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import graphs
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 
 class NodeClassification(Classification):
@@ -66,12 +67,14 @@ class NodeClassification(Classification):
         each = F.cross_entropy(outputs, targets, weights, label_smoothing=smoothing, reduction="none")
         return (each * inputs.importance).sum()
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return confusion matrix and accuracy of each class; the graph, its degrees and its adjacency matrix."""
         return super().figures(outputs) | self.pictures()
 
-    def pictures(self) -> dict[str, Figure]:
+    def pictures(self) -> dict[str, "Figure"]:
         """Return the graph of this task's data as the network sees it now."""
+        from runner.tasks.figures import graphs
+
         datamodule: Any = self.data[0]
         graph: Graph = datamodule.graph
         everyone = graph.with_seeds(torch.arange(len(graph.x))).to(self.device)
@@ -103,8 +106,10 @@ class GraphClassification(Classification):
         loss = self.loss(outputs, targets)
         return loss if penalty is None else loss + penalty
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return confusion matrix and accuracy of each class; some graphs with both classes."""
+        from runner.tasks.figures import graphs
+
         drawn = super().figures(outputs)
         graph = outputs.samples
         if not isinstance(graph, Graph) or graph.batch is None:

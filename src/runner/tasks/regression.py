@@ -1,10 +1,9 @@
 """Regression: numbers, by mean squared error."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 
@@ -12,7 +11,9 @@ from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import plots
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 CURVE_POINTS = 200
 
@@ -114,8 +115,10 @@ class Regression(Task):
         own = type(self).rows is Regression.rows and type(self).predictions is Regression.predictions
         return {"kind": "values", "mean": self.mean.tolist(), "std": self.std.tolist()} if own else None
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return predicted over true values; of one feature also the fitted line."""
+        from runner.tasks.figures import plots
+
         value = outputs.predictions["value"]
         true = outputs.targets.reshape(value.shape)
         drawn = {"scatter": plots.regression_scatter(true.flatten(), value.flatten())}

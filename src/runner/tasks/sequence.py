@@ -1,10 +1,9 @@
 """Sequences: one class each, or one class for every token; both log how much of the batches was padding."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 from torchmetrics import Metric
@@ -16,7 +15,9 @@ from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import Weights, check_weights
 from runner.tasks.classification import Classification
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import plots
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ class PaddingLog(Task):
 class SequenceClassification(PaddingLog, Classification):
     """Classification of sequences: logits (N, num_classes), targets int64 (N,). See `Classification`."""
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return the figures of Classification, and which classes are taken for which most often."""
+        from runner.tasks.figures import plots
+
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
         counts = plots.confusion_counts(outputs.targets, outputs.predictions["class"], len(names))
         return {**super().figures(outputs), "top_confusions": plots.top_confusions(counts, names)}

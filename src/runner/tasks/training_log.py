@@ -1,4 +1,4 @@
-"""TrainingLog: notes every training step, looks at the numbers only when they are due."""
+"""TrainingLog: notes every training step, looks at the numbers only when they are due, and ends what diverged."""
 
 import math
 from typing import Any
@@ -7,9 +7,30 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from runner.errors import RunnerError
 from runner.measure.nested import Nested
-from runner.tasks.divergence import DivergedError
 from runner.tasks.record import Hits, Record
+
+
+class DivergedError(RunnerError):
+    """Training stopped because its loss is no longer a finite number.
+
+    Attributes:
+        step: the training step (counted from 1) whose loss was not finite.
+        last_finite: (step, loss) of the last finite loss before it, or None where there was none.
+    """
+
+    def __init__(
+        self, step: int, value: float, last_finite: tuple[int, float] | None, advice: tuple[str, ...] = ()
+    ) -> None:
+        self.step, self.value, self.last_finite = step, value, last_finite
+        before = "no finite loss before it"
+        if last_finite is not None:
+            before = f"last finite loss {last_finite[1]:.4g} at step {last_finite[0]}"
+        *first, last = (*advice, "look at the data with mode=debug")
+        hint = f"{', '.join(first)}, or {last}" if first else last
+        super().__init__(f"The loss became {value} at step {step} ({before}). {hint[0].upper()}{hint[1:]}.")
+
 
 # However seldom the log is written, outputs don't pile up on the device for longer than so many steps.
 LONGEST_WAIT = 64

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runner.measure.cpu import instruction_sets
+from runner.measure.machine import instruction_sets
 
 PACKAGES = (
     "runner",

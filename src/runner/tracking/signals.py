@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: training finishes its batch, everything else stops at once; none is ever swallowed."""
+"""What ends a run early: Ctrl-C, SIGTERM, and a request of whoever watches it from outside.
+
+After a signal training finishes its batch, everything else stops at once; none is ever swallowed.
+"""
 
 import ctypes
 import os
@@ -12,6 +15,8 @@ from types import FrameType
 from typing import TypeVar
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+# The file by which whoever watches a run from outside asks its training to end early.
+STOP_REQUEST = "stop_request"
 # The process that started this one and that it must not outlive.
 PARENT = "RUNNER_PARENT"
 PR_SET_PDEATHSIG = 1
@@ -135,3 +140,16 @@ def handled() -> Iterator[Signals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def request_stop(directory: Path, reason: str) -> None:
+    """Ask the run in `directory` to train no further; `reason` ends up in its status.json as `stopped`."""
+    (directory / STOP_REQUEST).write_text(reason, encoding="utf-8")
+
+
+def stop_requested(directory: Path) -> str | None:
+    """Return the reason for which the run in `directory` is to stop; None while nobody asks."""
+    try:
+        return (directory / STOP_REQUEST).read_text(encoding="utf-8")
+    except OSError:
+        return None

@@ -20,8 +20,8 @@ from runner.data.tables.tabular import TabularDataModule
 from runner.tasks.base import Task
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
-from runner.tasks.divergence import DivergedError
 from runner.tasks.regression import Regression
+from runner.tasks.training_log import DivergedError
 from runner.tracking.notices import recorded
 from runner.tracking.run_directory import RunDirectory
 

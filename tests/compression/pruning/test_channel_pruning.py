@@ -16,7 +16,7 @@ from runner.compression.pruning.importance import channel_scores
 from runner.compression.pruning.proof import muted, outputs, prove
 from runner.compression.pruning.recipe import PruningContext
 from runner.errors import RunnerError
-from runner.measure.operations import multiply_accumulates
+from runner.measure.formulas import multiply_accumulates
 from runner.models.cnn import CNN
 from runner.models.googlenet import GoogLeNet
 from runner.models.mlp import image_mlp

@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from runner.data.images.decode import Appearance, decode_image
+from runner.data.images.appearance import Appearance, parse_colour
+from runner.data.images.decode import decode_image
 from runner.data.images.listing import image_suffixes
-from runner.data.images.pixels import as_seen, parse_colour
+from runner.data.images.pixels import as_seen
 from runner.errors import RunnerError
 
 ORANGE = (200, 100, 50)

@@ -8,11 +8,11 @@ from pytorch_lightning.strategies import FSDPStrategy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from runner.callbacks.watch import symptoms
-from runner.callbacks.watch.classes import class_counts, class_notices
 from runner.callbacks.watch.probe import Answers, ask
+from runner.callbacks.watch.symptoms import class_counts, class_notices
 from runner.data.module import DataModule
 from runner.tasks.base import Task
-from runner.tasks.divergence import DivergedError
+from runner.tasks.training_log import DivergedError
 from runner.tracking.notices import Notice, tell
 from runner.tracking.run_directory import RunDirectory
 

@@ -96,8 +96,8 @@ def parameters(config: "DictConfig") -> int:
 
 def try_run(config: "DictConfig") -> None:
     """Prepare the run, send one tiny batch through, and ask every stage what it would refuse."""
-    from runner.callbacks.watch.classes import class_notices
-    from runner.job.trainer import balances
+    from runner.callbacks.watch.symptoms import class_notices
+    from runner.job.assemble import balances
     from runner.run.prepare import prepare
     from runner.run.run import preflight, stages_of
     from runner.tracking.run_directory import RunDirectory
@@ -140,6 +140,7 @@ def try_training(config: "DictConfig", task: "Task") -> None:
     """
     from runner.job.assemble import try_trainer
     from runner.job.build import build
+    from runner.run.stand_ins import stood_in
 
     trainer = try_trainer(config)
     for name in config.callbacks or {}:
@@ -150,7 +151,8 @@ def try_training(config: "DictConfig", task: "Task") -> None:
         max_epochs=trainer.max_epochs,
         check_val_every_n_epoch=trainer.check_val_every_n_epoch,
     )
-    task.optimization.configure(task.network, steps)  # type: ignore[arg-type]
+    with stood_in():  # an optimizer asks torch's compiler to leave it alone
+        task.optimization.configure(task.network, steps)  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from pathlib import Path
 from runner.cli.columns import print_columns, say
 from runner.errors import RunnerError, join_errors
 from runner.report.going_on.garbage import Garbage, garbage
-from runner.report.going_on.outputs import size_of, size_words
+from runner.report.going_on.outputs import size_of
 from runner.report.going_on.removal import links_below, remove
+from runner.report.quantities import size_words
 from runner.report.runs import find_runs, runs_below
 from runner.tracking.console import shortest
 

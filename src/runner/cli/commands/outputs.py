@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.table import Table
 
 from runner.files.text import one_line
-from runner.report.going_on.outputs import OutputLine, age_words, output_lines, size_words
+from runner.report.going_on.outputs import OutputLine, age_words, output_lines
+from runner.report.quantities import size_words
 from runner.report.runs import find_runs
 from runner.report.terminal import GAP, UNLIMITED
 from runner.tracking.console import TextConsole, console, shortest

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.config import plugins
-from runner.run.launch import go_on
+from runner.run.going_on import go_on
 
 DESCRIPTION = (
     "Continues an interrupted, failed or killed run in its own directory, from its last checkpoint. "

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from runner.config.compose import compose
 from runner.errors import RunnerError
-from runner.measure.cpu import has_integer_dot_product
+from runner.measure.machine import has_integer_dot_product
 
 SPEED = "gain/speed/"
 NO_DOT_PRODUCT = "is promised for CPUs with an integer dot product (VNNI or AMX on x86), which this one lacks"

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from runner.compression.network import CompressedNetwork
-from runner.compression.program_kinds import KINDS
+from runner.compression.network import KINDS, CompressedNetwork
 from runner.measure.nested import Nested
 
 Program = Callable[[Nested], Any]

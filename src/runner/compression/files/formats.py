@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from runner.compression.files.file_format import FileFormat, Program
-from runner.compression.program_kinds import FLOAT, WEIGHTS
+from runner.compression.network import FLOAT, WEIGHTS
 from runner.errors import RunnerError, did_you_mean
 from runner.measure import nested
 from runner.measure.nested import Nested

@@ -7,8 +7,7 @@ from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program, can_be_captured, program_of
 from runner.compression.files.runtimes import load_onnx, save_onnx, save_onnx_dynamic, save_onnx_traced
-from runner.compression.network import CompressedNetwork
-from runner.compression.program_kinds import DYNAMIC, FLOAT, STATIC
+from runner.compression.network import DYNAMIC, FLOAT, STATIC, CompressedNetwork
 from runner.measure import nested
 from runner.measure.nested import Nested
 

@@ -8,8 +8,7 @@ from torch import nn
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.openvino import load_openvino, save_openvino
 from runner.compression.files.sessions import OPENVINO_INSTALL
-from runner.compression.network import CompressedNetwork
-from runner.compression.program_kinds import FLOAT, STATIC
+from runner.compression.network import FLOAT, STATIC, CompressedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.verify import prove_integers
 from runner.measure.nested import Nested

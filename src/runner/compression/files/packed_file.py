@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program
-from runner.compression.network import CompressedNetwork
-from runner.compression.program_kinds import WEIGHTS
+from runner.compression.network import WEIGHTS, CompressedNetwork
 from runner.measure import nested
 from runner.measure.nested import Nested
 

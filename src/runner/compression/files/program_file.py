@@ -7,8 +7,7 @@ from torch import nn
 
 from runner.compression.files.file_format import Build, FileFormat, Program, program_of
 from runner.compression.files.program import load_program, save_program
-from runner.compression.network import CompressedNetwork
-from runner.compression.program_kinds import KINDS, WEIGHTS
+from runner.compression.network import KINDS, WEIGHTS, CompressedNetwork
 from runner.measure.nested import Nested
 
 

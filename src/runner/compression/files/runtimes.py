@@ -18,7 +18,7 @@ from runner.compression.files.sessions import ONNX_INSTALL, SIGNATURE, need, onn
 from runner.compression.quantization.program.lower import fitting, kernel_names, products_of
 from runner.errors import RunnerError
 from runner.measure import nested
-from runner.measure.cpu import has_integer_dot_product
+from runner.measure.machine import has_integer_dot_product
 from runner.measure.nested import Nested
 from runner.measure.structure import is_single, restore, tensors_of
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from runner.compression.finetuning.layers import choose, within
-from runner.compression.finetuning.settings import CHANGE, AdaptersSettings
+from runner.compression.finetuning.settings import AdaptersSettings
+from runner.compression.methods import ADAPTER
 from runner.errors import RunnerError
 
 BASE = "base_layer."
@@ -32,7 +33,7 @@ class Adapters(AdaptersSettings):
         layers = choose(network, self.method, self.layers, self.rank, self.block_size, head)
         settings = {**asdict(self), "layers": layers, "head": head}
         rebuild(network, **settings)
-        return [{"change": CHANGE, **settings}]
+        return [{"change": ADAPTER, **settings}]
 
 
 def rebuild(network: nn.Module, *, layers: Sequence[str], head: str, **settings: Any) -> nn.Module:

@@ -12,7 +12,7 @@ from runner.compression.pruning.channels import Removed, width_attributes
 from runner.compression.pruning.groups import ChannelGroup, union
 from runner.compression.pruning.settings import GLOBAL
 from runner.errors import RunnerError
-from runner.measure.operations import EVERYTHING, multiply_accumulates, multiply_accumulates_by_layer
+from runner.measure.formulas import EVERYTHING, multiply_accumulates, multiply_accumulates_by_layer
 
 Share = Callable[[Removed], float]
 # Sums of shares in another order.

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from runner.compression.quantization.analysis import Evaluate, Sensitivity, measure_sensitivity
 from runner.compression.quantization.graph.simulate import SimulatedNetwork
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import Recipe
-from runner.compression.quantization.sensitivity import Evaluate, Sensitivity, measure_sensitivity
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
 

@@ -12,12 +12,11 @@ from torch import nn
 from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
-from runner.compression.network import Evaluate, Step
-from runner.compression.program_kinds import kind_of
+from runner.compression.network import Evaluate, Step, kind_of
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.backends.quantizers import build
+from runner.compression.quantization.backends.ranges import count_places
 from runner.compression.quantization.backends.selection import Selection
-from runner.compression.quantization.backends.shared_range import count_places
 from runner.compression.quantization.backends.support import BackEnd, back_end, check_corrections
 from runner.compression.quantization.corrections.corrections import Corrections, correct
 from runner.compression.quantization.graph.capture import capture, describe

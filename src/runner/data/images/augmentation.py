@@ -4,11 +4,14 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from runner.data.images.colour import pca_shift, principal_colours, random_colour, random_erasing, shift_channels
-from runner.data.images.geometry.affine import move_images, move_targets, random_matrices
-from runner.data.images.geometry.crops import composed, random_crops
-from runner.data.images.geometry.mosaic import Mosaic
-from runner.data.images.geometry.warp import random_fields
+from runner.data.images.geometry.affine import (
+    composed,
+    move_images,
+    move_targets,
+    random_crops,
+    random_fields,
+    random_matrices,
+)
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested
@@ -97,6 +100,8 @@ class Augmentation(nn.Module):
         `images` returns some of them, uint8 (n, C, H, W).
         """
         if self.pca:
+            from runner.data.images.colour import principal_colours
+
             self.colours = principal_colours(images())
 
     def forward(self, images: Nested, targets: Nested) -> tuple[Nested, Nested]:
@@ -105,8 +110,11 @@ class Augmentation(nn.Module):
             images, targets = self.put_together(images, targets)
         if self.moves:
             images, targets = self.move(images, targets)
-        images = on_images(self.recoloured, images)
+        if self.recolours:
+            images = on_images(self.recoloured, images)
         if self.erase:
+            from runner.data.images.colour import random_erasing
+
             images = on_images(lambda each: random_erasing(each, self.erase), images)
         if self.mix is None:
             return images, targets
@@ -126,8 +134,15 @@ class Augmentation(nn.Module):
         """Whether a part of an image is cut out."""
         return self.crops != {"padding": 0, "area": 1.0, "aspect": 1.0}
 
+    @property
+    def recolours(self) -> bool:
+        """Whether colours are changed at all."""
+        return any(self.colour.values()) or bool(self.channels) or self.colours is not None
+
     def recoloured(self, images: Tensor) -> Tensor:
         """Return images float (N, C, H, W) from 0 to 1 in other colours."""
+        from runner.data.images.colour import pca_shift, random_colour, shift_channels
+
         images = random_colour(images, **self.colour)
         if self.channels:
             images = shift_channels(images, self.channels)
@@ -141,6 +156,8 @@ class Augmentation(nn.Module):
         """
         if nested.is_single(targets) and not is_place(targets):
             raise RunnerError("augmentation.mosaic is for boxes and masks, not for one class an image.")
+        from runner.data.images.geometry.mosaic import Mosaic
+
         first = next(each for each in nested.tensors(images) if each.dim() == IMAGE)
         mosaic = Mosaic(len(first), (first.shape[2], first.shape[3]), self.mosaic)
         return on_images(mosaic.of_images, images), mosaic.of_targets(targets)

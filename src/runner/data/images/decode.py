@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from runner.data.images.appearance import NO_RANGES, Appearance, Colour, ValueRanges, parse_colour
 from runner.data.images.opened import Opening, Source, most_pixels, opened
-from runner.data.images.pixels import Colour, as_seen, parse_colour, upright
-from runner.data.images.value_range import NO_RANGES, ValueRanges
+from runner.data.images.pixels import as_seen, upright
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:
@@ -22,33 +21,6 @@ if TYPE_CHECKING:
 
 # A large JPEG is decoded at a fraction of its size, if that is still so many times what is asked for.
 SPARE = 3
-
-
-@dataclass(frozen=True)
-class Appearance:
-    """How a picture becomes a tensor uint8 (channels, size, size).
-
-    Attributes:
-        size: pixels of either side.
-        channels: 1 (grey) or 3 (RGB).
-        fit: how a picture that is not square is made so: `crop` scales the shorter side and cuts out the centre,
-            `squash` scales each side by itself, `pad` scales the longer side and puts `background` around.
-        background: what is seen through transparent pixels.
-        ranges: black and white of pictures of more than 8 bits.
-
-    Raises:
-        RunnerError: a value is none of these.
-    """
-
-    size: int
-    channels: int
-    fit: str = "crop"
-    background: Colour = (255, 255, 255)
-    ranges: ValueRanges = field(default_factory=lambda: NO_RANGES)
-
-    def __post_init__(self) -> None:
-        if self.fit not in FITS:
-            raise RunnerError(f"data.fit={self.fit}: must be one of {', '.join(sorted(FITS))}.")
 
 
 def decode_image(
@@ -100,7 +72,7 @@ def decoded(source: Source, appearance: Appearance, opening: Opening = opened) -
             image.draft(None, (SPARE * appearance.size,) * 2)
             image.load()
             seen = as_seen(upright(image), appearance.background, appearance.ranges).convert(mode)
-        return np.array(FITS[appearance.fit](seen, appearance.size, appearance.background))
+        return np.array(MADE_SQUARE[appearance.fit](seen, appearance.size, appearance.background))
     except RunnerError:
         raise
     except Exception as error:  # what Pillow raises for a damaged file is of any kind
@@ -159,4 +131,8 @@ def _pad(image: Image.Image, size: int, background: Colour) -> Image.Image:
     return ground
 
 
-FITS: dict[str, Callable[[Image.Image, int, Colour], Image.Image]] = {"crop": _crop, "squash": _squash, "pad": _pad}
+MADE_SQUARE: dict[str, Callable[[Image.Image, int, Colour], Image.Image]] = {
+    "crop": _crop,
+    "squash": _squash,
+    "pad": _pad,
+}

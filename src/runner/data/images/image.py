@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from runner.data.images.decode import Appearance, in_silence, read_image
-from runner.data.images.pixels import parse_colour
+from runner.data.images.appearance import Appearance, parse_colour
 from runner.data.module import Batch, DataModule, Samples
 from runner.data.standardize import Standardizer
 from runner.errors import RunnerError
@@ -27,7 +26,7 @@ class ImageDataModule(DataModule):
     before normalisation, and their targets; it acts on training batches only.
 
     Args:
-        fit: what makes a picture that is read from a file square, see `decode.Appearance`.
+        fit: what makes a picture that is read from a file square, see `appearance.Appearance`.
         background: the colour behind transparent pixels and around padded pictures: a name, `#rrggbb` or three numbers.
     """
 
@@ -94,6 +93,8 @@ class ImageDataModule(DataModule):
 
     def read(self, paths: list[Path]) -> Tensor:
         """Read image files as uint8 (n, channels, image_size, image_size); raises RunnerError naming a bad file."""
+        from runner.data.images.decode import in_silence, read_image
+
         with in_silence():
             return torch.stack([read_image(path, self.appearance) for path in paths])
 

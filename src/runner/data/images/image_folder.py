@@ -15,8 +15,8 @@ from runner.data.images.decode import in_silence
 from runner.data.images.image import ImageDataModule
 from runner.data.images.inspection import Look
 from runner.data.images.listing import Listing, list_images
+from runner.data.images.pixels import find_ranges
 from runner.data.images.stored import LazyImages
-from runner.data.images.value_range import find_ranges
 from runner.data.module import Source
 from runner.errors import RunnerError
 

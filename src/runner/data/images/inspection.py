@@ -8,10 +8,11 @@ from zlib import crc32
 
 from PIL import Image
 
+from runner.data.images.appearance import Appearance, ValueRanges
 from runner.data.images.class_folders import enumerated, printable
-from runner.data.images.decode import Appearance, UnreadableImageError, decoded, reason
+from runner.data.images.decode import UnreadableImageError, decoded, reason
 from runner.data.images.opened import opened
-from runner.data.images.value_range import ValueRanges, kind_of_values
+from runner.data.images.pixels import kind_of_values
 from runner.errors import RunnerError
 
 JPEG = b"\xff\xd8\xff"

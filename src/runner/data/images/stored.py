@@ -21,7 +21,8 @@ from rich.progress import track
 from torch import Tensor
 
 from runner.data.images import file_digests
-from runner.data.images.decode import Appearance, UnreadableImageError, decoded, in_silence, read_image
+from runner.data.images.appearance import Appearance
+from runner.data.images.decode import UnreadableImageError, decoded, in_silence, read_image
 from runner.errors import RunnerError
 from runner.files import write_json
 

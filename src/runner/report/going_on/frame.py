@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.report.differences import MISSING, differing_columns, value_of
+from runner.report.differences import differing_columns
+from runner.report.run_record import MISSING, value_of
 from runner.report.runs import find_runs
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.report.run_record import DONE
 from runner.report.runs import SWEEP, RunRecord
-from runner.report.state import DONE
 from runner.tracking import layout, lock
 
 FAILED = ("failed", "unfinished")

@@ -9,7 +9,6 @@ from pathlib import Path
 from runner.report.quantities import show
 from runner.report.runs import RunRecord
 
-UNITS = ("B", "kB", "MB", "GB", "TB")
 # Seconds of a minute, an hour and a day, and how each is called.
 AGES = ((86400, "d"), (3600, "h"), (60, "min"))
 
@@ -65,14 +64,6 @@ def files_below(place: Path) -> Iterator[os.stat_result]:
                 continue
             if stat.S_ISREG(found.st_mode):
                 yield found
-
-
-def size_words(size: float) -> str:
-    """Return `12.3 MB`."""
-    unit = 0
-    while size >= 1000 and unit < len(UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{size:.1f} {UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
 def age_words(age: float | None) -> str:

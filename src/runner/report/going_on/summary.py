@@ -10,15 +10,11 @@ from shlex import quote
 from runner.errors import RunnerError
 from runner.files import write_text
 from runner.files.text import one_line
-from runner.report.differences import value_of
-from runner.report.formats import as_markdown
 from runner.report.going_on.curves import drawn
-from runner.report.going_on.outputs import size_words
-from runner.report.quantities import number
+from runner.report.quantities import number, size_words
 from runner.report.record_files import mapping, read_json
-from runner.report.report import build_report
+from runner.report.run_record import DONE, RESUMABLE, value_of
 from runner.report.runs import SWEEP, RunRecord, curves, read_run
-from runner.report.state import DONE, RESUMABLE
 from runner.tracking import layout
 from runner.tracking.console import DETAILS, SHOWN, by_stage
 
@@ -114,6 +110,9 @@ def compared(run: RunRecord, others: Sequence[RunRecord]) -> str:
         return "The other runs of its sweep: `python -m runner report ..`"
     if run.state != DONE or not others:
         return "No finished run on the same data lies beside it."
+    from runner.report.formats import as_markdown
+    from runner.report.report import build_report
+
     return as_markdown(build_report([run, *others], group=False)).strip()
 
 

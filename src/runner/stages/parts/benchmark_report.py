@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from runner.measure.cpu import instruction_sets
 from runner.measure.latency import Latency
+from runner.measure.machine import instruction_sets
 from runner.tracking.console import console
 
 Memory = dict[int, dict[str, int | None]]

@@ -1,28 +1,14 @@
-"""The weights of early training that lottery tickets go back to: kept by the stage fit, found by the stage prune."""
+"""The weights of early training that lottery tickets go back to, as the stage fit kept them."""
 
 import copy
 from pathlib import Path
 
-from pytorch_lightning.callbacks import Callback
 from torch import nn
 
 from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
 from runner.tracking.weights.state import inside
-
-
-def keeping_early_weights(context: Context) -> list[Callback]:
-    """Return what the first training needs beside its own callbacks.
-
-    So that pruning can go back to its early weights.
-    """
-    epoch = context.config.pruning.get("rewind_epoch")
-    if epoch is None:
-        return []
-    from runner.callbacks.early_weights import EarlyWeights
-
-    return [EarlyWeights(place(context.record.path, epoch), epoch)]
 
 
 def early_network(context: Context, task: Task) -> nn.Module | None:

@@ -10,7 +10,7 @@ from runner.compression.files.rebuild import Step, rebuild
 from runner.compression.pruning.recipe import PruningContext, PruningRecipe
 from runner.job.context import Context
 from runner.job.networks import Networks
-from runner.measure.operations import multiply_accumulates
+from runner.measure.formulas import multiply_accumulates
 from runner.measure.parameter_counts import nonzero_share, parameters
 from runner.stages.parts.fine_tune import Tuning, fine_tune
 from runner.stages.parts.pruning_context import example, standalone

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 from runner.errors import RunnerError, did_you_mean
 from runner.job.context import Context
 from runner.tasks.base import Task
-from runner.tasks.divergence import DivergedError
+from runner.tasks.training_log import DivergedError
 
 # What reading a state of another form raises, and the files that read it, Lightning's and ours.
 STRANGE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)

@@ -41,7 +41,8 @@ class InProcess:
 
 def run(work: Work) -> int:
     """Return the job's exit status; its output, tracebacks included, is in its console.log."""
-    from runner.run.launch import execute, go_on
+    from runner.run.going_on import go_on
+    from runner.run.launch import execute
 
     try:
         if work.composed is None:

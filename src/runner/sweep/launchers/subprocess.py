@@ -12,8 +12,8 @@ from typing import Any
 
 from runner.config.plugins import is_plugins
 from runner.tracking import layout, lock
-from runner.tracking.entries import read_entries
 from runner.tracking.links import unlink_copies
+from runner.tracking.result import read_entries
 from runner.tracking.run_directory import ENVIRONMENT_VARIABLE
 from runner.tracking.signals import PARENT
 

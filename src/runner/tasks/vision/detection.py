@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -15,11 +14,13 @@ from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import overlays
 from runner.tasks.vision.average_precision import Matches, precision_metrics
 from runner.tasks.vision.decoder import BoxDecoder
 from runner.tasks.vision.detection_loss import LossWeights, detection_loss
 from runner.tasks.vision.grid import OBJECT, GridPlaces, boxes_of, flatten, places, scores_of, select
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 Maps = tuple[Tensor, ...]
 # The padding of detections: no class.
@@ -146,6 +147,8 @@ class Detection(Task):
 
     def with_targets(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return images with their boxes."""
+        from runner.tasks.figures import overlays
+
         return overlays.boxed(images, targets)
 
     def rows(self, outputs: Maps, targets: Tensor | None = None) -> list[dict[str, Any]]:
@@ -181,8 +184,10 @@ class Detection(Task):
         """Return the class's name, or its index."""
         return self.class_names[index] if self.class_names else str(index)
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return images with predicted beside true boxes."""
+        from runner.tasks.figures import overlays
+
         images = outputs.images
         if images is None:
             return {}

@@ -1,11 +1,10 @@
 """Filtering: a filter is learned back from what it answers."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import MeanSquaredError, Metric
 
@@ -14,7 +13,9 @@ from runner.data.module import DataModule
 from runner.measure.filters import EDGES, correlate
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import filters
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 
 class Filtering(Task):
@@ -71,8 +72,10 @@ class Filtering(Task):
         errors = (outputs - targets).square().mean((1, 2, 3)).sqrt().tolist()
         return [{"rmse": error, **row} for error, row in zip(errors, rows, strict=True)]
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return the image with most edges as all fixed filters see it, and learned beside true numbers."""
+        from runner.tasks.figures import filters
+
         most = int(outputs.predictions["response"][: len(outputs.inputs)].std((1, 2, 3)).argmax())
         image = outputs.inputs[most]
         found = {name: correlate(image[None], each[None, None])[0, 0] for name, each in EDGES.items()}

@@ -1,9 +1,8 @@
 """InstanceSegmentation: a box around each object, its class, and which pixels are its own."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric
 from torchvision.models.detection.roi_heads import paste_masks_in_image
@@ -11,9 +10,11 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from runner.tasks.base import Batch
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import overlays
 from runner.tasks.vision.average_precision import MaskMatches, precision_metrics
 from runner.tasks.vision.detection import LEAST, Detection
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 Found = tuple[Tensor, Tensor]
 Targets = dict[str, Tensor]
@@ -98,11 +99,15 @@ class InstanceSegmentation(Detection):
 
     def with_targets(self, images: Tensor, targets: Any) -> Tensor:
         """Return images with their objects painted and boxed."""
+        from runner.tasks.figures import overlays
+
         painted = overlays.instances(images, targets["objects"], targets["boxes"][..., 0])
         return overlays.boxed(painted, targets["boxes"])
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return images with predicted beside true objects."""
+        from runner.tasks.figures import overlays
+
         if outputs.images is None:
             return {}
         images, shown = outputs.images[: overlays.SHOWN], slice(overlays.SHOWN)

@@ -1,10 +1,9 @@
 """Segmentation: a class for every pixel, by cross-entropy and the overlap of regions."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -13,8 +12,10 @@ from runner.data.module import DataModule
 from runner.tasks.base import Batch, Task
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.figures import overlays, plots
 from runner.tasks.vision.overlap import confusion, iou, overlap_metrics
+
+if TYPE_CHECKING:  # matplotlib, which only pictures need
+    from matplotlib.figure import Figure
 
 
 class Segmentation(Task):
@@ -74,6 +75,8 @@ class Segmentation(Task):
 
     def with_targets(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return images under their masks."""
+        from runner.tasks.figures import overlays
+
         return overlays.overlay(images, targets)
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
@@ -92,8 +95,10 @@ class Segmentation(Task):
         own = type(self).rows is Segmentation.rows
         return {"kind": "regions", "names": self.names(self.num_classes)} if own else None
 
-    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, "Figure"]:
         """Return the confusion of pixels, predicted beside true masks, and the images with the lowest IoU."""
+        from runner.tasks.figures import overlays, plots
+
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
         predicted, true = outputs.predictions["class"], outputs.targets
         counts = confusion(predicted, true, self.num_classes)

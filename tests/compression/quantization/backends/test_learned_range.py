@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torchao.quantization.pt2e import LearnableFakeQuantize, PerChannelMinMaxObserver
 
-from runner.compression.quantization.backends.learned_range import LearnedRange
+from runner.compression.quantization.backends.ranges import LearnedRange
 
 LEAST = 2**-12
 SETTINGS = {

@@ -2,7 +2,7 @@
 
 import torch
 
-from runner.compression.quantization.backends.range_search import (
+from runner.compression.quantization.backends.ranges import (
     MSEObserver,
     PercentileObserver,
     PerChannelMSEObserver,

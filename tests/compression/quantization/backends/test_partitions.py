@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchao.quantization.pt2e.graph_utils import find_sequential_partitions
 
-from runner.compression.quantization.backends.partitions import sequential_partitions
+from runner.compression.quantization.backends.quantizers import sequential_partitions
 from runner.compression.quantization.graph.capture import capture
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.compression.quantization.backends.observers import Numerics
-from runner.compression.quantization.backends.shared_range import SharedMovingAverage
+from runner.compression.quantization.backends.ranges import SharedMovingAverage
 from runner.compression.quantization.recipes import QATRecipe, StaticRecipe
 from runner.measure.error import sqnr
 

@@ -9,7 +9,7 @@ from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
 from runner.compression.quantization.graph.capture import capture
 from runner.compression.quantization.program import fuse
-from runner.compression.quantization.program.fuse import quick_fusion
+from runner.compression.quantization.program.norms import quick_fusion
 from runner.compression.quantization.recipes import QATRecipe
 
 

@@ -16,7 +16,7 @@ from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
 from runner.compression.quantization.graph import modes
 from runner.compression.quantization.graph.capture import capture
-from runner.compression.quantization.program.fuse import quick_fusion
+from runner.compression.quantization.program.norms import quick_fusion
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork
 from runner.compression.quantization.recipes import QATRecipe, Recipe
 from runner.errors import RunnerError

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from runner.data.images.augmentation import Augmentation
-from runner.data.images.geometry.affine import move_boxes, random_affine
-from runner.data.images.geometry.crops import random_crops
-from runner.data.images.geometry.warp import displaced, random_fields
+from runner.data.images.geometry.affine import displaced, move_boxes, random_affine, random_crops, random_fields
 from runner.errors import RunnerError
 
 GEOMETRIES = [

@@ -16,16 +16,17 @@ from torchao.quantization.pt2e import (
 )
 from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
-from runner.compression.quantization.backends.learned_range import LearnedRange
-from runner.compression.quantization.backends.range_search import (
+from runner.compression.quantization.backends.ranges import (
+    LearnedRange,
     MSEObserver,
     PercentileObserver,
     PerChannelMSEObserver,
     PerChannelSharedMinMaxObserver,
+    SharedMovingAverage,
+    SharedMovingAverageFakeQuantize,
 )
-from runner.compression.quantization.backends.shared_range import SharedMovingAverage, SharedMovingAverageFakeQuantize
 from runner.errors import RunnerError, did_you_mean
-from runner.measure.cpu import has_integer_dot_product
+from runner.measure.machine import has_integer_dot_product
 
 _EPS = 2**-12  # the smallest scale torchao's own configurations allow
 ACTIVATION: dict[str, type] = {

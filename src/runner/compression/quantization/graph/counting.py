@@ -12,8 +12,7 @@ from torch.fx.node import map_arg
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
-from runner.measure.formulas import FORMULAS, attention, length
-from runner.measure.operations import operation_counter
+from runner.measure.formulas import FORMULAS, attention, length, operation_counter
 
 # Operators of these are no products but what stands in the table, or what they are made of.
 _KNOWN = ("aten", "prims", "prim", "quantized_decomposed", "torchao")

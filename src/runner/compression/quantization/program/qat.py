@@ -12,22 +12,26 @@ from torchao.quantization.pt2e import FakeQuantizeBase, FusedMovingAvgObsFakeQua
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
 from runner.compression.network import Step
-from runner.compression.quantization.backends.learned_range import LearnedRange, learned_ranges
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.backends.quantizers import SelectiveQuantizer
-from runner.compression.quantization.backends.shared_range import (
+from runner.compression.quantization.backends.ranges import (
+    LearnedRange,
     SharedMovingAverage,
     SharedMovingAverageFakeQuantize,
     count_places,
+    learned_ranges,
 )
 from runner.compression.quantization.graph import modes
 from runner.compression.quantization.graph.copies import copy_graph
 from runner.compression.quantization.graph.operators import Operator
 from runner.compression.quantization.program.calibrate import calibrate
 from runner.compression.quantization.program.convert import convert
-from runner.compression.quantization.program.float_norm import KeepFloatNorms, restore_float_norms
-from runner.compression.quantization.program.fold import fold_batch_norms
-from runner.compression.quantization.program.fuse import quick_fusion
+from runner.compression.quantization.program.norms import (
+    KeepFloatNorms,
+    fold_batch_norms,
+    quick_fusion,
+    restore_float_norms,
+)
 from runner.errors import RunnerError
 from runner.measure import nested
 from runner.measure.nested import Nested

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 
 from torch import nn
 
-from runner.compression.network import refuse_quantized
-from runner.compression.program_kinds import WEIGHTS
+from runner.compression.network import WEIGHTS, refuse_quantized
 from runner.compression.quantization.weights.network import WeightOnlyNetwork
 from runner.measure.nested import Nested
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.compression.quantization.weights.stored import PackedWeight, StoredWeight
-from runner.measure.cpu import has_integer_dot_product
+from runner.measure.machine import has_integer_dot_product
 
 Dense = nn.Linear | nn.Conv2d
 # aten._weight_int8pack_mm reads 16 aligned bytes at once: rows of another length end the process (torch 2.14.1).

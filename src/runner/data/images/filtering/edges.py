@@ -9,7 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from runner.data.images.decode import Appearance, picture_as_seen
+from runner.data.images.appearance import Appearance
+from runner.data.images.decode import picture_as_seen
 from runner.data.module import DataModule, Source
 from runner.errors import RunnerError
 from runner.measure.filters import EDGES, correlate

@@ -1,4 +1,4 @@
-"""Random affine maps: shift, rotate, scale, shear and flip a batch, with other parameters for each image.
+"""Random maps: shift, rotate, scale, shear, flip, crop and warp a batch, with other parameters for each image.
 
 torchvision's v2 transforms draw one set of parameters per call: given a batch they move all its images alike,
 and called image by image they cost a hundred times more. One batched sampling grid does what is wanted.
@@ -8,9 +8,8 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate
 
-from runner.data.images.geometry.warp import displaced, on_grid
 from runner.measure import nested
 from runner.measure.nested import Nested
 
@@ -22,6 +21,8 @@ IGNORED = 255
 REST = 0.2
 # Points along each side of a box that is warped.
 POINTS = 5
+# So many times a point's place is corrected; the displacement changes by less than itself from place to place.
+ROUNDS = 8
 
 
 def random_matrices(
@@ -68,7 +69,7 @@ def random_affine(
 def move_images(images: Tensor, matrices: Tensor, field: Tensor | None = None) -> Tensor:
     """Return float (N, C, H, W) moved by `matrices` (N, 2, 3) and `field`; what comes in from outside is 0 (black).
 
-    `field` (N, 2, H, W) are displacements of the result, see `warp.random_fields`.
+    `field` (N, 2, H, W) are displacements of the result, see `random_fields`.
     """
     grid = _grid(matrices.to(images.device, images.dtype, non_blocking=True), field, images.shape[2:])
     return grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
@@ -155,3 +156,68 @@ def sampling_grid(matrices: Tensor, height: int, width: int) -> Tensor:
 def _centres(size: int) -> Tensor:
     """Return positions of the pixels' centres along one side, which runs from -1 to 1."""
     return (torch.arange(size) * 2 + 1) / size - 1
+
+
+def random_crops(count: int, size: tuple[int, int], *, padding: float, area: float, aspect: float) -> Tensor:
+    """Return float32 (count, 2, 3): maps from output to input positions, in the coordinates of `affine_grid`.
+
+    The part that is kept has a share of the area, uniform from `area` to 1, and sides whose ratio differs from the
+    image's by a factor between 1 / `aspect` and `aspect` (logarithmically); it lies inside. It then moves by whole
+    pixels, up to ±`padding`, a whole number, on each axis. Drawn from torch's global generator on the CPU.
+
+    Source: Szegedy et al., "Going Deeper with Convolutions", arXiv:1409.4842, section 6 (area and aspect); He et al.,
+    "Deep Residual Learning", arXiv:1512.03385, section 4.2 (padding).
+    """
+    draw = torch.rand(6, count)
+    kept = area + (1 - area) * draw[0]
+    ratio = (math.log(aspect) * (2 * draw[1] - 1)).exp()
+    sides = [(kept * ratio).sqrt().clamp(max=1), (kept / ratio).sqrt().clamp(max=1)]
+    places = [(1 - side) * (2 * each - 1) for side, each in zip(sides, draw[2:4], strict=True)]
+    steps = ((2 * padding + 1) * draw[4:]).floor() - padding
+    height, width = size
+    shifts = [steps[0] * (2 / width), steps[1] * (2 / height)]
+    zero = torch.zeros(count)
+    across = torch.stack([sides[0], zero, places[0] + sides[0] * shifts[0]], 1)
+    down = torch.stack([zero, sides[1], places[1] + sides[1] * shifts[1]], 1)
+    return torch.stack([across, down], 1)
+
+
+def composed(first: Tensor, then: Tensor) -> Tensor:
+    """Return the map (N, 2, 3) that asks `then` first: what `first` makes of an image, moved on by `then`."""
+    turn = first[:, :, :2] @ then[:, :, :2]
+    offset = first[:, :, :2] @ then[:, :, 2:] + first[:, :, 2:]
+    return torch.cat([turn, offset], 2)
+
+
+def random_fields(count: int, size: tuple[int, int], *, pixels: float, spacing: float) -> Tensor:
+    """Return float32 (count, 2, height, width): displacements along x and y, in the coordinates of `affine_grid`.
+
+    They are uniform up to ±`pixels` at points `spacing` pixels apart and bicubic between, so that neighbours move
+    alike. Drawn from torch's global generator on the CPU.
+
+    Source: Simard et al., "Best Practices for Convolutional Neural Networks", 2003, with interpolation in place of a
+    Gaussian.
+    """
+    height, width = size
+    points = [max(2, round(side / spacing) + 1) for side in size]
+    coarse = 2 * torch.rand(count, 2, *points) - 1
+    fine = interpolate(coarse, size=size, mode="bicubic", align_corners=True).clamp(-1, 1)
+    return fine * torch.tensor([2 * pixels / width, 2 * pixels / height])[:, None, None]
+
+
+def on_grid(field: Tensor, matrices: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return what displacements add to a sampling grid of maps (N, 2, 3): (N, height, width, 2)."""
+    sized = field if field.shape[2:] == size else interpolate(field, size=size, mode="bilinear", align_corners=False)
+    return torch.einsum("nij,njhw->nhwi", matrices[:, :, :2], sized.to(matrices))
+
+
+def displaced(points: Tensor, field: Tensor) -> Tensor:
+    """Return where points (N, m, 2) of an image go whose pixels are fetched from a displacement further on.
+
+    A pixel p shows what was at p + field(p): its inverse is found by fixed-point iteration.
+    """
+    moved = points
+    for _ in range(ROUNDS):
+        sampled = grid_sample(field.to(points), moved[:, None], padding_mode="border", align_corners=False)
+        moved = points - sampled[:, :, 0].mT
+    return moved

@@ -64,7 +64,7 @@ class Placement:
 
 
 def placement(width: int, height: int, size: int, fit: str) -> Placement:
-    """Return where a picture of width x height pixels lies in a square; `fit` as in `decode.Appearance`."""
+    """Return where a picture of width x height pixels lies in a square; `fit` as in `appearance.Appearance`."""
     if fit == "squash":
         return Placement(width, height, size, size / width, size / height, 0.0, 0.0)
     if fit == "pad":  # as decode pads: whole pixels

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.data.images.appearance import Colour
 from runner.data.images.geometry.affine import IGNORED
-from runner.data.images.pixels import Colour
 from runner.errors import RunnerError
 
 # What files that name classes are called, the most telling first.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.data.images.value_range import natural_range, scaled
+from runner.data.images.pixels import natural_range, scaled
 from runner.errors import RunnerError
 from tests.support.pictures import fill, image_data, read_data, sixteen_bits
 
