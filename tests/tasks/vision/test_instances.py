@@ -14,10 +14,10 @@ CLASSES, SIDE = 2, 24
 def test_overlaps_are_shares_of_pixels():
     objects = torch.zeros(4, 4, dtype=torch.uint8)
     objects[:2], objects[3] = 1, 3
+    objects[2, 0] = 255  # a crowd
     found = torch.stack([objects == 1, torch.ones(4, 4, dtype=torch.bool), torch.zeros(4, 4, dtype=torch.bool)])
-    torch.testing.assert_close(
-        mask_overlaps(found, objects, 3), torch.tensor([[1, 0, 0], [0.5, 0, 0.25], [0, 0, 0]]), rtol=0, atol=1e-6
-    )
+    expected = torch.tensor([[0, 1, 0, 0], [1 / 16, 0.5, 0, 0.25], [0, 0, 0, 0]], dtype=torch.float64)
+    torch.testing.assert_close(mask_overlaps(found, objects, 3), expected, rtol=0, atol=1e-6)
     assert in_front(found[[0, 1]]).tolist() == [[1] * 4] * 2 + [[2] * 4] * 2
 
 
@@ -29,6 +29,8 @@ def test_average_precision_of_masks_is_cocos():
         for row in range(3):
             x, y = draw.integers(0, SIDE - 8, 2)
             objects[y : y + 8, x : x + 8] = row + 1
+        crowd = (objects == 0) & (torch.arange(SIDE) < 12)
+        objects[crowd] = 255
         seen = torch.stack([(objects == row + 1).any() for row in range(3)])
         labels = torch.from_numpy(draw.integers(0, CLASSES, 3))
         rows = torch.arange(1, 4)[:, None, None]
@@ -41,7 +43,10 @@ def test_average_precision_of_masks_is_cocos():
         found.append(torch.cat([detections, mask_overlaps(masks, objects, 3)], 1))
         boxes.append(targets)
         guessed.append({"masks": masks, "scores": scores, "labels": labels.repeat(3)})
-        known.append({"masks": (objects == rows)[seen], "labels": labels[seen]})
+        # to COCO a crowd is of one class: here there is one of each
+        truth = torch.cat([(objects == rows)[seen], crowd.expand(CLASSES, -1, -1)])
+        is_crowd = torch.cat([torch.zeros(int(seen.sum())), torch.ones(CLASSES)]).long()
+        known.append({"masks": truth, "labels": torch.cat([labels[seen], torch.arange(CLASSES)]), "iscrowd": is_crowd})
     metrics = precision_metrics(MaskMatches(CLASSES), None, CLASSES, of="mask_")
     for metric in metrics.values():
         metric.update(torch.stack(found), torch.stack(boxes))

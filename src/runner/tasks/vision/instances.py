@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from runner.data.images.geometry.affine import IGNORED
 from runner.tasks.base import Batch
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
@@ -53,7 +54,10 @@ class InstanceSegmentation(Detection):
         return {**super().make_metrics(), **masks}
 
     def metric_inputs(self, outputs: Any, targets: Any) -> Batch:
-        """Return detections with the overlaps of their masks (N, most, 6 + rows), and boxes (N, rows, 5)."""
+        """Return detections with what their masks say (N, most, 7 + rows), and boxes (N, rows, 5).
+
+        It is the share that lies in crowds, and the IoU with each object; see `average_precision.Matches`.
+        """
         boxes, objects = targets["boxes"], targets["objects"]
         found = self.detections(outputs, LEAST)
         overlaps = [
@@ -117,12 +121,15 @@ class InstanceSegmentation(Detection):
 
 
 def mask_overlaps(found: Tensor, objects: Tensor, count: int) -> Tensor:
-    """Return the IoU float (n, count) of masks bool (n, H, W) and of objects uint8 (H, W), 1 + row."""
-    rows = torch.arange(1, count + 1, device=objects.device)
-    guessed, true = found.flatten(1).float(), (objects.flatten() == rows[:, None]).float()
-    shared = guessed @ true.T
-    union = guessed.sum(1)[:, None] + true.sum(1) - shared
-    return shared / union.clamp(min=1)
+    """Return float64 (n, 1 + count) of masks bool (n, H, W): their share in crowds, and their IoU with each object.
+
+    `objects` uint8 (H, W) are 1 + the row of an object, `IGNORED` in crowds.
+    """
+    numbers = torch.tensor([IGNORED, *range(1, count + 1)], device=objects.device)
+    guessed, true = found.flatten(1).float(), (objects.flatten() == numbers[:, None]).float()
+    shared, sizes = guessed @ true.T, guessed.sum(1)[:, None]
+    union = torch.cat([sizes, sizes + true[1:].sum(1) - shared[:, 1:]], 1)
+    return shared.double() / union.clamp(min=1)  # a share of 0.7 in float32 is below the threshold of 0.7
 
 
 def in_front(masks: Tensor) -> Tensor:

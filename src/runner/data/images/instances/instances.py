@@ -14,6 +14,9 @@ from runner.data.images.image import ImageDataModule
 from runner.data.module import Batch, Samples
 from runner.errors import RunnerError
 
+# Samples that are looked at together for an object.
+LOOKED_AT = 64
+
 
 class InstancesDataModule(DetectionDataModule):
     """Raw inputs are uint8 (N, C, H, W), targets a dict of `boxes` and `objects`.
@@ -33,8 +36,9 @@ class InstancesDataModule(DetectionDataModule):
             RunnerError: no training image has an object, or the augmentation puts images together.
         """
         ImageDataModule.fit_transform(self, training)
-        targets: Any = training.targets
-        if not bool((targets["boxes"][:, :, 0] >= 0).any()):
+        targets: Any = training.row_targets
+        parts = training.indices.split(LOOKED_AT)
+        if not any(bool((targets[part]["boxes"][..., 0] >= 0).any()) for part in parts):
             raise RunnerError("No training image has an object: there is nothing to learn. Look at the labels.")
         if getattr(self.augmentation, "mosaic", 0):
             raise RunnerError("augmentation.mosaic numbers objects anew, which their pixels can't follow. Set it to 0.")
