@@ -15,7 +15,7 @@ from runner.config.compose import compose
 from runner.errors import RunnerError
 from runner.job.build import build, check_call
 from runner.sweep.plan import plan
-from tests.support import mask_sets
+from tests.support import box_labels, mask_sets
 
 CONF = catalog.own_config_directory()
 FILES = sorted(CONF.rglob("*.yaml"))
@@ -42,6 +42,7 @@ def users_files(tmp_path_factory):
     (folder / "run").mkdir()
     places = {"FILE": folder / "table.csv", "PATH": folder / "images", "RUN": folder / "run"}
     places["LABELS"] = folder / "labels"
+    places["OBJECTS"] = box_labels.coco(folder / "objects")
     places["SET"] = mask_sets.folders(folder / "set")
     return {"COLUMN": "y", **{name: str(place) for name, place in places.items()}}
 

@@ -178,25 +178,15 @@ class DataModule(pl.LightningDataModule, ABC):
     def use_fold(self, index: int, folds: int) -> None:
         """Train on all but fold `index` (from 0) of the non-test samples, validate on that fold."""
         pool = self._pool()
-        train, val = fold(
-            pool.indices,
-            index,
-            folds,
-            seed=self.split_seed,
-            labels=strata(pool.row_targets, pool.indices, self.class_names),
-        )
+        labels = strata(pool.row_targets, pool.indices, self.class_names)
+        train, val = fold(pool.indices, index, folds, seed=self.split_seed, labels=labels)
         self._retrain_on(pool, train, val)
 
     def check_folds(self, folds: int) -> None:
         """Raise RunnerError where the non-test samples cannot be divided into so many folds; change nothing."""
         pool = self._pool()
-        fold(
-            pool.indices,
-            0,
-            folds,
-            seed=self.split_seed,
-            labels=strata(pool.row_targets, pool.indices, self.class_names),
-        )
+        labels = strata(pool.row_targets, pool.indices, self.class_names)
+        fold(pool.indices, 0, folds, seed=self.split_seed, labels=labels)
 
     def use_all_for_training(self) -> None:
         """Train on everything but the test split; the validation split is then empty."""
