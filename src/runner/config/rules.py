@@ -165,8 +165,8 @@ def data_of(catalog: Known, kinds: list[Any]) -> list[str]:
     """Return names of the data whose YAML declares one of these kinds."""
     from runner.config.resolvers import content  # most runs suit
 
-    declared = {name: content(each.path, each.path.stat().st_mtime_ns) for name, each in catalog.get("data", {}).items()}
-    return [name for name, values in declared.items() if values.get("kind") in kinds]
+    data = catalog.get("data", {}).items()
+    return [name for name, each in data if content(each.path, each.path.stat().st_mtime_ns).get("kind") in kinds]
 
 
 def check_task(config: Config, chosen: Mapping[str, str], catalog: Known) -> Iterator[str]:
