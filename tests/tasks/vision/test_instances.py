@@ -6,8 +6,9 @@ import torch
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.models.detection.roi_heads import paste_masks_in_image, project_masks_on_boxes
 
+from runner.data.images.instances.instances import INSIDE, in_front
 from runner.tasks.vision.average_precision import MaskMatches, precision_metrics
-from runner.tasks.vision.instances import INSIDE, in_front, in_image, mask_overlaps
+from runner.tasks.vision.instances import in_image, mask_overlaps
 
 CLASSES, SIDE = 2, 24
 
@@ -19,7 +20,7 @@ def test_overlaps_are_shares_of_pixels():
     found = torch.stack([objects == 1, torch.ones(4, 4, dtype=torch.bool), torch.zeros(4, 4, dtype=torch.bool)])
     expected = torch.tensor([[0, 1, 0, 0], [1 / 16, 0.5, 0, 0.25], [0, 0, 0, 0]], dtype=torch.float64)
     torch.testing.assert_close(mask_overlaps(found, objects, 3), expected, rtol=0, atol=1e-6)
-    assert in_front(found[[0, 1]]).tolist() == [[1] * 4] * 2 + [[2] * 4] * 2
+    assert in_front(found[[0, 1]].float()).tolist() == [[1] * 4] * 2 + [[2] * 4] * 2
 
 
 def test_a_mask_lies_where_roi_align_cut_it_out():

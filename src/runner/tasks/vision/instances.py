@@ -9,6 +9,7 @@ from torch.nn.functional import grid_sample
 from torchmetrics import Metric
 
 from runner.data.images.geometry.affine import IGNORED
+from runner.data.images.instances.instances import INSIDE, in_front
 from runner.tasks.base import Batch
 from runner.tasks.class_balance import LISTED
 from runner.tasks.evaluation_outputs import EvaluationOutputs
@@ -18,8 +19,6 @@ from runner.tasks.vision.detection import LEAST, Detection
 
 Found = tuple[Tensor, Tensor]
 Targets = dict[str, Tensor]
-# From where on a pixel is an object's.
-INSIDE = 0.5
 
 
 class InstanceSegmentation(Detection):
@@ -88,7 +87,7 @@ class InstanceSegmentation(Detection):
     def predictions(self, outputs: Any) -> dict[str, Tensor]:
         """Return `boxes` float32 (N, most, 6) and `objects` uint8 (N, H, W): 1 + the row of the best one at a pixel."""
         found = self.detections(outputs, self.score)
-        objects = [in_front(self.pasted(rows, masks) > INSIDE) for rows, masks in zip(found, outputs[1], strict=True)]
+        objects = [in_front(self.pasted(rows, masks)) for rows, masks in zip(found, outputs[1], strict=True)]
         return {"boxes": found, "objects": torch.stack(objects)}
 
     def rows(self, outputs: Any, targets: Any = None) -> list[dict[str, Any]]:
@@ -146,8 +145,3 @@ def mask_overlaps(found: Tensor, objects: Tensor, count: int) -> Tensor:
     shared, sizes = guessed @ true.T, guessed.sum(1)[:, None]
     union = torch.cat([sizes, sizes + true[1:].sum(1) - shared[:, 1:]], 1)
     return shared.double() / union.clamp(min=1)  # a share of 0.7 in float32 is below the threshold of 0.7
-
-
-def in_front(masks: Tensor) -> Tensor:
-    """Return 1 + the first of masks bool (n, H, W) that has a pixel, 0 where none has: uint8 (H, W)."""
-    return torch.where(masks.any(0), 1 + masks.int().argmax(0), 0).to(torch.uint8)
