@@ -21,6 +21,8 @@ CONF = catalog.own_config_directory()
 FILES = sorted(CONF.rglob("*.yaml"))
 COMMAND = "python -m runner"
 IMAGES_A_CLASS = 6
+# Experiments that promise nothing: their data has to be downloaded, and a GPU trains for hours.
+SILENT = ("coco_yolo", "voc_yolo")
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +147,10 @@ def build_trainer(config):
 def test_an_experiment_promises_a_metric(name):
     config = compose([f"experiment={name}"]).config
     expected = config.expected
+    if name in SILENT:
+        assert expected.metric is None
+        assert "Not measured here" in catalog.choices([CONF])["experiment"][name].expect
+        return
     assert expected.metric.startswith(("test/", "compressed/"))
     assert expected.mode in ("min", "max")
     assert math.isfinite(expected.value)

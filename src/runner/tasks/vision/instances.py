@@ -106,15 +106,11 @@ class InstanceSegmentation(Detection):
         """Return images with predicted beside true objects."""
         if outputs.images is None:
             return {}
-        images, shown = outputs.images[: overlays.SHOWN], slice(overlays.SHOWN)
+        shown = slice(overlays.SHOWN)
         targets: Any = outputs.targets
-        labels = targets["boxes"][shown, :, 0], outputs.predictions["boxes"][shown, :, 5]
-        objects = targets["objects"][shown], outputs.predictions["objects"][shown]
-        painted = [overlays.instances(images, *each) for each in zip(objects, labels, strict=True)]
+        true, found = ((each["boxes"][shown], each["objects"][shown]) for each in (targets, outputs.predictions))
         names = outputs.class_names or tuple(str(index) for index in range(self.num_classes))
-        seen = sorted({int(each) for part in labels for each in part.unique() if each >= 0})
-        legend = [(names[index], overlays.colour(index)) for index in seen]
-        return {"samples": overlays.in_pairs(torch.stack(painted, 1).flatten(0, 1), legend)}
+        return {"samples": overlays.objects(outputs.images[shown], true, found, names)}
 
 
 def in_image(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
