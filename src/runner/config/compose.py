@@ -261,7 +261,7 @@ def check_resolved(
     ]
     misfits = [
         *rules.check_pair(config, composed.chosen, known),
-        *rules.check_task(config, composed.chosen),
+        *rules.check_task(config, composed.chosen, known),
         *rules.check_sampling(config, composed.chosen),
         *rules.check_balance(config, composed.chosen),
         *rules.check_augmentation(config, composed.chosen),

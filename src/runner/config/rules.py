@@ -18,6 +18,8 @@ from runner.errors import did_you_mean
 
 # Kinds of data whose targets say where something is.
 PLACED = ("detection", "instances", "segmentation")
+# Of these, kinds whose objects may all be of one class.
+OBJECTS = ("detection", "instances")
 # A run is made of these; only an unusual command line can leave one out.
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
 # What a user's YAML can bring Hydra and OmegaConf to raise.
@@ -97,11 +99,11 @@ def check_pair(config: Config, chosen: Mapping[str, str], catalog: Known) -> Ite
             f"{pair}: this network takes {' or '.join(takes)} data, not {data.get('kind')}. "
             f"Networks that take it: {', '.join(suitable(catalog, data.get('kind'), task['name']))}."
         )
-    elif tasks and task["name"] not in tasks:
+    elif tasks and task["name"] not in tasks and (networks := suitable(catalog, data.get("kind"), task["name"])):
         yield (
             f"{pair} task={task['name']}: this network is for {' or '.join(tasks)}. "
-            f"Networks that suit: {', '.join(suitable(catalog, data.get('kind'), task['name']))}."
-        )
+            f"Networks that suit: {', '.join(networks)}."
+        )  # where none suits, the task does not suit the data, which `check_task` says
 
 
 def check_sampling(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
@@ -166,7 +168,15 @@ def suitable(catalog: Known, kind: Any, task: str) -> list[str]:
     return names
 
 
-def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
+def data_of(catalog: Known, kinds: list[Any]) -> list[str]:
+    """Return names of the data whose YAML declares one of these kinds."""
+    from runner.config.resolvers import content  # most runs suit
+
+    data = catalog.get("data", {}).items()
+    return [name for name, each in data if content(each.path, each.path.stat().st_mtime_ns).get("kind") in kinds]
+
+
+def check_task(config: Config, chosen: Mapping[str, str], catalog: Known) -> Iterator[str]:
     """Yield a message unless the data yields what the task predicts."""
     task, data, name = config["task"]["name"], config["data"], chosen.get("data")
     classes = data.get("num_classes")
@@ -174,12 +184,15 @@ def check_task(config: Config, chosen: Mapping[str, str]) -> Iterator[str]:
         yield f"task={task} data={name}: the targets of this data are for {' or '.join(data['tasks'])}."
         return
     if data.get("kind") not in (config["task"].get("takes") or [data.get("kind")]):
-        takes = " or ".join(config["task"]["takes"])
-        yield f"task={task} data={name}: this task is for {takes} data, not {data.get('kind')}."
+        takes = config["task"]["takes"]
+        yield (
+            f"task={task} data={name}: this task is for {' or '.join(takes)} data, not {data.get('kind')}. "
+            f"Data that suit: {', '.join(data_of(catalog, takes))}."
+        )
         return
     if "num_classes" in data and classes is None and task != "regression":
         return  # the count could not be found, and the reason has a message of its own
-    if classes == 1 and data.get("kind") != "detection":
+    if classes == 1 and data.get("kind") not in OBJECTS:
         yield f"data={name} data.num_classes=1: there must be at least two classes to tell apart."
     elif task == "binary_classification" and classes != 2:
         yield f"task=binary_classification data={name}: needs data of two classes, this has {classes or 'none'}."

@@ -26,7 +26,7 @@ def calibration_batches(datamodule: DataModule, batches: int, batch_size: int, s
             "and the training split must not be empty."
         )
     count = min(batches * batch_size, len(samples))
-    labels = strata(samples.targets, datamodule.class_names)
+    labels = strata(samples.row_targets, samples.indices, datamodule.class_names)
     chosen = samples.indices
     if count < len(samples):
         _, chosen = set_aside(samples.indices, count, seed=seed, labels=labels)

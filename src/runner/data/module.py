@@ -178,15 +178,15 @@ class DataModule(pl.LightningDataModule, ABC):
     def use_fold(self, index: int, folds: int) -> None:
         """Train on all but fold `index` (from 0) of the non-test samples, validate on that fold."""
         pool = self._pool()
-        train, val = fold(
-            pool.indices, index, folds, seed=self.split_seed, labels=strata(pool.targets, self.class_names)
-        )
+        labels = strata(pool.row_targets, pool.indices, self.class_names)
+        train, val = fold(pool.indices, index, folds, seed=self.split_seed, labels=labels)
         self._retrain_on(pool, train, val)
 
     def check_folds(self, folds: int) -> None:
         """Raise RunnerError where the non-test samples cannot be divided into so many folds; change nothing."""
         pool = self._pool()
-        fold(pool.indices, 0, folds, seed=self.split_seed, labels=strata(pool.targets, self.class_names))
+        labels = strata(pool.row_targets, pool.indices, self.class_names)
+        fold(pool.indices, 0, folds, seed=self.split_seed, labels=labels)
 
     def use_all_for_training(self) -> None:
         """Train on everything but the test split; the validation split is then empty."""
@@ -251,7 +251,7 @@ class DataModule(pl.LightningDataModule, ABC):
         self.class_names = tuple(state_dict["class_names"] or ()) or None
 
     def _set_aside(self, source: Source, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        return set_aside(rows, count, seed=self.split_seed, labels=strata(source.targets[rows], source.class_names))
+        return set_aside(rows, count, seed=self.split_seed, labels=strata(source.targets, rows, source.class_names))
 
     def _pool(self) -> Samples:
         """Return all samples that aren't test samples, in ascending order."""

@@ -8,8 +8,8 @@ import torch
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from torch import Tensor
 
+from runner.data.batches import Rows
 from runner.errors import RunnerError
-from runner.measure.nested import Nested
 
 
 def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -37,9 +37,9 @@ def set_aside(indices: Tensor, count: int, *, seed: int, labels: Tensor | None =
     return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(part))
 
 
-def strata(targets: Nested, class_names: Sequence[str] | None) -> Tensor | None:
-    """Return the classes int64 (n,) whose proportions every split keeps; None where a sample has not one class."""
-    return targets if class_names and isinstance(targets, Tensor) and targets.ndim == 1 else None
+def strata(targets: Rows, rows: Tensor, class_names: Sequence[str] | None) -> Tensor | None:
+    """Return the classes int64 (n,) of `rows` whose proportions every split keeps; None where one has not one class."""
+    return targets[rows] if class_names and isinstance(targets, Tensor) and targets.ndim == 1 else None
 
 
 def size_of(fraction: float, total: int) -> int:

@@ -5,6 +5,11 @@ from typing import Any
 
 import numpy as np
 
+# The compressed form's lowest character, bits of a group, the bit that says that more follow, and that of the sign.
+FIRST, GROUP, MORE, SIGN = 48, 5, 32, 16
+# So many run lengths are written as they are, the others as differences.
+KEPT = 3
+
 
 class CocoAnnotations:
     """Pictures, categories and annotations, gathered picture by picture.
@@ -70,3 +75,31 @@ def run_lengths(region: np.ndarray) -> list[int]:
     ends = np.concatenate([[0], changes, [region.size]])
     lengths = np.diff(ends).tolist()
     return [int(each) for each in (lengths if lengths[-1] else lengths[:-1])]
+
+
+def unpacked(text: str) -> list[int]:
+    """Return the run lengths that COCO's compressed form, a string, stands for.
+
+    Each is written in groups of five bits, the lowest first, as printable characters; from the fourth on it is the
+    difference to the last but one.
+
+    Raises:
+        ValueError: the string breaks off, or holds other characters.
+    """
+    lengths: list[int] = []
+    value = shift = 0
+    for letter in text:
+        bits = ord(letter) - FIRST
+        if not 0 <= bits < 2 * MORE:
+            raise ValueError(f"the character {letter!r} stands for no run length")
+        value |= (bits & (MORE - 1)) << shift
+        shift += GROUP
+        if bits & MORE:
+            continue
+        if bits & SIGN:
+            value -= 1 << shift
+        lengths.append(value + (lengths[-2] if len(lengths) >= KEPT else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError("it breaks off within a run length")
+    return lengths

@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from runner.data.module import DataModule
 from runner.measure import nested
+from runner.measure.modes import evaluating
 from runner.measure.nested import Nested
 from runner.tasks.class_balance import Weights, are_unequal, class_counts, class_metrics, weights_of
 from runner.tasks.evaluation import Evaluation
@@ -198,18 +199,16 @@ class Task(pl.LightningModule, ABC):
     @torch.no_grad()
     def loss_on(self, batch: Batch) -> float:
         """Return the loss of one batch in evaluation mode."""
-        training, device = self.training, self.device
-        self.eval()
-        loss = self.loss(self(nested.to(batch[0], device)), nested.to(batch[1], device))
-        self.train(training)
-        return float(loss)
+        with evaluating(self):
+            return float(self.loss(self(nested.to(batch[0], self.device)), nested.to(batch[1], self.device)))
 
     @torch.no_grad()
     def measure(self, network: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
         """Return loss and metrics (`val/…`) of any network that answers like this task's, outside a trainer."""
-        for inputs, targets in batches:
-            outputs = self.call(network, inputs)
-            self.validation.add(self.loss(outputs, targets), outputs, targets)
+        with evaluating(network):
+            for inputs, targets in batches:
+                outputs = self.call(network, inputs)
+                self.validation.add(self.loss(outputs, targets), outputs, targets)
         return self.results(self.validation)
 
     def results(self, evaluation: Evaluation) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from runner.callbacks.recalibration import RecalibrateBatchNorm
 from runner.callbacks.training_state import TrainingState
+from runner.callbacks.watch import symptoms
 from runner.callbacks.watch.watch import Watch
 from runner.data.module import Source
 from runner.data.tables.tabular import TabularDataModule
@@ -309,3 +311,10 @@ def test_notices_lie_in_the_record_as_plain_values(record):
     fit(record, classifier(dead(perceptron(8))), Points())
     status = json.loads((record.path / "status.json").read_text())
     assert all({*each} == {"kind", "text", "about"} for each in status["warnings"])
+
+
+def test_a_loss_that_training_alone_has_is_compared_with_nothing():
+    """Networks of regions have none when they evaluate."""
+    assert symptoms.explosion(math.nan, math.nan, 0.1) is None
+    assert symptoms.lagging_statistics(math.nan, math.nan, math.nan, 50) is None
+    assert symptoms.explosion(1.0, math.nan, 0.1) is not None

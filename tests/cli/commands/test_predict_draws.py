@@ -88,6 +88,15 @@ def test_boxes_are_drawn_where_their_rows_say_and_in_the_colour_of_their_class()
     assert (pixels[22:, 61:] == 0).all()
 
 
+def test_names_stand_where_they_hide_no_better_ones():
+    """Two objects in one place: the better one's name above its box, the other's below."""
+    box = {"x1": 10.0, "y1": 20.0, "x2": 60.0, "y2": 35.0}
+    rows = [{"class": "circle", "score": 0.5, **box}, {"class": "square", "score": 0.9, **box}]
+    pixels = np.asarray(drawn.with_boxes(Image.new("RGB", SIZE), rows, NAMES))
+    assert tuple(pixels[19, 11]) == tuple(pixels[20, 11]) == shade(2)
+    assert tuple(pixels[36, 11]) == shade(1)
+
+
 def test_an_overlay_is_half_colour_half_picture_with_a_white_outline():
     mask = np.zeros((60, 90), dtype=np.uint8)
     mask[10:30, 10:40], mask[10:30, 40:50], mask[0] = 1, 2, 255

@@ -84,7 +84,9 @@ def loss_at_rest(first: float, last: float) -> Notice | None:
 
 
 def explosion(first: float, last: float, rate: float) -> Notice | None:
-    """Tell of a loss that ended far above where it began, or as no number."""
+    """Tell of a loss that ended far above where it began, or as no number; nothing where it began as none."""
+    if math.isnan(first):  # as of networks of regions, which have a loss in training alone
+        return None
     if math.isfinite(last) and (last < EXPLODED * first or last < NEGLIGIBLE):
         return None
     return Notice(
@@ -102,7 +104,7 @@ def lagging_statistics(first: float, running: float, own: float, steps: int) -> 
         running, own: loss of the same samples and weights by running statistics and by those of each batch.
         steps: how many there were.
     """
-    if running < LAG * own or running - own < LAG_SHARE * first:
+    if not (running >= LAG * own and running - own >= LAG_SHARE * first):  # also where one is no number
         return None
     return Notice(
         "lagging_batch_norm",

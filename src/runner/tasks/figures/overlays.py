@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 from torchvision.utils import draw_bounding_boxes
@@ -16,6 +18,9 @@ SHOWN, PAIRS = 8, 2
 STRENGTH = 0.5
 # Inches of an image's side, and of the lines above and below.
 SIDE, LINE = 2.2, 0.3
+# How scores are written: white with a dark rim, to be read on any ground.
+RIM = [withStroke(linewidth=1.2, foreground="black")]
+SCORE: dict[str, Any] = {"fontsize": 6, "color": "white", "va": "bottom", "clip_on": True, "path_effects": RIM}
 
 
 def colour(index: int) -> tuple[float, float, float]:
@@ -111,12 +116,26 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> 
     `images` are float (n, 1 or 3, h, w) from 0 to 1, `true` (n, most, 5) class and corners, `found` (n, most, 6)
     corners, score and class; class -1 is padding.
     """
-    height, width = images.shape[2:]
     twice = images.expand(-1, 3, -1, -1).repeat_interleave(2, 0)
+    return _with_boxes(twice, true, found, names)
+
+
+def objects(images: Tensor, true: tuple[Tensor, Tensor], found: tuple[Tensor, Tensor], names: Sequence[str]) -> Figure:
+    """Draw each image twice, with the pixels and boxes of its true and of its found objects, these with their scores.
+
+    `images` are float (n, 1 or 3, h, w) from 0 to 1; `true` and `found` are boxes as `boxes` takes them, and uint8
+    (n, h, w), 1 + the row of the box that a pixel belongs to.
+    """
+    painted = instances(images, true[1], true[0][..., 0]), instances(images, found[1], found[0][..., 5])
+    return _with_boxes(torch.stack(painted, 1).flatten(0, 1), true[0], found[0], names)
+
+
+def _with_boxes(pairs: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> Figure:
+    height, width = pairs.shape[2:]
     seen = {int(each) for each in (*true[..., 0].unique(), *found[..., 5].unique()) if each >= 0}
-    figure = in_pairs(twice, [(names[index], colour(index)) for index in sorted(seen)])
+    figure = in_pairs(pairs, [(names[index], colour(index)) for index in sorted(seen)])
     axes = figure.axes[0]
-    for index in range(len(images)):
+    for index in range(len(pairs) // 2):
         real = [(int(row[0]), row[1:], "") for row in true[index] if row[0] >= 0]
         guessed = [(int(row[5]), row[:4], f"{row[4]:.2f}") for row in found[index] if row[5] >= 0]
         for place, rows in ((2 * index, real), (2 * index + 1, guessed)):
@@ -127,5 +146,5 @@ def boxes(images: Tensor, true: Tensor, found: Tensor, names: Sequence[str]) -> 
                 axes.add_patch(
                     Rectangle((left + x1, top + y1), x2 - x1, y2 - y1, fill=False, color=shade, linewidth=1.5)
                 )
-                axes.text(left + x1, top + y1, text, fontsize=6, color="white", va="bottom", ha="left", clip_on=True)
+                axes.text(left + x1, top + y1, text, **SCORE)
     return figure

@@ -14,6 +14,8 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 # Detections of one class in one image that count, best first.
 MOST = 100
+# Which number of a detection is the share of it that lies in crowds.
+CROWDS = 6
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -22,7 +24,10 @@ Bools = NDArray[np.bool_]
 class Matches:
     """Which detections of a data set are right; shared by the metrics of one evaluation, so that it is found out once.
 
-    Source: the evaluation of Lin et al., "Microsoft COCO", arXiv:1405.0312 (without crowds and areas).
+    Behind a detection's six numbers may stand the share of it that lies in crowds, and more: where that is as large as
+    the IoU that is asked for and it finds no object, it counts for nothing.
+
+    Source: the evaluation of Lin et al., "Microsoft COCO", arXiv:1405.0312 (without areas; crowds are of every class).
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -34,7 +39,7 @@ class Matches:
         """Return the average precision (num_classes, 10) of each class and threshold; NaN for a class without objects.
 
         Args:
-            found: detections (n, most, 6), see `grid.select`.
+            found: detections (n, most, 6 or more), see `grid.select`.
             true: targets (n, most, 5).
         """
         given = [*found, *true]
@@ -48,6 +53,7 @@ class Matches:
         scores: list[Floats] = []
         classes: list[Floats] = []
         right: list[Bools] = []
+        counting: list[Bools] = []
         objects = np.zeros(self.num_classes, dtype=int)
         for detections, targets in zip(found, true, strict=True):
             for rows, boxes in zip(detections.cpu().double().numpy(), targets.cpu().double().numpy(), strict=True):
@@ -59,28 +65,30 @@ class Matches:
                 scores.append(rows[:, 4])
                 classes.append(rows[:, 5])
                 right.append(right_ones(rows, boxes, overlaps))
-        return self._curves(np.concatenate(scores), np.concatenate(classes), np.concatenate(right, axis=1), objects)
+                counting.append(right[-1] | ~in_crowds(rows))
+        verdicts = np.concatenate(right, axis=1), np.concatenate(counting, axis=1)
+        return self._curves(np.concatenate(scores), np.concatenate(classes), *verdicts, objects)
 
     def overlaps(self, rows: Floats, boxes: Floats, there: Bools) -> Floats:
         """Return the IoU (n, m) of detections (n, 6) and the objects (m, 5) that are `there` among the targets."""
         return pairwise_iou(rows[:, :4], boxes[:, 1:])
 
-    def _curves(self, scores: Floats, classes: Floats, right: Bools, objects: NDArray[Any]) -> Floats:
+    def _curves(self, scores: Floats, classes: Floats, right: Bools, counting: Bools, objects: NDArray[Any]) -> Floats:
         curves = np.full((self.num_classes, len(THRESHOLDS), len(RECALLS)), np.nan)
         order = np.argsort(-scores, kind="stable")
         for index in np.flatnonzero(objects):
-            hits = right[:, order[classes[order] == index]].cumsum(1)
-            for number, each in enumerate(hits):
-                curves[index, number] = precision_at_recalls(each, int(objects[index]))
+            chosen = order[classes[order] == index]
+            for number, (hits, counts) in enumerate(zip(right[:, chosen], counting[:, chosen], strict=True)):
+                curves[index, number] = precision_at_recalls(hits[counts].cumsum(), int(objects[index]))
         return curves
 
 
 class MaskMatches(Matches):
-    """Matches by masks: behind a detection's six numbers stand the IoUs of its mask with that of each target."""
+    """Matches by masks: behind a detection's seven numbers stand the IoUs of its mask with that of each target."""
 
     def overlaps(self, rows: Floats, boxes: Floats, there: Bools) -> Floats:
-        """Return what the detections (n, 6 + most) say themselves."""
-        return rows[:, 6:][:, there]
+        """Return what the detections (n, 7 + most) say themselves."""
+        return rows[:, CROWDS + 1 :][:, there]
 
 
 def best_of_each_class(rows: Floats) -> Floats:
@@ -110,6 +118,13 @@ def right_ones(rows: Floats, boxes: Floats, overlaps: Floats) -> Bools:
         right[:, row] = left[every, last] >= least
         taken[every[right[:, row]], last[right[:, row]]] = True
     return right
+
+
+def in_crowds(rows: Floats) -> Bools:
+    """Return whether each detection (n, 6 or more) lies in crowds, for every threshold: bool (10, n)."""
+    shares = rows[:, CROWDS] if rows.shape[1] > CROWDS else np.zeros(len(rows))
+    within: Bools = shares >= THRESHOLDS[:, None] - 1e-10
+    return within
 
 
 def pairwise_iou(left: Floats, right: Floats) -> Floats:

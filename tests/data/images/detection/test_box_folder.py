@@ -129,7 +129,10 @@ def coco_with(root, change) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c["annotations"][0].update(category_id=0), "category_id 0, but the categories are 1 to 5 (are they"),
+        (
+            lambda c: c["annotations"][0].update(category_id=0),
+            "but the categories are 1, 2, 5 (are they",
+        ),
         (lambda c: c["annotations"][0].update(image_id=99), "there is no image with the id 99"),
         (lambda c: c["annotations"][0].update(bbox=[10, 10, -5, 5]), "in the wrong order"),
         (lambda c: c["annotations"][0].update(bbox=[70, 10, 5, 5]), "outside of its picture of 60x40"),

@@ -1,5 +1,7 @@
 """What was found in a square, pixel by pixel, in the picture that it was made of."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,8 +14,8 @@ from runner.data.images.geometry.placement import Placement
 BAND = 256
 
 
-def best_as_given(place: Placement, scores: Tensor) -> np.ndarray:
-    """Return the channel with the highest score of every pixel of a picture, uint8 (height, width).
+def as_given(place: Placement, scores: Tensor, choose: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """Return what `choose` makes of the scores (C, any, any) of a picture's pixels, uint8 (height, width).
 
     `scores` float (C, size, size) are of its square; between pixels they are interpolated. What the square had no room
     for is `IGNORED`.
@@ -25,5 +27,5 @@ def best_as_given(place: Placement, scores: Tensor) -> np.ndarray:
     for rows in inside_y.nonzero().flatten().split(BAND):
         grid = torch.stack(torch.meshgrid(xs[columns], ys[rows], indexing="xy"), -1) * (2 / place.size) - 1
         values = grid_sample(scores.float()[None], grid[None], padding_mode="border", align_corners=False)
-        found[rows[:, None], columns] = values[0].argmax(0).to(torch.uint8).numpy()
+        found[rows[:, None], columns] = choose(values[0]).to(torch.uint8).numpy()
     return found

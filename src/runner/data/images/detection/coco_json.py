@@ -1,14 +1,19 @@
 """COCO JSON: one file of images, annotations and categories for each part of a set."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from runner.data.images.annotated.regions import Corners, Region, RegionError, region_of
 from runner.data.images.detection.labels import Box, LabelSet, Picture, part_of
 from runner.errors import RunnerError
 
 KEYS = ("images", "annotations", "categories")
+# Ids of categories that are named.
+LISTED = 20
+# What is read of an annotation: where its object lies, and which pixels are its own.
+Place = tuple[Corners, Region | None]
 
 
 def find(root: Path) -> dict[str, Path]:
@@ -34,8 +39,27 @@ def find(root: Path) -> dict[str, Path]:
     return chosen
 
 
-def read(root: Path, files: dict[str, Path]) -> LabelSet:
-    """Return what the files say; raises RunnerError where one is no COCO JSON or they disagree on classes."""
+def box_of(annotation: dict[str, Any]) -> Place:
+    """Return the corners of an annotation's `bbox`; raises RegionError where it has none."""
+    box = annotation.get("bbox")
+    if not (isinstance(box, list) and len(box) == 4 and all(isinstance(each, (int, float)) for each in box)):
+        raise RegionError(f"bbox is {box}, not four numbers x, y, width, height")
+    x, y, width, height = map(float, box)
+    return (x, y, x + width, y + height), None
+
+
+def object_of(annotation: dict[str, Any]) -> Place:
+    """Return an annotation's `segmentation` and the corners around it; raises RegionError where it has none."""
+    region = region_of(annotation.get("segmentation"))
+    return region.corners(), region
+
+
+def read(root: Path, files: dict[str, Path], place_of: Callable[[dict[str, Any]], Place] = box_of) -> LabelSet:
+    """Return what the files say of boxes, or with `object_of` of pixels.
+
+    Raises:
+        RunnerError: one is no COCO JSON, or they disagree on classes.
+    """
     contents = {part: _load(path) for part, path in files.items()}
     first = next(iter(contents.values()))["categories"]
     categories = sorted(((int(each["id"]), str(each["name"])) for each in first), key=lambda each: each[0])
@@ -43,54 +67,63 @@ def read(root: Path, files: dict[str, Path]) -> LabelSet:
     if len(set(found.names)) < len(found.names):
         raise RunnerError(f"{next(iter(files.values()))}: two categories have one name. Rename one.")
     number_of = {number: index for index, (number, _) in enumerate(categories)}
-    crowds = 0
     for part, content in contents.items():
         others = {(int(each["id"]), str(each["name"])) for each in content["categories"]}
         if others != set(categories):
             raise RunnerError(
                 f"{files[part]} has other categories than {next(iter(files.values()))}: ids and names must be the same."
             )
-        crowds += _read_part(found, part, files[part], root if root.is_dir() else root.parent, content, number_of)
-    if crowds:
-        found.remarks.append(f"{crowds:,} annotations of crowds (iscrowd) are left out.")
+        pictures = _read_pictures(found, part, files[part], root if root.is_dir() else root.parent, content)
+        _read_annotations(found, files[part], content, pictures, number_of, place_of)
     return found
 
 
-def _read_part(
-    found: LabelSet, part: str, file: Path, root: Path, content: dict[str, Any], number_of: dict[int, int]
-) -> int:
+def _read_pictures(
+    found: LabelSet, part: str, file: Path, root: Path, content: dict[str, Any]
+) -> dict[Any, Picture | None]:
+    """Return the pictures of a part by their ids, None for those that are not there."""
     folders = [file.parent, *_folders(root, part, file)]
-    pictures: dict[Any, Picture] = {}
+    pictures: dict[Any, Picture | None] = {}
     for entry in content["images"]:
         name = str(entry["file_name"])
         path = next((folder / name for folder in folders if (folder / name).is_file()), None)
         if path is None:
             found.problems.append(f"{file}: there is no image {name} in {', '.join(map(str, folders[:4]))}")
+            pictures.setdefault(entry["id"], None)
             continue
         pictures[entry["id"]] = Picture(path, part, [], int(entry.get("width") or 0), int(entry.get("height") or 0))
-    known = {entry["id"] for entry in content["images"]}
+    found.pictures += filter(None, pictures.values())
+    return pictures
+
+
+def _read_annotations(
+    found: LabelSet,
+    file: Path,
+    content: dict[str, Any],
+    pictures: dict[Any, Picture | None],
+    number_of: dict[int, int],
+    place_of: Callable[[dict[str, Any]], Place],
+) -> None:
     low, high = min(number_of, default=0), max(number_of, default=0)
-    crowds = 0
     for entry in content["annotations"]:
         where = f"{file}: annotation {entry.get('id')}"
         picture, category = pictures.get(entry.get("image_id")), entry.get("category_id")
         if picture is None:
-            if entry.get("image_id") not in known:
+            if entry.get("image_id") not in pictures:
                 found.problems.append(f"{where}: there is no image with the id {entry.get('image_id')}")
-        elif entry.get("iscrowd"):
-            crowds += 1
-        elif category not in number_of:
+            continue
+        where = f"{where} ({picture.path.name})"
+        if category not in number_of:
             hint = " (are they counted from 0 here and from 1 there?)" if category in (low - 1, high + 1) else ""
-            found.problems.append(f"{where}: category_id {category}, but the categories are {low} to {high}{hint}")
-        elif not _is_box(entry.get("bbox")):
-            found.problems.append(f"{where}: bbox is {entry.get('bbox')}, not four numbers x, y, width, height")
-        else:
-            x, y, width, height = map(float, entry["bbox"])
-            picture.boxes.append(
-                Box(number_of[category], (x, y, x + width, y + height), f"{where} ({picture.path.name})")
-            )
-    found.pictures += pictures.values()
-    return crowds
+            found.problems.append(f"{where}: category_id {category}, but the categories are {_span(number_of)}{hint}")
+            continue
+        try:
+            corners, region = place_of(entry)
+        except RegionError as error:
+            found.problems.append(f"{where}: {error}")
+            continue
+        objects = picture.crowds if entry.get("iscrowd") else picture.boxes
+        objects.append(Box(number_of[category], corners, where, region))
 
 
 def _folders(root: Path, part: str, file: Path) -> Iterable[Path]:
@@ -102,8 +135,12 @@ def _folders(root: Path, part: str, file: Path) -> Iterable[Path]:
         yield place
 
 
-def _is_box(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(isinstance(each, (int, float)) for each in value)
+def _span(numbers: Iterable[int]) -> str:
+    """Return ascending numbers in words: a range, or some of them."""
+    known = list(numbers)
+    if known == list(range(known[0], known[-1] + 1)):
+        return f"{known[0]} to {known[-1]}"
+    return ", ".join(map(str, known[:LISTED])) + (" …" if len(known) > LISTED else "")
 
 
 def _holds_boxes(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.data.images.annotated.regions import Region
 from runner.data.images.class_folders import SPLITS
 
 # A corner that lies outside of its picture by no more than this (pixels) is a matter of rounding.
@@ -11,16 +12,20 @@ SLACK = 2.0
 
 @dataclass(frozen=True)
 class Box:
-    """One object: the number of its class, and x1, y1, x2, y2 in pixels of its picture."""
+    """One object: the number of its class, x1, y1, x2, y2 in pixels of its picture, and where its own are asked for."""
 
     label: int
     corners: tuple[float, float, float, float]
     where: str
+    region: Region | None = None
 
 
 @dataclass
 class Picture:
-    """A picture with its objects; width and height as the labels say, 0 where they don't."""
+    """A picture with its objects; width and height as the labels say, 0 where they don't.
+
+    `crowds` are regions with more objects than anyone told apart.
+    """
 
     path: Path
     part: str
@@ -29,6 +34,7 @@ class Picture:
     height: int = 0
     # Whether the corners are shares of the sides from 0 to 1, not pixels.
     relative: bool = False
+    crowds: list[Box] = field(default_factory=list)
 
 
 @dataclass

@@ -72,11 +72,15 @@ class Coco(BoxFolder):
 
     def labels(self) -> LabelSet:
         """Return all objects, downloading pictures and labels first if need be."""
+        return coco_json.read(*self.there())
+
+    def there(self) -> tuple[Path, dict[str, Path]]:
+        """Return where it lies and the annotation file of each part, downloading first if need be."""
         places = [self.root / "coco", self.root]
         if not any(map(_is_coco, places)):
             fetch_into(self.root, "COCO", self._download, places)
         folder = next(filter(_is_coco, places))
-        return coco_json.read(folder, {part: folder / file for part, file in COCO_FILES.items()})
+        return folder, {part: folder / file for part, file in COCO_FILES.items()}
 
     def _download(self) -> None:
         for place, checksum in COCO_ARCHIVES.items():

@@ -7,12 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.data.images.annotated.given import best_as_given
+from runner.data.images.annotated.given import as_given
 from runner.data.images.detection.detection import DetectionDataModule
 from runner.data.images.geometry.placement import placement, size_as_seen
 from runner.data.images.image import ImageDataModule
 from runner.data.module import Batch, Samples
 from runner.errors import RunnerError
+
+# From where on a pixel is an object's.
+INSIDE = 0.5
+# Samples that are looked at together for an object.
+LOOKED_AT = 64
 
 
 class InstancesDataModule(DetectionDataModule):
@@ -33,8 +38,9 @@ class InstancesDataModule(DetectionDataModule):
             RunnerError: no training image has an object, or the augmentation puts images together.
         """
         ImageDataModule.fit_transform(self, training)
-        targets: Any = training.targets
-        if not bool((targets["boxes"][:, :, 0] >= 0).any()):
+        targets: Any = training.row_targets
+        parts = training.indices.split(LOOKED_AT)
+        if not any(bool((targets[part]["boxes"][..., 0] >= 0).any()) for part in parts):
             raise RunnerError("No training image has an object: there is nothing to learn. Look at the labels.")
         if getattr(self.augmentation, "mosaic", 0):
             raise RunnerError("augmentation.mosaic numbers objects anew, which their pixels can't follow. Set it to 0.")
@@ -42,16 +48,23 @@ class InstancesDataModule(DetectionDataModule):
     def objects_as_given(self, path: Path, masks: Tensor) -> np.ndarray:
         """Return 1 + the number of the object at every pixel of the picture at `path`, uint8 (height, width).
 
-        `masks` float (n, size, size) from 0 to 1 are of its square; 0 is the ground, 255 what the square left out.
+        `masks` float (n, size, size) from 0 to 1 are of its square, the best first; 255 is what the square left out.
         """
         place = placement(*size_as_seen(path), self.image_size, self.appearance.fit)
-        ground = torch.full_like(masks[:1] if len(masks) else masks.new_zeros(1, *masks.shape[1:]), 0.5)
-        return best_as_given(place, torch.cat([ground, masks]))
+        if not len(masks):
+            masks = masks.new_zeros(1, self.image_size, self.image_size)
+        return as_given(place, masks, in_front)
 
     def training_batch(self, batch: Batch) -> Batch:
         """Return the batch as the network gets it, with boxes around the pixels that were moved."""
         inputs, targets = super().training_batch(batch)
         return inputs, {**targets, "boxes": around(targets["objects"], targets["boxes"])}
+
+
+def in_front(masks: Tensor) -> Tensor:
+    """Return 1 + the first of masks float (n, H, W) that has a pixel, 0 where none has: uint8 (H, W)."""
+    there = masks > INSIDE
+    return torch.where(there.any(0), 1 + there.int().argmax(0), 0).to(torch.uint8)
 
 
 def around(objects: Tensor, boxes: Tensor) -> Tensor:

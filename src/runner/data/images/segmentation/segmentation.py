@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from runner.data.images.annotated.given import best_as_given
+from runner.data.images.annotated.given import as_given
 from runner.data.images.geometry.placement import placement, size_as_seen
 from runner.data.images.image import ImageDataModule
 
@@ -29,4 +29,5 @@ class SegmentationDataModule(ImageDataModule):
         `scores` float (C, size, size) are of its square; between pixels they are interpolated. What the square had no
         room for is `IGNORED`.
         """
-        return best_as_given(placement(*size_as_seen(path), self.image_size, self.appearance.fit), scores)
+        place = placement(*size_as_seen(path), self.image_size, self.appearance.fit)
+        return as_given(place, scores, lambda each: each.argmax(0))
