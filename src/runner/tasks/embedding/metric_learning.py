@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 from runner.data.module import DataModule, labels_of
@@ -15,14 +15,27 @@ from runner.tasks.embedding.losses import LOSSES
 from runner.tasks.evaluation import Evaluation
 
 
+class UnitLength(nn.Module):
+    """A network float (N, D) with each row of its outputs brought to length 1, in every file that is made of it too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Any) -> Tensor:
+        """Return embeddings of unit length float (N, D)."""
+        return F.normalize(self.network(inputs))
+
+
 class MetricLearning(Task):
-    """Outputs float (N, D), of which the direction counts; targets are classes int64 (N,).
+    """Outputs are embeddings of unit length float (N, D); targets are classes int64 (N,).
 
     Logs `loss`, and of all pairs of a split `auc`, `eer`, `recall_at_1`, `one_shot` and `spread`, the mean distance.
     `test/tar` is the share of pairs of one class below the distance `val/threshold` that 1 % of the others of
     validation are below.
 
     Args:
+        network: inputs to float (N, D); `task.network` is this one in `UnitLength`.
         loss: `triplet` (semi-hard) or `contrastive`, over all that a batch holds.
         margin: by how much another class must be farther, in distances of unit-length embeddings.
         ways: classes that `one_shot` chooses among.
@@ -30,11 +43,13 @@ class MetricLearning(Task):
 
     threshold: Tensor
 
-    def __init__(self, *args: Any, loss: str = "triplet", margin: float = 0.2, ways: int = 20, **kwargs: Any) -> None:
+    def __init__(
+        self, network: nn.Module, *args: Any, loss: str = "triplet", margin: float = 0.2, ways: int = 20, **kwargs: Any
+    ) -> None:
         if loss not in LOSSES:
             raise RunnerError(f"task.loss={loss}: must be one of {', '.join(LOSSES)}.")
         self._settings = LOSSES[loss], margin, ways
-        super().__init__(*args, **kwargs)
+        super().__init__(UnitLength(network), *args, **kwargs)
         self.register_buffer("threshold", torch.tensor(0.0))
 
     def describe(self, datamodule: DataModule) -> None:
@@ -44,13 +59,13 @@ class MetricLearning(Task):
         if classes["train"] & (classes["val"] | classes["test"]):
             raise RunnerError(
                 "task=metric_learning measures classes that training never sees, and this data has the same ones "
-                "in each split. Use data=glyphs, or task=classification."
+                "in each split. Use data=glyphs or data=unseen_digits, or task=classification."
             )
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss over the batch's pairs or triplets."""
         compute, margin, _ = self._settings
-        return compute(F.normalize(outputs), targets, margin)
+        return compute(outputs, targets, margin)
 
     def make_metrics(self) -> dict[str, Metric]:
         """Return the metrics."""
@@ -66,8 +81,8 @@ class MetricLearning(Task):
         return {name: measures.OfAll(measure) for name, measure in chosen.items()}
 
     def metric_inputs(self, outputs: Tensor, targets: Tensor) -> Batch:
-        """Return embeddings of unit length, and the classes."""
-        return F.normalize(outputs.float()), targets
+        """Return embeddings and classes as they are."""
+        return outputs.float(), targets
 
     def results(self, evaluation: Evaluation) -> dict[str, float]:
         """Return loss and metrics; the threshold is validation's."""
@@ -80,7 +95,7 @@ class MetricLearning(Task):
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
         """Return embeddings of unit length float (N, D)."""
-        return {"embedding": F.normalize(outputs.float())}
+        return {"embedding": outputs.float()}
 
     def rows(self, outputs: Tensor, targets: Tensor | None = None) -> list[dict[str, Any]]:
         """Return the numbers of each embedding, from `e1` on, and the class where it is known."""

@@ -39,6 +39,13 @@ class ClassBatches(ImageDataModule):
                     "remove the class."
                 )
 
+    def check_folds(self, folds: int) -> None:
+        """Raise RunnerError: folds divide images, so that each class would be trained and measured."""
+        raise RunnerError(
+            "The stage cross_validate divides images, and this data measures classes that training never sees. "
+            "Use stages=[fit,test] with several seeds: sweep=seeds."
+        )
+
     def train_dataloader(self) -> BatchLoader:
         """Return shuffled batches of P classes with K images each."""
         loader, samples = super().train_dataloader(), self.splits["train"]
