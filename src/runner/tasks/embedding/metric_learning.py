@@ -1,5 +1,6 @@
 """Metric learning: images of one class lie near each other, also of classes that training never saw."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from runner.tasks.base import Batch, Task
 from runner.tasks.embedding import measures
 from runner.tasks.embedding.losses import LOSSES
 from runner.tasks.evaluation import Evaluation
+
+# The nearest names of a gallery that are told of a sample.
+SHOWN = 5
 
 
 class UnitLength(nn.Module):
@@ -56,7 +60,7 @@ class MetricLearning(Task):
         """Take over names; raises RunnerError where a class that is measured was trained."""
         super().describe(datamodule)
         classes = {name: set(labels_of(each, self.class_names).tolist()) for name, each in datamodule.splits.items()}
-        if classes["train"] & (classes["val"] | classes["test"]):
+        if classes and classes["train"] & (classes["val"] | classes["test"]):  # predict reads no data
             raise RunnerError(
                 "task=metric_learning measures classes that training never sees, and this data has the same ones "
                 "in each split. Use data=glyphs or data=unseen_digits, or task=classification."
@@ -105,3 +109,26 @@ class MetricLearning(Task):
             names = self.names(int(targets.max()) + 1 if len(targets) else 0)
             found = [{"true": names[int(t)], **row} for t, row in zip(targets, found, strict=True)]
         return found
+
+    def pair(self, outputs: Tensor) -> dict[str, Any]:
+        """Return the distance of two embeddings float (2, D), and whether they are of one class."""
+        return self._verdict(float(torch.dist(*outputs.float())))
+
+    def nearest(self, outputs: Tensor, gallery: Tensor, names: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """Return for each embedding float (N, D) the nearest names, at most five, by the nearest of their own.
+
+        Args:
+            gallery: embeddings float (M, D), of which each has one of `names`.
+        """
+        found = []
+        for distances in torch.cdist(outputs.float(), gallery.float()):
+            near: dict[str, float] = {}
+            for place in distances.argsort().tolist():
+                near.setdefault(names[place], float(distances[place]))
+            shown = list(near.items())[:SHOWN]
+            found.append([{"nearest": name, **self._verdict(distance)} for name, distance in shown])
+        return found
+
+    def _verdict(self, distance: float) -> dict[str, Any]:
+        threshold = float(self.threshold)
+        return {"distance": distance, "threshold": threshold, "same": distance < threshold}
