@@ -212,7 +212,7 @@ def test_every_command_runs(
     short += ["sweep.grid=['distillation=none,logits']"] if "sweep=distillation" in command else []
     short += ["quantization.fine_tune.epochs=1"] if "quantization=qat" in command else []
     short += [*SHORT_SWEEP] if "sweep=compression" in command else []
-    short += ["data.samples=120"] if "data=shapes" in command else []
+    short += ["data.samples=120"] if "shapes" in command and "data.samples" not in kept else []
     short += ["trainer.max_epochs=20"] if "mode=overfit" in command else []
     assert main([*arguments, *short]) == 0
 

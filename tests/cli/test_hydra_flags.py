@@ -1,6 +1,7 @@
 """Hydra's flags do what its users expect, and mistakes beside them are explained by us."""
 
 import logging
+import weakref
 
 import pytest
 
@@ -10,7 +11,12 @@ from runner.config.catalog import own_config_directory
 
 @pytest.fixture(autouse=True)
 def hydras_traces(monkeypatch, tmp_path):
-    """Hydra reads sys.argv and gives the root logger a handler; both are as they were afterwards."""
+    """Hydra reads sys.argv and gives the root logger a handler; both are as they were afterwards.
+
+    It closes the handlers of the whole process, which libraries opened on the streams that pytest listens to (NNCF).
+    """
+    monkeypatch.setattr(logging, "_handlerList", [])
+    monkeypatch.setattr(logging, "_handlers", weakref.WeakValueDictionary())
     monkeypatch.setattr("sys.argv", ["runner"])
     monkeypatch.chdir(tmp_path)
     root = logging.getLogger()

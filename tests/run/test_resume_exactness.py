@@ -29,6 +29,7 @@ RECIPES = {
     # One step an epoch, on all three points.
     "lbfgs": ("data=line", "optimizer=lbfgs", "optimizer.lr=0.01", "optimizer.max_iter=2", "scheduler=none"),
     "no_checkpoints": ("model=mlp", "callbacks=[learning_rate]"),
+    "lora": ("model=timm", "model.name=test_efficientnet", "finetune=lora", "finetune.rank=2", "finetune.dropout=0.1"),
 }
 
 
@@ -51,6 +52,8 @@ def test_the_recipes_are_what_they_are_here_for(whole):
     rates = {row[3] for row in whole("plateau").rows if row[2].startswith("lr-AdamW")}
     assert len(rates) > 1
     assert whole("accumulated").checkpoint()["global_step"] == 6
+    norms = [each for name, each in whole("lora").checkpoint()["state_dict"].items() if name.endswith("running_mean")]
+    assert norms and not any(each.any() for each in norms)  # as they were: 0
     averaged, plain = (versions(whole(recipe).checkpoint()["state_dict"]) for recipe in ("ema", "best_only_once"))
     assert averaged == plain
     assert plain is not None
@@ -74,6 +77,7 @@ def test_the_recipes_are_what_they_are_here_for(whole):
         ("best_only_once", 15),
         ("lbfgs", 1),
         ("no_checkpoints", 9),
+        ("lora", 9),
     ],
 )
 def test_interrupted_and_resumed(recipe, step, whole, train, at_step):

@@ -57,3 +57,13 @@ def test_frozen_batch_norm_keeps_its_statistics_while_the_head_trains() -> None:
     task(torch.randn(4, 1, 4, 4))
     assert torch.equal(task.network[1].running_mean, before)
     assert task.network[3].training and not task.network[1].training
+
+
+def test_frozen_batch_norm_answers_in_training_as_in_evaluation_though_nobody_called_train() -> None:
+    """Lightning calls it neither before a training nor in between; a fold or `stages=[overfit]` meets a fresh task."""
+    task = Classification(network(), partial(torch.optim.SGD, lr=0.1), num_classes=3, trainable="head")
+    assert task.network[1].training
+    task.setup("fit")
+    images = torch.randn(4, 1, 4, 4)
+    answers = task(images)
+    assert torch.equal(task.eval()(images), answers)

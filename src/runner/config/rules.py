@@ -7,7 +7,8 @@ from typing import Any
 
 from runner.compression.constraints import show
 from runner.config.catalog import Known
-from runner.config.schema import SECTIONS, Config, RunSection
+from runner.config.schema import SECTIONS, Config
+from runner.config.sections import RunSection
 from runner.errors import did_you_mean
 
 # Kinds of data whose targets say where something is.

@@ -79,6 +79,8 @@ class DataModule(pl.LightningDataModule, ABC):
     """
 
     kind: ClassVar[str]
+    # Whether validation and test are of classes that training never sees, on purpose.
+    divides_classes: ClassVar[bool] = False
     # Row numbers int64 (n,) that `predict` answers for when it is given no files; None where it must be given some.
     own_samples: Callable[[], Tensor] | None = None
     # How many samples a compressed network is ever shown at once; None for any number.

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
+from runner.compression.finetuning.settings import CHANGE
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.bounds import bounded
@@ -105,12 +106,12 @@ def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: boo
 
 def is_adapted(task: Task) -> bool:
     """Return whether there are adapters in a task's network."""
-    return any(step.get("change") == "adapter" for step in task.structure)
+    return any(step.get("change") == CHANGE for step in task.structure)
 
 
 def merge_adapters(task: Task) -> None:
     """Make a task's network the plain one again, with what its adapters learned."""
-    from runner.compression.finetuning.adapters import CHANGE, merge
+    from runner.compression.finetuning.adapters import merge
 
     merge(task.network)
     task.structure = [step for step in task.structure if step["change"] != CHANGE]

@@ -1,6 +1,7 @@
 """Fine-tuning in a run: adapters are put on before training, and saved, counted and merged behind it."""
 
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 
 from runner.compression.methods import is_chosen
 from runner.job.assemble import is_adapted, merge_adapters
@@ -45,26 +46,23 @@ def merged(context: Context, networks: Networks) -> dict[str, ArtifactFile]:
     return artifacts
 
 
-def costs(context: Context, task: Task) -> dict[str, float]:
-    """Return how many parameters train, their share, and the bytes of what training changes; none without `finetune=`.
+def costs(config: DictConfig) -> list[Callback]:
+    """Return what notes the cost of fine-tuning while it trains; nothing without `finetune=`."""
+    if not is_finetuned(config):
+        return []
+    from runner.callbacks.finetune_cost import FineTuneCost
 
-    To be called before the merge.
-    """
-    if (context.config.get("finetune") or {}).get("kind", "none") == "none":
-        return {}
-    from runner.compression.finetuning.adapters import trained_state
-
-    network = task.network
-    trained = sum(each.numel() for each in network.parameters() if each.requires_grad)
-    stored = sum(each.numel() * each.element_size() for each in trained_state(network).values())
-    return {
-        "finetune/trainable_parameters": float(trained),
-        "finetune/trainable_share": trained / max(1, sum(each.numel() for each in network.parameters())),
-        "finetune/stored_bytes": float(stored),
-    }
+    return [FineTuneCost()]
 
 
 def latency(context: Context, task: Task) -> dict[str, float]:
-    """Return the milliseconds that the finished network takes for one sample."""
+    """Return the milliseconds that the finished network takes for one sample; nothing without `finetune=`."""
+    if not is_finetuned(context.config):
+        return {}
     found = time_interleaved({"network": task.standalone()}, context.datamodule.example(1), runs=10, seconds=2.0)
     return {"finetune/latency_ms": found["network"].median_ms}
+
+
+def is_finetuned(config: DictConfig) -> bool:
+    """Return whether a choice of `finetune=` says what trains; runs of older versions have no such section."""
+    return (config.get("finetune") or {}).get("kind", "none") != "none"

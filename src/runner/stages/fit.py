@@ -1,6 +1,5 @@
 """Training: from a task with fresh or given weights to one with the best weights it found."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from runner.job.context import Context, selected
 from runner.job.finetuning import costs, latency, merged
 from runner.job.networks import Networks, StageResult
 from runner.job.trainer import make_trainer
-from runner.measure.memory import rise_above, start_counting
 from runner.stages.parts.changed_settings import changed_settings
 from runner.stages.parts.distillation import check_teacher, distilled
 from runner.stages.parts.early_weights import keeping_early_weights
@@ -34,26 +32,19 @@ def fit(context: Context, networks: Networks) -> StageResult:
         context.datamodule.use_all_for_training()
         networks = replace(networks, task=build_task(context.config, context.datamodule))
     task = networks.task
-    first = 0 if networks.resume_from is None else int(checkpoints.read_checkpoint(networks.resume_from)["global_step"])
-    extra = [*keeping_early_weights(context), *changed_settings(context, networks)]
-    cost, before, started = costs(context, task), start_counting(), time.perf_counter()
+    extra = [*keeping_early_weights(context), *changed_settings(context, networks), *costs(context.config)]
     trainer = make_trainer(context, task, validate=len(context.datamodule.splits["val"]) > 0, extra=extra)
     with distilled(context, networks, task):
         if context.config.compile:
             task.network.compile()
         train(context, task, trainer, networks.resume_from)
-    if cost:
-        seconds, rise = time.perf_counter() - started, rise_above(before)
-        cost |= {} if rise is None else {"finetune/peak_memory_bytes": float(rise)}
-        cost["finetune/seconds_a_step"] = seconds / max(1, trainer.global_step - first)
     # What an interrupted run made smaller or fine-tuned began from weights that nobody kept.
     checkpoints.remove_derived(context.record.path)
-    metrics = selected(trainer.callback_metrics, "train/", "val/", "data/")
+    metrics = selected(trainer.callback_metrics, "train/", "val/", "data/", "finetune/")
     best, found = keep_best(context, networks)
     networks = replace(networks, steps=trainer.global_step, checkpoint=best)
     artifacts = merged(context, networks)
-    cost |= latency(context, task) if cost else {}
-    return StageResult(metrics={**metrics, **found, **cost}, artifacts=artifacts, networks=networks)
+    return StageResult(metrics={**metrics, **found, **latency(context, task)}, artifacts=artifacts, networks=networks)
 
 
 def preflight(context: Context, networks: Networks) -> None:

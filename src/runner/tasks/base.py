@@ -190,8 +190,7 @@ class Task(pl.LightningModule, ABC):
     def train(self, mode: bool = True) -> "Task":
         """Set the mode as always, but let frozen batch normalisation keep its statistics."""
         super().train(mode)
-        for norm in frozen_norms(self.network):
-            norm.eval()
+        self._rest_frozen_norms()
         return self
 
     @torch.no_grad()
@@ -216,9 +215,13 @@ class Task(pl.LightningModule, ABC):
         return evaluation.results()
 
     def setup(self, stage: str) -> None:
-        """Begin with an empty log; Lightning restores a checkpoint's after this."""
+        """Begin with an empty log, which Lightning restores from a checkpoint after this, and with frozen statistics.
+
+        Lightning trains modules in the mode in which it finds them: it calls `train` neither before nor in between.
+        """
         if stage == "fit":
             self.training_log = TrainingLog(self.hits)
+            self._rest_frozen_norms()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, noted for the log."""
@@ -275,6 +278,10 @@ class Task(pl.LightningModule, ABC):
         """Return the optimizer over the parameters that train, and its scheduler."""
         also = [] if self.distillation_loss is None else list(self.distillation_loss.parameters())
         return self.optimization.configure(self.network, self.trainer, also)
+
+    def _rest_frozen_norms(self) -> None:
+        for norm in frozen_norms(self.network):
+            norm.eval()
 
     def _evaluate(self, evaluation: Evaluation, batch: Batch) -> Tensor:
         inputs, targets = batch

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from runner.report.going_on import summary as page
 from runner.report.going_on.curves import drawn
 from runner.report.going_on.summary import neighbours, summary, write_summary
 from runner.report.run_record import read_run
@@ -37,6 +38,17 @@ def test_it_is_compared_with_finished_runs_on_the_same_data_beside_it(tmp_path):
     rows = [line for line in compared.splitlines() if line.startswith("| mlp") or line.startswith("| cnn")]
     assert [row.split(" | ")[1] for row in rows] == ["0.9000", "0.7000"]
     assert "ranked by val/accuracy" in compared
+
+
+def test_no_more_runs_are_read_than_it_is_compared_with(tmp_path, monkeypatch):
+    write = writer(tmp_path / "outputs" / "runs" / "2026-01-01")
+    run = read_run(write(place="z"))
+    for place in "abcd":
+        write(place=place)
+    read = []
+    monkeypatch.setattr(page, "NEIGHBOURS", 2)
+    monkeypatch.setattr(page, "read_run", lambda path: read.append(path.name) or read_run(path))
+    assert [each.path.name for each in neighbours(run)] == read == ["d", "c"]
 
 
 def test_nothing_is_looked_at_beside_a_run_that_lies_elsewhere(tmp_path):

@@ -42,9 +42,9 @@ def class_notices(datamodule: DataModule, *, balanced: bool) -> Iterator[Notice]
         return
     asked = {split: class_counts(datamodule.splits[split], len(names)) for split in ("val", "test")}
     for split, found in asked.items():
-        # Splits that share no class were divided by classes on purpose.
-        shared = found is not None and bool(((counts > 0) & (found > 0)).any())
-        unseen = ((counts == 0) & (found > 0)).nonzero().flatten().tolist() if found is not None and shared else []
+        if found is None or datamodule.divides_classes:
+            continue
+        unseen = ((counts == 0) & (found > 0)).nonzero().flatten().tolist()
         if unseen:
             yield Notice(
                 "unseen_class",

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = [line for line in found if options.state in (None, line.run.state)]
     sink = console if console.is_terminal else TextConsole(width=UNLIMITED)
     sink.print(table(lines))
-    sink.print(f"{len(lines)} runs, {size_words(sum(line.size for line in lines))}")
+    sink.print(f"{len(lines):,} {'run' if len(lines) == 1 else 'runs'}, {size_words(sum(line.size for line in lines))}")
     return 0
 
 

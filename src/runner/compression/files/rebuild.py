@@ -7,13 +7,14 @@ from torch import nn
 
 from runner.compression.factorization import depthwise, low_rank
 from runner.compression.finetuning import adapters
+from runner.compression.finetuning.settings import CHANGE
 from runner.compression.pruning import channels, zeros
 from runner.errors import RunnerError
 
 Step = dict[str, Any]
 # The steps come out of a checkpoint: nothing but these functions is ever called.
 CHANGES: Mapping[str, Callable[..., nn.Module]] = {
-    adapters.CHANGE: adapters.rebuild,
+    CHANGE: adapters.rebuild,
     "channels": channels.rebuild,
     "depthwise": depthwise.rebuild,
     "low_rank": low_rank.rebuild,

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from runner.compression.finetuning.layers import choose, within
-from runner.compression.finetuning.settings import AdaptersSettings
+from runner.compression.finetuning.settings import CHANGE, AdaptersSettings
 from runner.errors import RunnerError
 
-CHANGE = "adapter"
 BASE = "base_layer."
 
 

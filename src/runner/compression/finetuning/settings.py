@@ -8,6 +8,9 @@ from runner.compression.constraints import Settings, above, at_least, one_of, sh
 
 METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera")
 
+# What a step of adapters is called among those that lead to a network.
+CHANGE = "adapter"
+
 
 @dataclass(frozen=True)
 class AdaptersSettings(Settings):

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from shlex import quote
 
+from runner.errors import RunnerError
 from runner.files import write_text
 from runner.files.text import one_line
 from runner.report.differences import value_of
@@ -27,9 +29,12 @@ PLACES = ("hydra.run.dir=", "hydra.sweep.dir=")
 
 
 def write_summary(path: Path) -> None:
-    """Write report.md, and the picture of its curves, into a run directory; a full disk leaves them out."""
+    """Write report.md, and the picture of its curves, into a run directory.
+
+    A full disk leaves them out, and so do records of others beside it that can't be read: the run itself is done.
+    """
     run = read_run(path)
-    with suppress(OSError):
+    with suppress(OSError, RunnerError):
         picture = drawn(curves(run), str(run.settings.get("task.monitor") or ""))
         if picture:
             write_text(path / layout.ARTIFACTS / CURVES, picture)
@@ -125,8 +130,8 @@ def neighbours(run: RunRecord) -> list[RunRecord]:
     root = run.path.parent.parent
     if root.name != RUNS or run.state != DONE:
         return []
-    results = sorted(root.glob(f"*/*/{layout.RESULT}"), reverse=True)
-    found = [read_run(path.parent) for path in results if path.parent != run.path][:NEIGHBOURS]
+    others = (path.parent for path in sorted(root.glob(f"*/*/{layout.RESULT}"), reverse=True))
+    found = [read_run(path) for path in islice((path for path in others if path != run.path), NEIGHBOURS)]
     same = [value_of(run, "data"), run.settings.get("data.root"), run.settings.get("data.content")]
     return [
         each

@@ -60,7 +60,7 @@ class MetricLearning(Task):
         """Take over names; raises RunnerError where a class that is measured was trained."""
         super().describe(datamodule)
         classes = {name: set(labels_of(each, self.class_names).tolist()) for name, each in datamodule.splits.items()}
-        if classes and classes["train"] & (classes["val"] | classes["test"]):  # predict reads no data
+        if classes and classes["train"] & (classes["val"] | classes["test"]):  # predictions read no data
             raise RunnerError(
                 "task=metric_learning measures classes that training never sees, and this data has the same ones "
                 "in each split. Use data=glyphs or data=unseen_digits, or task=classification."

@@ -18,6 +18,8 @@ class ClassBatches(ImageDataModule):
         per_class: images of each class in a training batch (K); the batch then has `batch_size / per_class` (P).
     """
 
+    divides_classes = True
+
     def __init__(self, *, per_class: int, **image: Any) -> None:
         super().__init__(**image)
         if per_class < 2 or self.batch_size % per_class or self.batch_size == per_class:
