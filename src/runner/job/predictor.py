@@ -20,6 +20,7 @@ from runner.files import sha256
 from runner.job.assemble import SPARSE_SUFFIX, restore
 from runner.job.build import allowing
 from runner.job.formats import known_formats
+from runner.job.serving import task_name
 from runner.measure import nested
 from runner.tasks.base import Task
 from runner.tasks.embedding.metric_learning import MetricLearning
@@ -80,7 +81,7 @@ class Predictor:
         """
         task = self.task
         if not isinstance(task, MetricLearning):
-            raise RunnerError(f"--gallery is for runs with task=metric_learning; this one's is {type(task).__name__}.")
+            raise RunnerError(f"--gallery is for runs with task=metric_learning; this one's is {task_name(task)}.")
         named = None if gallery is None else gallery_images(gallery)
         with torch.inference_mode():
             if named is None:

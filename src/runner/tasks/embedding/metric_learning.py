@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -14,9 +15,13 @@ from runner.tasks.base import Batch, Task
 from runner.tasks.embedding import measures
 from runner.tasks.embedding.losses import LOSSES
 from runner.tasks.evaluation import Evaluation
+from runner.tasks.evaluation_outputs import EvaluationOutputs
+from runner.tasks.figures import embeddings as pictures
 
 # The nearest names of a gallery that are told of a sample.
 SHOWN = 5
+# Pictures are of the pairs of so many samples at most.
+DRAWN = 2048
 
 
 class UnitLength(nn.Module):
@@ -96,6 +101,23 @@ class MetricLearning(Task):
             self.threshold.fill_(found.get("val/threshold", 0.0))
         found.pop("test/threshold", None)
         return found
+
+    def figures(self, outputs: EvaluationOutputs) -> dict[str, Figure]:
+        """Return ROC and distances of all pairs, or those of every so many samples, and pairs of the first images."""
+        embeddings, labels = outputs.predictions["embedding"], outputs.targets
+        every, threshold = -(-len(labels) // DRAWN), float(self.threshold)
+        apart = measures.of_each_pair(torch.cdist(embeddings[::every], embeddings[::every]))
+        same = measures.of_each_pair(labels[::every, None] == labels[::every])
+        if not 0 < int(same.sum()) < len(same):
+            return {}
+        drawn = {
+            "roc": pictures.roc(apart, same, threshold),
+            "distances": pictures.distance_histogram(apart, same, threshold),
+        }
+        if (images := outputs.images) is not None:
+            shown = embeddings[: len(images)]
+            drawn["pairs"] = pictures.judged_pairs(images, torch.cdist(shown, shown), labels[: len(images)], threshold)
+        return drawn
 
     def predictions(self, outputs: Tensor) -> dict[str, Tensor]:
         """Return embeddings of unit length float (N, D)."""
