@@ -23,6 +23,7 @@ SILENT = {
     "cifar10": "needs a GPU",
     "coco": "needs a GPU",
     "csv": "is the user's own",
+    "embedding_folder": "is the user's own",
     "fashion_mnist": "has to be downloaded, so no number was measured",
     "glyphs": "promises measures of embeddings, which are no share of right answers",
     "image_folder": "is the user's own",

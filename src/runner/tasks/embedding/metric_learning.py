@@ -132,6 +132,11 @@ class MetricLearning(Task):
             found = [{"true": names[int(t)], **row} for t, row in zip(targets, found, strict=True)]
         return found
 
+    def answering(self) -> dict[str, Any] | None:
+        """See Task.answering."""
+        own = type(self).rows is MetricLearning.rows and type(self).predictions is MetricLearning.predictions
+        return {"kind": "embeddings"} if own else None
+
     def pair(self, outputs: Tensor) -> dict[str, Any]:
         """Return the distance of two embeddings float (2, D), and whether they are of one class."""
         return self._verdict(float(torch.dist(*outputs.float())))
