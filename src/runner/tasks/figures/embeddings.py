@@ -29,7 +29,7 @@ def roc(distances: Tensor, same: Tensor, threshold: float) -> Figure:
     axes.plot(false, true, color=BLUE, label=f"AUC {area:.4f}, equal error rate {equal:.1%}")
     axes.scatter(*at, color=ORANGE, zorder=3, label=f"below {threshold:.3g}: {at[1]:.1%} true, {at[0]:.1%} false")
     axes.set(xlabel="pairs of two classes accepted", ylabel="pairs of one class accepted", aspect="equal")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=f"{len(same)} pairs")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), title=f"{len(same):,} pairs")
     axes.legend(loc="lower right", fontsize=8)
     return figure
 

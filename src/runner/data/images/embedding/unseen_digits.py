@@ -1,6 +1,7 @@
 """UnseenDigits: handwritten digits, some of which training never sees."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,28 +18,18 @@ class UnseenDigits(ClassBatches, Digits):
 
     Args:
         unseen: digits that are not trained, two or more.
-        turned: train quarter turns of the other digits, to the left and to the right, as classes of their own: the
-            more classes, the more of what is learned holds for others. Source: Santoro et al., 2016. Half turns make
-            a 9 of a 6.
     """
 
-    def __init__(self, *, unseen: Sequence[int], turned: bool = False, **image: Any) -> None:
+    def __init__(self, *, unseen: Sequence[int], **image: Any) -> None:
         super().__init__(**image)
-        self.unseen, self.turned = sorted({*unseen}), turned
+        self.unseen = sorted({*unseen})
         if not {*self.unseen} <= {*range(10)} or not 2 <= len(self.unseen) <= 8:
             raise RunnerError(f"data.unseen={[*unseen]}: must be two to eight of the digits 0 to 9.")
 
     def load(self) -> Source:
         """Read the digits, and set aside the unseen ones, half of each for validation."""
         source = super().load()
-        images, labels = torch.as_tensor(source.inputs), torch.as_tensor(source.targets)
-        names = source.class_names or ()
-        unseen = torch.isin(labels, torch.tensor(self.unseen))
-        rows = unseen.nonzero().squeeze(1)
+        labels = torch.as_tensor(source.targets)
+        rows = torch.isin(labels, torch.tensor(self.unseen)).nonzero().squeeze(1)
         test, val = set_aside(rows, len(rows) // 2, seed=self.split_seed, labels=labels[rows])
-        if self.turned:
-            turned = [images[~unseen].rot90(turns, (2, 3)) for turns in (1, -1)]
-            images = torch.cat([images, *turned])
-            labels = torch.cat([labels, *(labels[~unseen] + len(names) * part for part in (1, 2))])
-            names = (*names, *(f"{name} turned {way}" for way in ("left", "right") for name in names))
-        return Source(images, labels, val, test, class_names=names)
+        return replace(source, val=val, test=test)
