@@ -77,7 +77,7 @@ def write_snippets(page: Path, folder: Path) -> None:
 
 
 def images(folder: Path) -> None:
-    """my_images/<class>/*.png, photos/{train,valid,test}/<class>/*.png, and two digits to ask about."""
+    """my_images/<class>/*.png, photos/{train,valid,test}/<class>/*.png, people/<digit>/*.png, and two to ask about."""
     from PIL import Image
 
     digits = load_digits()
@@ -88,6 +88,9 @@ def images(folder: Path) -> None:
             target = folder / place / ("even" if label % 2 == 0 else "odd") / f"{index}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             image.save(target)
+        target = folder / "people" / str(label) / f"{index}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        image.save(target)
         if label in (4, 7):
             image.save(folder / ("four.png" if label == 4 else "seven.png"))
 
@@ -129,6 +132,19 @@ def flats_directory(place):
     finally:
         os.chdir(before)
     return place / "flats_trained"
+
+
+@pytest.fixture(scope="module")
+def people_directory(place):
+    """A short run of metric learning on the digits as if they were people."""
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        chosen = ["data=embedding_folder", "data.root=people", "data.image_size=32", "logger=none"]
+        assert main(["hydra.run.dir=people_trained", *chosen, *SHORT]) == 0
+    finally:
+        os.chdir(before)
+    return place / "people_trained"
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +195,8 @@ def test_every_command_runs(
     arguments = shlex.split(command)[3:]
     if arguments[:2] == ["predict", "flats_run"]:
         arguments[1] = str(request.getfixturevalue("flats_directory"))
+    if arguments[:2] == ["predict", "people_run"]:
+        arguments[1] = str(request.getfixturevalue("people_directory"))
     arguments = [each.replace("RUN_DIRECTORY/artifacts", f"{quantized_directory}/artifacts") for each in arguments]
     arguments = [each.replace("ANOTHER_RUN_DIRECTORY", str(quantized_directory)) for each in arguments]
     arguments = [each.replace("RUN_DIRECTORY", str(run_directory)) for each in arguments]

@@ -121,7 +121,7 @@ def build_training(config, network):
     """Task, optimizer and scheduler; optimizers are small and their schedules short."""
     scheduler = build(config, "scheduler") if config.scheduler._target_ else None
     task = build(config, "task", network=network, optimizer=build(config, "optimizer"), scheduler=scheduler)
-    assert task.network is network
+    assert any(each is network for each in task.network.modules())  # the task may add what is exported with it
     steps = SimpleNamespace(estimated_stepping_batches=10, max_epochs=2, check_val_every_n_epoch=1)
     # Where single layers decay, they are looked for in the network itself.
     made = task.optimization.configure(network if task.optimization.decay_only else nn.Linear(2, 2), steps)

@@ -24,6 +24,7 @@ SILENT = {
     "coco": "needs a GPU",
     "coco_instances": "needs a GPU",
     "csv": "is the user's own",
+    "embedding_folder": "is the user's own",
     "fashion_mnist": "has to be downloaded, so no number was measured",
     "glyphs": "promises measures of embeddings, which are no share of right answers",
     "image_folder": "is the user's own",
@@ -33,6 +34,7 @@ SILENT = {
     "oxford_pets": "needs a GPU",
     "proteins": "is so small that single runs say little",
     "shapes_instances": "was not measured yet",
+    "unseen_digits": "promises measures of embeddings, which are no share of right answers",
     "voc": "needs a GPU",
 }
 # Tried in every run of the tests, so many seeds each.

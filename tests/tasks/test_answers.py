@@ -10,6 +10,7 @@ from runner.job.serving import proven_answers
 from runner.tasks.answers import answers_from
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
+from runner.tasks.embedding.metric_learning import MetricLearning
 from runner.tasks.regression import Regression
 from runner.tasks.sequence import SequenceLabelling
 from runner.tasks.vision.detection import Detection
@@ -32,6 +33,7 @@ CASES = {
     "classes": (made(Classification(nn.Identity(), SGD, num_classes=3)), random(5, 3)),
     "binary": (made(BinaryClassification(nn.Identity(), SGD), NAMES[:2]), random(5, 1)),
     "values": (made(Regression(nn.Identity(), SGD, num_targets=2)), random(5, 2)),
+    "embeddings": (made(MetricLearning(nn.Identity(), SGD)), random(5, 4)),
     "letters": (made(SequenceLabelling(nn.Identity(), SGD, num_classes=3)), random(2, 4, 3)),
     "regions": (made(Segmentation(nn.Identity(), SGD, num_classes=3)), random(2, 3, 6, 5)),
     "boxes": (

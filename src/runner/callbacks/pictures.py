@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from runner.data.module import DataModule
+from runner.files.text import one_line
 from runner.measure import nested
 from runner.measure.nested import Nested
 from runner.tasks.base import Batch, Task
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 SAMPLES = 1024
 # Not needed by any figure, and large where there are many classes.
 LEFT_OUT = "probabilities"
+# What predictions call vectors that lie near each other where samples are alike.
+EMBEDDING = "embedding"
 # So many numbers of targets and predictions are kept; of masks and boxes that is the beginning of a large split.
 NUMBERS = 2**26
 
@@ -111,10 +114,12 @@ class Pictures(Callback):
         inputs, targets = together(self._inputs), nested.to(nested.join(self._targets, joined), "cpu")
         training = task.training
         task.eval()
+        shown = outputs(trainer, inputs, targets, predictions, task.class_names)
         with torch.no_grad():
-            figures = task.figures(outputs(trainer, inputs, targets, predictions, task.class_names))
+            figures = task.figures(shown)
         task.train(training)
         write(trainer, {f"{stage}/{name}": figure for name, figure in figures.items()})
+        project(trainer, stage, shown)
         self._forget()
 
     def _forget(self) -> None:
@@ -152,6 +157,18 @@ def write(trainer: pl.Trainer, figures: dict[str, "Figure"]) -> None:
         pixels = render(figure)
         for board in boards(trainer):
             board.experiment.add_image(name, pixels, trainer.global_step, dataformats="HWC")
+
+
+def project(trainer: pl.Trainer, stage: str, shown: EvaluationOutputs) -> None:
+    """Give embeddings to TensorBoard's projector, those of the first images with their picture and class."""
+    if EMBEDDING not in shown.predictions or not isinstance(shown.targets, Tensor):
+        return
+    images = shown.images
+    embeddings = shown.predictions[EMBEDDING][: SAMPLES if images is None else len(images)]
+    names, labels = shown.class_names, shown.targets[: len(embeddings)].tolist()
+    told = [one_line(str(names[each] if names else each)) for each in labels]
+    for board in boards(trainer):
+        board.experiment.add_embedding(embeddings, told, images, trainer.global_step, stage)
 
 
 def graph(trainer: pl.Trainer, task: Task) -> None:

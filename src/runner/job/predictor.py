@@ -13,14 +13,17 @@ from runner.compression.files.file_format import FileFormat
 from runner.compression.files.formats import format_of, run_in_batches
 from runner.compression.meta import without_values
 from runner.config.recorded import recorded_config, tell_places
+from runner.data.images.embedding.gallery import gallery_images
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.files import sha256
 from runner.job.assemble import SPARSE_SUFFIX, restore
 from runner.job.build import allowing
 from runner.job.formats import known_formats
+from runner.job.serving import task_name
 from runner.measure import nested
 from runner.tasks.base import Task
+from runner.tasks.embedding.metric_learning import MetricLearning
 from runner.tracking import layout
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory, owner
@@ -64,6 +67,32 @@ class Predictor:
             if notice is not None:
                 notice(path, self.datamodule, self.task, outputs, found)
         return list(zip(self.datamodule.names_of(path, inputs), found, strict=True))
+
+    @property
+    def compares(self) -> bool:
+        """Whether two images are compared rather than each told of: the run learned embeddings."""
+        return isinstance(self.task, MetricLearning)
+
+    def compared(self, paths: Sequence[Path], gallery: Path | None = None) -> list[dict[str, Any]]:
+        """Return the distance of two images, or, of each image, the nearest names of a gallery; with the verdict.
+
+        Raises:
+            RunnerError: the run learned no embeddings, the gallery has no images, or one cannot be read.
+        """
+        task = self.task
+        if not isinstance(task, MetricLearning):
+            raise RunnerError(f"--gallery is for runs with task=metric_learning; this one's is {task_name(task)}.")
+        named = None if gallery is None else gallery_images(gallery)
+        with torch.inference_mode():
+            if named is None:
+                return [{"input": str(paths[0]), "other": str(paths[1]), **task.pair(self._embeddings(paths))}]
+            nearest = task.nearest(self._embeddings(paths), self._embeddings([*named]), [*named.values()])
+        return [{"input": str(path), **row} for path, rows in zip(paths, nearest, strict=True) for row in rows]
+
+    def _embeddings(self, paths: Sequence[Path]) -> Any:
+        parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+        read, transform = self.datamodule.read, self.datamodule.transform
+        return nested.concatenate([self.outputs(transform(read([*part]))) for part in parts])
 
     def outputs(self, inputs: Any) -> Any:
         """Return the outputs for any number of transformed inputs, batch by batch where they can be cut."""

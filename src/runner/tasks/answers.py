@@ -69,6 +69,15 @@ class ValueAnswers:
 
 
 @dataclass(frozen=True)
+class EmbeddingAnswers:
+    """Embeddings (N, D) as they are."""
+
+    def __call__(self, outputs: Array) -> list[Rows]:
+        """Return one row a sample, its numbers from `e1` on."""
+        return [[{f"e{index}": value for index, value in enumerate(row, 1)}] for row in outputs.tolist()]
+
+
+@dataclass(frozen=True)
 class LetterAnswers:
     """Logits (N, T, num_classes) to what the likeliest classes of all tokens spell."""
 
@@ -159,6 +168,7 @@ KINDS: dict[str, Callable[..., Answers]] = {
     "classes": ClassAnswers,
     "binary": BinaryAnswers,
     "values": ValueAnswers,
+    "embeddings": EmbeddingAnswers,
     "letters": LetterAnswers,
     "regions": RegionAnswers,
     "boxes": BoxAnswers,

@@ -22,6 +22,7 @@ from runner.data.tables.tabular import TabularDataModule
 from runner.tasks.base import Task
 from runner.tasks.binary import BinaryClassification
 from runner.tasks.classification import Classification
+from runner.tasks.embedding.metric_learning import MetricLearning
 from runner.tasks.regression import Regression
 from runner.tasks.training_log import DivergedError
 from runner.tracking.notices import recorded
@@ -143,6 +144,15 @@ def test_a_network_that_knows_one_class_only_is_told_with_its_name(record):
     (notice,) = recorded(record)
     assert notice["kind"] == "constant_predictions"
     assert "predicted as high" in notice["text"]
+
+
+def test_embeddings_that_collapse_are_told(record):
+    network = nn.Linear(FEATURES, 4)
+    nn.init.constant_(network.bias, 1000.0)
+    fit(record, MetricLearning(network, partial(torch.optim.SGD, lr=1e-3)), Points())
+    (notice,) = recorded(record)
+    assert notice["kind"] == "collapsed_embeddings"
+    assert "apart on average" in notice["text"]
 
 
 def test_one_class_that_is_all_there_is_says_nothing(record):

@@ -23,6 +23,8 @@ NEGLIGIBLE = 1e-6
 # From here on the rarest class hardly counts in a mean over samples.
 UNEQUAL = 20
 NAMED = 5
+# Unit vectors that lie nearer to each other on average are all but one; independent ones lie 1.4 apart.
+COLLAPSED = 0.05
 
 
 def dead_layers(names: Sequence[str]) -> Notice | None:
@@ -53,6 +55,20 @@ def constant_outputs(outputs: Sequence[Nested]) -> Notice | None:
         "constant_predictions",
         "The network answers the same for every sample, whatever it is shown. Lower optimizer.lr, widen the network, "
         "or look at its inputs: python -m runner check.",
+    )
+
+
+def collapsed(embeddings: Tensor) -> Notice | None:
+    """Tell of embeddings float (n, D) of unit length that all lie at one place, of whatever class."""
+    if len(embeddings) < 2:
+        return None
+    apart = float(torch.pdist(embeddings).mean())
+    if apart > COLLAPSED:
+        return None
+    return Notice(
+        "collapsed_embeddings",
+        f"The embeddings collapsed: training samples lie {apart:.3g} apart on average, of at most 2, whatever their "
+        "class. Lower optimizer.lr, try task.loss=contrastive, or put more classes into a batch (data.batch_size).",
     )
 
 

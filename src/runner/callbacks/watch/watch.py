@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies import FSDPStrategy
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -97,6 +98,8 @@ def outcome(trainer: pl.Trainer, task: Task, data: DataModule, answers: Answers,
     predictions = [task.predictions(each) for each in answers.outputs]
     classes = symptoms.classes_of(predictions, answers.targets)
     single = symptoms.one_class(*classes, data.class_names) if classes is not None else None
+    if constant is None and predictions and "embedding" in predictions[0]:
+        constant = symptoms.collapsed(torch.cat([each["embedding"] for each in predictions]))
     return exploded or constant or single or symptoms.loss_at_rest(first, answers.loss)
 
 

@@ -13,11 +13,13 @@ from runner.files.text import one_line
 
 DESCRIPTION = (
     "Predicts for image files, the rows of CSV files, lines of text or graphs as JSON, with the best weights of a run. "
-    "A run on a graph also answers without inputs: for all nodes of its graph, or for its test graphs."
+    "A run on a graph also answers without inputs: for all nodes of its graph, or for its test graphs. "
+    "Where embeddings were learned, two images are compared: are they of one class?"
 )
 EXAMPLE = """examples:
   python -m runner predict outputs/runs/2026-01-31/12-00-00-cnn-digits four.png seven.png
-  python -m runner predict outputs/runs/2026-01-31/12-00-00-yolo-box_folder a.jpg --draw drawn -o boxes.json"""
+  python -m runner predict outputs/runs/2026-01-31/12-00-00-yolo-box_folder a.jpg --draw drawn -o boxes.json
+  python -m runner predict outputs/runs/2026-01-31/12-00-00-glyphs_triplet probe.png --gallery people"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="files: images, CSV, text or JSON")
     parser.add_argument("--output", "-o", type=Path, help="write CSV, or JSON by its suffix, instead of a table")
     parser.add_argument("--draw", type=Path, metavar="FOLDER", help="write pictures with the boxes or masks found")
+    parser.add_argument("--gallery", type=Path, metavar="FOLDER", help="find the nearest of these images, NAME/*.png")
     parser.add_argument("--trust", action="store_true", help="load native code although no result.json vouches for it")
     options = parser.parse_args(plugins.without(arguments))
     if missing := [str(path) for path in options.inputs if not path.is_file()]:
@@ -42,8 +45,10 @@ def main(arguments: Sequence[str]) -> int:
         raise RunnerError("--draw: name the pictures to draw on after the run directory.")
     if options.draw is not None and options.draw.is_file():
         raise RunnerError(f"--draw {options.draw}: is a file. Name a folder.")
+    if options.gallery is not None and (options.draw is not None or not options.inputs):
+        raise RunnerError("--gallery: name the images to look for after the run directory, without --draw.")
     written = Written(options.draw)
-    rows = predict(options.run, options.inputs, trust=options.trust, notice=written)
+    rows = predict(options.run, options.inputs, options.gallery, trust=options.trust, notice=written)
     if options.output is None:
         show(rows)
     else:
@@ -65,12 +70,22 @@ def write(output: Path, rows: list[dict[str, Any]], written: Written) -> None:
 
 
 def predict(
-    run: Path, paths: Sequence[Path], *, trust: bool = False, notice: Callable[..., None] | None = None
+    run: Path,
+    paths: Sequence[Path],
+    gallery: Path | None = None,
+    *,
+    trust: bool = False,
+    notice: Callable[..., None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the rows that `Predictor.rows` gives, or those of the run's own samples where no files are named."""
+    """Return the rows that `Predictor.rows` gives, or those of the run's own samples where no files are named.
+
+    Where it compares, for a gallery or two images of a run that learned embeddings, those of `Predictor.compared`.
+    """
     from runner.job.predictor import predictor
 
     with predictor(run, trust=trust, own=not paths) as asked:
+        if gallery is not None or (len(paths) == 2 and asked.compares):
+            return asked.compared(paths, gallery)
         return asked.rows(paths, notice) if paths else asked.own_rows()
 
 

@@ -71,7 +71,7 @@ def below(chosen: Callable[[], Tensor]) -> Measure:
 
 def spread(found: Tensor, labels: Tensor) -> Tensor:
     """Return the mean distance of two samples, from 0 (collapsed) to 2."""
-    return _upper(found).mean()
+    return of_each_pair(found).mean()
 
 
 def recall_at_1(found: Tensor, labels: Tensor) -> Tensor:
@@ -107,9 +107,10 @@ def one_shot(ways: int) -> Measure:
 
 def _pairwise(found: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return likeness from 0 to 1 and whether the classes are one, of every pair once."""
-    return (1 - _upper(found) / 2).clamp(0, 1), _upper(labels[:, None] == labels).long()
+    return (1 - of_each_pair(found) / 2).clamp(0, 1), of_each_pair(labels[:, None] == labels).long()
 
 
-def _upper(square: Tensor) -> Tensor:
+def of_each_pair(square: Tensor) -> Tensor:
+    """Return what (N, N) has above its diagonal, (N * (N - 1) / 2,)."""
     rows, columns = torch.triu_indices(len(square), len(square), 1, device=square.device)
     return square[rows, columns]
