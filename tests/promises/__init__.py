@@ -31,6 +31,7 @@ SILENT = {
     "oxford_pets": "needs a GPU",
     "proteins": "is so small that single runs say little",
     "shapes_instances": "was not measured yet",
+    "texts": "is the user's own",
     "voc": "needs a GPU",
 }
 # Tried in every run of the tests, so many seeds each.

@@ -19,7 +19,7 @@ from runner.files.text import markdown
 from runner.tracking.environment import versions
 
 if TYPE_CHECKING:
-    from runner.cli.projects.found import Found
+    from runner.cli.projects.kinds.found import Found
 
 GROUPS = ("data", "model", "experiment")
 # What templates say unless the data says otherwise.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runner.cli.projects.found import Found, batch_size, described, picture_sizes, side, size_line
+from runner.cli.projects.kinds.found import Found, batch_size, described, picture_sizes, side, size_line
 from runner.data.images.detection.box_folder import BoxFolder
 from runner.data.images.detection.layouts import labels_of
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runner.cli.projects.found import Found, batch_size, described, picture_sizes, side, size_line, weights
+from runner.cli.projects.kinds.found import Found, batch_size, described, picture_sizes, side, size_line, weights
 from runner.data.images.class_folders import image_layout
 from runner.data.images.image_folder import ImageFolder
 from runner.data.images.listing import list_images

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from runner.cli.projects.found import Found, batch_size, described, weights
+from runner.cli.projects.kinds.found import Found, batch_size, described, weights
 from runner.data.tables.columns import count_features
 from runner.data.tables.delimited import Table, read_table
 from runner.data.tables.feature_columns import CATEGORY, Choices, FeatureColumn, counted, plan

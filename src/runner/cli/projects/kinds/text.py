@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from statistics import median
 
-from runner.cli.projects.found import Found, batch_size, described, weights
+from runner.cli.projects.kinds.found import Found, batch_size, described, weights
 from runner.data.sequences.alphabet import plain
 from runner.data.sequences.labelled import labelled_texts
 from runner.data.sequences.texts import Texts
