@@ -78,6 +78,17 @@ class Mirror(Logger, ABC):
         """Say that the run ended: `done`, `failed` or `interrupted`."""
 
     @property
+    def key(self) -> str:
+        """What `tracking.json` calls the place that is told."""
+        return self.extra
+
+    @property
+    def label(self) -> str:
+        """What people know the run by: its directory, of a job below that of its sweep."""
+        own = self.directory.resolve()
+        return own.name if self.sweep is None else f"{self.sweep.name}/{own.name}"
+
+    @property
     def again(self) -> str:
         """What a later command adds to name the same place: of what a run directory names no service is told."""
         return ""
@@ -143,24 +154,24 @@ class Mirror(Logger, ABC):
             tell(record, [Notice("tracking", text, self.title)])
 
     def _send(self, record: RunDirectory, curves: MetricsFile) -> None:
-        sent = Sent.read(record, self.extra)
+        sent = Sent.read(record, self.key)
         if not self.run:
             self.run = self.begin(sent.run)
             if sent.run != self.run:
                 sent = Sent(self.run)
-                sent.write(record, self.extra)
+                sent.write(record, self.key)
             self.send_settings(flatten(plain_settings(record)))
         if rows := rows_between(curves.path, sent.bytes, curves.size):
             self.send_rows(rows)
             sent.bytes = curves.size
-            sent.write(record, self.extra)
+            sent.write(record, self.key)
         for name, path in files_of(record, artifacts=self.artifacts):
             if sent.is_new(name, path):
                 if name == layout.RESULT:
                     self.send_rows(rows_of_result(path, curves))
                 self.send_file(path, name)
                 sent.note(name, path)
-                sent.write(record, self.extra)
+                sent.write(record, self.key)
 
 
 def plain_settings(record: RunDirectory) -> dict[str, Any]:

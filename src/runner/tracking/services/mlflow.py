@@ -68,9 +68,9 @@ class MLflow(Mirror):
             if known and self._goes_on(known):
                 return known
             experiment = self._experiment()
-            tags = {RUN_NAME: self.directory.name, "runner.directory": str(self.directory.resolve())}
+            tags = {RUN_NAME: self.label, "runner.directory": str(self.directory.resolve())}
             if self.sweep is not None:
-                tags |= {PARENT: self._parent(self.sweep, experiment), RUN_NAME: self._name_in_sweep()}
+                tags[PARENT] = self._parent(self.sweep, experiment)
             return str(self.client.create_run(experiment, tags=tags).info.run_id)
 
     def send_settings(self, settings: Mapping[str, Any]) -> None:
@@ -133,10 +133,6 @@ class MLflow(Mirror):
                 sent.write(record, self.extra)
             self.client.set_terminated(sent.run)  # it only holds the others together
             return sent.run
-
-    def _name_in_sweep(self) -> str:
-        """Return the name of a job: what tells it from the others."""
-        return f"{self.directory.resolve().parent.name}/{self.directory.name}"
 
 
 def parts(values: Sequence[Any], size: int) -> Iterator[list[Any]]:
