@@ -64,6 +64,7 @@ def place(tmp_path_factory):
     flats(folder)
     yolo(folder / "my_boxes")
     mask_sets.folders(folder / "my_masks")
+    words(folder / "my_words")
     return folder
 
 
@@ -119,6 +120,13 @@ def flats(folder: Path) -> None:
     (folder / "new_flats.csv").write_text(
         "area;garden;built;district\n88,0;true;2001-03-01;suburb\n;;1950-06-01;north\n"
     )
+
+
+def words(folder: Path) -> None:
+    """my_words/{animals,plants}.txt, a word a line."""
+    folder.mkdir()
+    (folder / "animals.txt").write_text("".join(f"{name}{number}\n" for name in ("cat", "dog") for number in range(20)))
+    (folder / "plants.txt").write_text("".join(f"{name}{number}\n" for name in ("oak", "fern") for number in range(20)))
 
 
 @pytest.fixture(scope="module")

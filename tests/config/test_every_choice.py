@@ -45,6 +45,8 @@ def users_files(tmp_path_factory):
     places = {"FILE": folder / "table.csv", "PATH": folder / "images", "RUN": folder / "run"}
     places["LABELS"] = folder / "labels"
     places["OBJECTS"] = box_labels.coco(folder / "objects")
+    (folder / "texts.csv").write_text("text,label\n" + "".join(f"word{i},{'ab'[i % 2]}\n" for i in range(20)))
+    places["TEXTS"] = folder / "texts.csv"
     places["SET"] = mask_sets.folders(folder / "set")
     return {"COLUMN": "y", **{name: str(place) for name, place in places.items()}}
 

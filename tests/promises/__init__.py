@@ -35,6 +35,7 @@ SILENT = {
     "proteins": "is so small that single runs say little",
     "shapes_instances": "was not measured yet",
     "unseen_digits": "promises measures of embeddings, which are no share of right answers",
+    "texts": "is the user's own",
     "voc": "needs a GPU",
 }
 # Tried in every run of the tests, so many seeds each.

@@ -10,6 +10,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from runner.files import write_with
 from runner.tracking.checkpoints import BEST, LAST
+from runner.tracking.services.mirror import push
 
 
 class BestAndLast(ModelCheckpoint):
@@ -37,6 +38,7 @@ class BestAndLast(ModelCheckpoint):
         super().on_train_epoch_end(trainer, pl_module)
         if (trainer.current_epoch + 1) % self.period == 0:
             trainer.save_checkpoint(Path(str(self.dirpath)) / f"{LAST}.ckpt")
+            push(trainer.loggers)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load the state, also where the run directory has moved: which epoch was best is known all the same."""

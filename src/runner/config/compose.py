@@ -256,6 +256,7 @@ def check_resolved(
         *strange,
         *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}, good),
         *rules.check_stages(config),
+        *rules.check_loggers(config),
         *methods.check_methods(config, composed.chosen),
         *told,
     ]

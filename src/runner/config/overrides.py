@@ -1,6 +1,7 @@
 """The overrides of a command line, one by one: are the group, the choice and the key known?"""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,7 +134,8 @@ def choice_mistakes(override: Override, known: Known) -> list[str]:
     choices = known[group]
     if override.value is None and override.mark != "~":
         return [f"{override.text}: choose one (python -m runner list {group}), or none at all with {group}=[]."]
-    return [
+    twice = [value for value, count in Counter(map(str, override.values)).items() if count > 1]
+    return [f"{override.text}: names {value} twice. Name it once." for value in twice] + [
         f"{group}={value}: there is no such choice.{did_you_mean(str(value), choices)} "
         f"See: python -m runner list {group}"
         for value in override.values

@@ -121,7 +121,7 @@ def leads_out(key: str, text: str) -> bool:
     """Return whether a value is a path outside of the run directory; a word is one where the key asks for a path."""
     inside = text == HERE or text.startswith(f"{HERE}/")
     path = PurePath(text)
-    if ".." in path.parts:
+    if ".." in path.parts or "://" in text:  # a server of somebody's would be told of everything
         return True
     return not inside and (path.is_absolute() or text.startswith("~") or key.split(".")[-1].endswith(PLACES))
 

@@ -44,6 +44,8 @@ def register() -> None:
         "folder_classes": folder_classes,
         "box_classes": box_classes,
         "mask_classes": mask_classes,
+        "text_classes": text_classes,
+        "longest_text": longest_text,
         "class_monitor": class_monitor,
         "class_monitor_mode": lambda monitor: "min" if str(monitor).endswith("/loss") else "max",
         "csv_features": remembered(csv_features),
@@ -133,6 +135,20 @@ def mask_classes(root: str) -> int:
     from runner.data.images.segmentation.mask_layout import count_mask_classes
 
     return count_mask_classes(root)
+
+
+def text_classes(root: str, text: str | None, label: str | None) -> int:
+    """Return how many classes texts have; see `count_text_classes`."""
+    from runner.data.sequences.labelled import count_text_classes
+
+    return count_text_classes(root, text, label)
+
+
+def longest_text(root: str, text: str | None, label: str | None) -> int:
+    """Return the characters of the longest text; see `runner.data.sequences.labelled.longest_text`."""
+    from runner.data.sequences import labelled
+
+    return labelled.longest_text(root, text, label)
 
 
 def csv_features(path: str, features: Sequence[str] | None, target: str, data: Mapping[str, Any]) -> int:

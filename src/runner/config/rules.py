@@ -46,6 +46,15 @@ def check_sections(config: Config) -> Iterator[str]:
             yield f"{section}={show(config.get(section))}: must be a section. See: python -m runner list {section}"
 
 
+def check_loggers(config: Config) -> Iterator[str]:
+    """Yield a message where two loggers would tell the same service, or write the same file."""
+    known: dict[str, str] = {}
+    for name, node in (config.get("logger") or {}).items():
+        settings = str(sorted(node.items(), key=str)) if isinstance(node, dict) else ""
+        if settings and (other := known.setdefault(settings, name)) != name:
+            yield f"logger.{name}: is the same as logger.{other}. Leave one of them out."
+
+
 def absence(section: str, value: Any) -> str:
     """Return the message about a section without which no run can be."""
     return f"{section}={show(value)}: a run needs one. See: python -m runner list {section}"

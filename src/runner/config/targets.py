@@ -26,6 +26,7 @@ ALLOWED_TARGETS = (
     "runner.sweep.launchers.slurm.",
     "runner.tasks.",
     "runner.tracking.loggers.",
+    "runner.tracking.services.",
     "torch.nn.",
     "torch.optim.",
     "torchvision.models.",

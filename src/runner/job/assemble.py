@@ -17,6 +17,7 @@ from runner.job.build import build
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import owner
+from runner.tracking.services.mirror import with_rows
 from runner.tracking.weights.loading import LoadedWeights
 
 SPARSE_SUFFIX = ".zip"
@@ -177,8 +178,8 @@ def balances(config: DictConfig) -> bool:
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:
-    """Return the configured loggers."""
-    return [build(config, f"logger.{name}") for name in config.logger or {}]
+    """Return the configured loggers; one that mirrors the run brings that of its rows along."""
+    return with_rows([build(config, f"logger.{name}") for name in config.logger or {}])
 
 
 def load_data_state(datamodule: DataModule, state: Any, path: Path) -> None:

@@ -13,6 +13,7 @@ from runner.tracking import checkpoints, layout
 from runner.tracking.identity import HISTORY
 from runner.tracking.resumptions import Resumption, append
 from runner.tracking.run_directory import RunDirectory
+from runner.tracking.services import sent
 from runner.tracking.signals import STOP_REQUEST
 
 EPOCHS = "trainer.max_epochs"
@@ -128,6 +129,7 @@ def forget_results(record: RunDirectory, done: list[str]) -> None:
         lines = metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         tested = tuple(f"{phase}/" for phase in ("test", *PHASES))
         write_text(metrics, "".join(line for line in lines if not metric_of(line).startswith(tested)))
+        sent.shorten(record, metrics.stat().st_size)
 
 
 def typed(texts: list[str]) -> set[str]:

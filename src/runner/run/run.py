@@ -32,6 +32,7 @@ from runner.tracking.notices import Notice, recorded, tell
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.run_log import run_log
+from runner.tracking.services.mirror import DONE, push, told_of_its_end
 from runner.tracking.signals import Signals, handled
 
 # Stages that put another network into the task, with the checkpoint that keeps it, if any. A resumed run needs the
@@ -62,21 +63,29 @@ def run(config: DictConfig, record: RunDirectory, *, resume: bool = False) -> Ru
         record.write_json(layout.ENVIRONMENT, {**surrounding, "data": fingerprint(context.datamodule.splits)})
         stages, held = stages_of(config), held_stages(config, record)
         preflight(context, networks, stages)
-        left = list(done)
-        for stage in [stage for stage in stages if stage not in held]:
-            if known := stage in left:
-                left.remove(stage)
-                if stage not in CHANGING:
-                    continue
-            result = (resumed(context, networks, stage) if known else None) or do(context, networks, stage, known=known)
-            networks = result.networks or networks
-            done = done if known else [*done, stage]
-            keep(context, result, done)
-        if missing := what_is_missing(context, networks, done):
-            keep(context, StageResult(missing), done)
-        if config.runner.get("hold"):
-            record.update_status(held=[stage for stage in dict.fromkeys(stages) if stage in held])
-        return finish(context, networks)
+        with told_of_its_end(context.loggers):
+            push(context.loggers)
+            networks, done = go_through(context, networks, [each for each in stages if each not in held], done)
+            if missing := what_is_missing(context, networks, done):
+                keep(context, StageResult(missing), done)
+            if config.runner.get("hold"):
+                record.update_status(held=[stage for stage in dict.fromkeys(stages) if stage in held])
+            return finish(context, networks)
+
+
+def go_through(context: Context, networks: Networks, stages: list[str], done: list[str]) -> tuple[Networks, list[str]]:
+    """Do the stages that are not done, and return the networks that they leave and the stages that are done then."""
+    left = list(done)
+    for stage in stages:
+        if known := stage in left:
+            left.remove(stage)
+            if stage not in CHANGING:
+                continue
+        result = (resumed(context, networks, stage) if known else None) or do(context, networks, stage, known=known)
+        networks = result.networks or networks
+        done = done if known else [*done, stage]
+        keep(context, result, done)
+    return networks, done
 
 
 def held_stages(config: DictConfig, record: RunDirectory) -> list[str]:
@@ -182,6 +191,7 @@ def keep(context: Context, result: StageResult, done: list[str]) -> None:
         seconds=results.seconds,
         artifacts={name: asdict(artifact) for name, artifact in results.artifacts.items()},
     )
+    push(context.loggers)
 
 
 def finish(context: Context, networks: Networks) -> RunResult:
@@ -210,6 +220,7 @@ def finish(context: Context, networks: Networks) -> RunResult:
         logger.finalize("success")
     if record.primary:
         result.save(record.path / layout.RESULT)
+    push(context.loggers, DONE)
     return result
 
 

@@ -15,7 +15,7 @@ from runner.tracking import layout, lock
 from runner.tracking.identity import flatten
 from runner.tracking.result import read_entries
 
-FILE = "sweep.json"
+FILE = layout.SWEEP
 # Of a traceback this much is kept in sweep.json; all of it is in the job's console.log.
 TAIL = 4000
 # A sweep that is written in so many seconds is written at every change.

@@ -14,6 +14,11 @@ TENSORBOARD = "tensorboard"
 ARTIFACTS = "artifacts"
 ADAPTER = "adapter"  # what fine-tuning added to its base, alone
 SERVING = "serving.json"  # among the artifacts: how exported files are served
+TRACKING = "tracking.json"  # how far tracking services were told of the run
+WANDB = "wandb"  # Weights & Biases' files where there is no key
+COMET = "comet"  # Comet's
+TRACKED = "record"  # among Weights & Biases' files: those of the run
+SWEEP = "sweep.json"  # in the directory of a sweep: its jobs
 RESUMED = "resumed.yaml"  # the times it was resumed with other settings
 EARLIER = "earlier"  # what it came to before each of them, as run directories
 # Files that are written to where they lie; all others are written beside and renamed, or are new each time.

@@ -1,0 +1,1 @@
+"""Tracking services: each is kept up to date with a run directory, which holds everything by itself."""
