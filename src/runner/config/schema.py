@@ -7,6 +7,7 @@ from runner.compression.constraints import mistakes
 from runner.compression.factorization.settings import FactorizationFineTune
 from runner.compression.pruning.settings import PruningFineTune, PruningRounds
 from runner.compression.quantization.settings import Calibration, RoundedFineTune
+from runner.config.networks import ModelSection
 from runner.config.sections import (
     BatchNormSection,
     BenchmarkSection,
@@ -19,11 +20,11 @@ from runner.config.sections import (
     GoalSection,
     LauncherSection,
     MethodSection,
-    ModelSection,
     OptimizerSection,
     QuantizationSection,
     RunnerSection,
     RunSection,
+    SchedulerSection,
     SearchSection,
     SweepSection,
     TaskSection,
@@ -40,6 +41,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "data": (DataSection,),
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
+    "scheduler": (SchedulerSection,),
     "finetune": (FinetuneSection,),
     "quantization": (QuantizationSection,),
     "quantization.calibration": (Calibration,),
