@@ -133,6 +133,10 @@ def test_all_mistakes_are_reported_together():
             ["data=digits", "model=mlp", "scheduler=plateau"],
             {
                 "model.image_size": ["0", "at least 1"],
+                "data.std": ["[0]", "each above 0"],
+                "data.num_workers": ["100000000", "from 0 to 1024"],
+                "data.split_seed": ["99999999999", "from 0 to 4294967295"],
+                "data.shuffle_seed": ["-1", "from 0 to 4294967295"],
                 "scheduler.factor": ["1", "above 0 and below 1"],
                 "scheduler.patience": ["-1", "at least 0"],
                 "trainer.devices": ["0", "-1 (all) or from 1 to 1024"],

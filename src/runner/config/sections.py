@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from runner.compression.constraints import Rule, above, at_least, between, one_of, share
+from runner.compression.constraints import Rule, above, at_least, between, from_to, one_of, share
 
-# Of one machine; on CPUs a process each.
-DEVICES = 1024
+# Of one machine; each is a process.
+DEVICES = WORKERS = 1024
+SEEDS = 2**32 - 1
 CYCLES = {"hour", "weekday", "day", "month"}
 PRECISIONS = (
     "16-mixed",
@@ -22,9 +23,7 @@ PRECISIONS = (
 class RunSection:
     """Run-level keys."""
 
-    seed: Annotated[
-        int, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32, schema={"minimum": 0, "maximum": 2**32 - 1})
-    ]
+    seed: Annotated[int, from_to(0, SEEDS)]
     name: str
     mode: Annotated[str, one_of("default", "smoke", "debug", "overfit", "profile")]
     stages: list[str]
@@ -68,8 +67,21 @@ class DataSection:
     root: str | None
     content: str | None
     batch_size: Annotated[int, at_least(1)]
-    num_workers: Annotated[int, at_least(0)]
-    split_seed: Annotated[int, at_least(0)]
+    num_workers: Annotated[int, from_to(0, WORKERS)]
+    split_seed: Annotated[int, from_to(0, SEEDS)]
+    shuffle_seed: Annotated[int, from_to(0, SEEDS)]
+    std: (
+        Annotated[
+            list[float],
+            Rule(
+                "each above 0",
+                lambda value: all(each > 0 for each in value),
+                schema={"items": {"exclusiveMinimum": 0}},
+            ),
+        ]
+        | Annotated[float, above(0)]
+        | None
+    )
     validation_fraction: Annotated[float, share(one=False)]
     test_fraction: Annotated[float, share(one=False)]
     image_size: Annotated[int, at_least(1)]
@@ -248,7 +260,7 @@ class SearchSection:
     sampler: Annotated[str, one_of("tpe", "random", "gp", "cmaes")]
     startup_trials: Annotated[int, at_least(0)]
     prune: bool
-    seed: Annotated[int, at_least(0)]
+    seed: Annotated[int, from_to(0, SEEDS)]
 
 
 @dataclass
