@@ -16,7 +16,10 @@ NO_ROOM = {
     errno.ESTALE: "the disk is not connected any more. Connect it",
     errno.EMFILE: "too many files are open. Raise the limit (ulimit -n 4096), or set data.num_workers=0",
     errno.ENFILE: "too many files are open on this machine. Close some",
+    errno.ENOMEM: "there is no memory left. Choose a smaller network, or lower data.batch_size or data.num_workers",
 }
+# How torch says it, on CPUs and GPUs.
+NO_MEMORY = ("can't allocate memory", "not enough memory", "CUDA out of memory")
 
 
 class RunnerError(Exception):
@@ -47,7 +50,7 @@ def join_errors(messages: list[str]) -> RunnerError:
 
 
 def system_trouble(error: BaseException, directory: Path | None = None) -> str:
-    """Return in words that a disk is full, files are gone or a limit is reached; empty where an error is another.
+    """Return in words that a disk or the memory is full, files are gone or a limit is reached; empty for another error.
 
     Args:
         directory: where the run writes: what can't be written there, or is gone, is no fault of the program.
@@ -57,6 +60,8 @@ def system_trouble(error: BaseException, directory: Path | None = None) -> str:
             return NO_ROOM[each.errno]
         if "Too many open files" in str(each):  # as torch says it
             return NO_ROOM[errno.EMFILE]
+        if isinstance(each, MemoryError) or any(words in str(each) for words in NO_MEMORY):
+            return NO_ROOM[errno.ENOMEM]
     inside = (
         directory is not None and isinstance(error, OSError) and str(error.filename or "").startswith(str(directory))
     )

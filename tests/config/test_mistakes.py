@@ -1,5 +1,7 @@
 """Every mistake on a command line gets one message with the way out, and all of them at once."""
 
+import re
+
 import pytest
 
 from runner.config.catalog import config_directories
@@ -107,6 +109,50 @@ def test_all_mistakes_are_reported_together():
     assert text.startswith("5 things to mend:")
     for word in ("model=resnt", "optimizer.lr=-1", "trainer.max_epoch:", "no stage tset", "modl:"):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    ("choices", "values"),
+    [
+        (
+            ["data=shapes_boxes", "model=faster_rcnn", "optimizer=lbfgs", "scheduler=warmup_cosine"],
+            {
+                "model.proposals": ["0", "at least 1"],
+                "model.num_classes": ["0", "at least 1"],
+                "model.most": ["-1", "at least 1"],
+                "model.overlap": ["1e8", "from 0 to 1"],
+                "model.pyramid": ["[8,0]", "each at least 1"],
+                "optimizer.history_size": ["-1", "at least 1"],
+                "optimizer.max_iter": ["0", "at least 1"],
+                "scheduler.warmup_fraction": ["-1", "from 0 to 1"],
+                "scheduler.final_fraction": ["1e8", "from 0 to 1"],
+                "trainer.devices": ["100000000", "-1 (all) or from 1 to 1024"],
+            },
+        ),
+        (
+            ["data=digits", "model=mlp", "scheduler=plateau"],
+            {
+                "model.image_size": ["0", "at least 1"],
+                "data.std": ["[0]", "each above 0"],
+                "data.num_workers": ["100000000", "from 0 to 1024"],
+                "data.split_seed": ["99999999999", "from 0 to 4294967295"],
+                "data.shuffle_seed": ["-1", "from 0 to 4294967295"],
+                "scheduler.factor": ["1", "above 0 and below 1"],
+                "scheduler.patience": ["-1", "at least 0"],
+                "trainer.devices": ["0", "-1 (all) or from 1 to 1024"],
+            },
+        ),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_in_every_section(choices, values):
+    found = message(*choices, *(f"{key}={value}" for key, (value, _) in values.items()))
+    for key, (_, words) in values.items():
+        assert re.search(rf"{re.escape(key)}=\S.*: must be .*{re.escape(words)}", found), key
+
+
+def test_what_is_no_number_is_none_anywhere():
+    found = message("augmentation.shift=nan", "optimizer.betas=[0.9,nan]", "expected.value=nan")
+    assert "expected.value, optimizer.betas, augmentation.shift, data.augmentation.shift: nan is no number." in found
 
 
 def test_a_mandatory_value_is_asked_for():

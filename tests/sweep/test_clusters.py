@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.sweep.launchers import subprocess as apart
-from runner.sweep.launchers.ray import SHARED, RayCluster, packed, task, unpack
+from runner.sweep.launchers.ray import SHARED, LostMachineError, RayCluster, packed, task, unpack
 from runner.sweep.launchers.subprocess import ClusterJob, again, run_or_go_on
 from runner.sweep.launchers.work import Work
 from runner.tracking import lock
@@ -147,6 +147,22 @@ def test_a_run_directory_that_machines_do_not_share_is_brought_back(tmp_path, mo
     unpack(content, back)
     unpack(b"", back)
     assert (back / "result.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("status", "raylets", "lost"), [(-9, [7, 1], True), (-9, [7, 7], False), (1, [7, 7], False), (0, [7, 1], False)]
+)
+def test_a_run_that_its_dying_machine_kills_is_none_that_failed(status, raylets, lost, tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.sweep.launchers.ray.run_or_go_on", lambda *_: status)
+    monkeypatch.setattr(os, "getppid", lambda: raylets.pop(0))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / SHARED).write_text("word")
+    arguments = (ANEW, ANEW, str(tmp_path / "console.log"), str(tmp_path), "word")
+    if lost:
+        with pytest.raises(LostMachineError):
+            task(*arguments)
+    else:
+        assert task(*arguments) == (status, b"")
 
 
 def test_what_is_brought_back_stays_in_its_directory(tmp_path):

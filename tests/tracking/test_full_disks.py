@@ -77,6 +77,13 @@ def test_an_error_of_the_program_is_not_taken_for_one_of_the_disk(run):
             {}["a"]
     assert system_trouble(ValueError("a"), run.path) == ""
     assert "ulimit -n" in system_trouble(RuntimeError("unable to open: Too many open files (24)"))
+    assert "no memory left" in system_trouble(MemoryError())
+
+
+def test_memory_that_torch_does_not_get_is_told_without_a_traceback():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert "no memory left" in system_trouble(caught.value)
 
 
 def test_how_a_run_ended_is_written_down_without_room_for_another_file(run, monkeypatch):

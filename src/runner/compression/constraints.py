@@ -32,6 +32,24 @@ def above(minimum: float) -> Rule:
     return Rule(f"above {minimum}", lambda value: value > minimum, schema={"exclusiveMinimum": minimum})
 
 
+def from_to(minimum: float, maximum: float) -> Rule:
+    """Return the rule that a number is no less than `minimum` and no more than `maximum`."""
+    return Rule(
+        f"from {minimum} to {maximum}",
+        lambda value: minimum <= value <= maximum,
+        schema={"minimum": minimum, "maximum": maximum},
+    )
+
+
+def between(minimum: float, maximum: float) -> Rule:
+    """Return the rule that a number lies between two others and is neither."""
+    return Rule(
+        f"above {minimum} and below {maximum}",
+        lambda value: minimum < value < maximum,
+        schema={"exclusiveMinimum": minimum, "exclusiveMaximum": maximum},
+    )
+
+
 def share(*, one: bool) -> Rule:
     """Return a fraction from 0 to 1; `one` says whether 1 itself is allowed."""
     return Rule(

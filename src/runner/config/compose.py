@@ -251,10 +251,12 @@ def check_resolved(
     strange = plugins.refusals(asked) if isinstance(asked, list) else []
     if strange:  # nothing of theirs is imported to look at their settings
         config = {**config, "runner": {**config["runner"], "plugins": []}}
+    whole = {**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}
     messages = [
         *unknown,
         *strange,
-        *schema.check_types({**config, **{section: getattr(composed, section) for section in AROUND_RUNS}}, good),
+        *schema.check_types(whole, good),
+        *rules.check_numbers(whole, good),
         *rules.check_stages(config),
         *rules.check_loggers(config),
         *methods.check_methods(config, composed.chosen),

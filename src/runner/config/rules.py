@@ -1,7 +1,8 @@
 """The rules across fields and groups: which network takes which data, which stages need what; what Hydra refuses."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,32 @@ def unknown_keys(config: Config, catalog: Known) -> Iterator[str]:
     for key in config:
         if key not in known:
             yield f"{key}: there is no such section or key.{did_you_mean(key, known)} Known: {names}."
+
+
+def check_numbers(config: Config, good: Collection[int] = ()) -> Iterator[str]:
+    """Yield a message where values are no numbers (nan), which no comparison with a bound finds.
+
+    Args:
+        good: ids of sections that were found to be right before.
+    """
+    if keys := list(nans(config, "", good)):
+        yield f"{', '.join(keys)}: nan is no number. Give one, or leave {'it' if len(keys) == 1 else 'them'} out."
+
+
+def nans(node: Any, key: str, good: Collection[int]) -> Iterator[str]:
+    """Yield the keys of what is no number in a configuration."""
+    if isinstance(node, dict):
+        if id(node) not in good:
+            for name, value in node.items():
+                yield from nans(value, f"{key}.{name}" if key else str(name), good)
+    elif isinstance(node, list):
+        if any(isinstance(each, float) and math.isnan(each) for each in node):
+            yield key
+        for index, value in enumerate(node):
+            if isinstance(value, (dict, list)):
+                yield from nans(value, f"{key}.{index}", good)
+    elif isinstance(node, float) and math.isnan(node):
+        yield key
 
 
 def check_stages(config: Config) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from runner.compression.constraints import mistakes
 from runner.compression.methods import GROUPS, is_chosen
+from runner.config.networks import ModelSection
 from runner.config.sections import (
     BatchNormSection,
     BenchmarkSection,
@@ -18,11 +19,11 @@ from runner.config.sections import (
     GoalSection,
     LauncherSection,
     MethodSection,
-    ModelSection,
     OptimizerSection,
     QuantizationSection,
     RunnerSection,
     RunSection,
+    SchedulerSection,
     SearchSection,
     SweepSection,
     TaskSection,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "data": (DataSection,),
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
+    "scheduler": (SchedulerSection,),
     "finetune": (FinetuneSection,),
     "quantization": (QuantizationSection,),
     "factorization": (MethodSection,),

@@ -3,17 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from runner.compression.constraints import Rule, above, at_least, one_of, share
+from runner.compression.constraints import Rule, above, at_least, between, from_to, one_of, share
 
-# How many of something a network has; of each of its layers where it is a list.
-Count = (
-    Annotated[int, at_least(1)]
-    | Annotated[
-        list[int],
-        Rule("each at least 1", lambda value: all(each >= 1 for each in value), schema={"items": {"minimum": 1}}),
-    ]
-    | None
-)
+# Of one machine; each is a process.
+DEVICES = WORKERS = 1024
+SEEDS = 2**32 - 1
 CYCLES = {"hour", "weekday", "day", "month"}
 PRECISIONS = (
     "16-mixed",
@@ -29,9 +23,7 @@ PRECISIONS = (
 class RunSection:
     """Run-level keys."""
 
-    seed: Annotated[
-        int, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32, schema={"minimum": 0, "maximum": 2**32 - 1})
-    ]
+    seed: Annotated[int, from_to(0, SEEDS)]
     name: str
     mode: Annotated[str, one_of("default", "smoke", "debug", "overfit", "profile")]
     stages: list[str]
@@ -75,8 +67,21 @@ class DataSection:
     root: str | None
     content: str | None
     batch_size: Annotated[int, at_least(1)]
-    num_workers: Annotated[int, at_least(0)]
-    split_seed: Annotated[int, at_least(0)]
+    num_workers: Annotated[int, from_to(0, WORKERS)]
+    split_seed: Annotated[int, from_to(0, SEEDS)]
+    shuffle_seed: Annotated[int, from_to(0, SEEDS)]
+    std: (
+        Annotated[
+            list[float],
+            Rule(
+                "each above 0",
+                lambda value: all(each > 0 for each in value),
+                schema={"items": {"exclusiveMinimum": 0}},
+            ),
+        ]
+        | Annotated[float, above(0)]
+        | None
+    )
     validation_fraction: Annotated[float, share(one=False)]
     test_fraction: Annotated[float, share(one=False)]
     image_size: Annotated[int, at_least(1)]
@@ -109,34 +114,27 @@ class DataSection:
 
 
 @dataclass
-class ModelSection:
-    """What many networks have under these names, one's own too."""
-
-    dropout: Annotated[float, share(one=True)] | list[float] | None
-    layers: Count
-    num_layers: Count
-    hidden: Count
-    embedding: Count
-    heads: Count
-    output_heads: Count
-    channels: Count
-    clusters: Count
-    kernel_size: Count
-    state: Count
-    steps: Count
-    order: Count
-    ngrams: Count
-    width: Annotated[float, above(0)] | list[float] | None
-    ratio: Annotated[float, above(0)] | list[float] | None
-
-
-@dataclass
 class OptimizerSection:
     """Keys of every run."""
 
     lr: Annotated[float, above(0)]
     weight_decay: Annotated[float, at_least(0)]
     momentum: Annotated[float, share(one=False)]
+    max_iter: Annotated[int, at_least(1)]
+    history_size: Annotated[int, at_least(1)]
+
+
+@dataclass
+class SchedulerSection:
+    """What schedules, torch's and ours, have under these names; fractions are of the steps, or of the rate."""
+
+    warmup_fraction: Annotated[float, share(one=True)]
+    start_fraction: Annotated[float, above(0)]
+    final_fraction: Annotated[float, share(one=True)]
+    step_size: Annotated[int, at_least(1)]
+    gamma: Annotated[float, above(0)]
+    factor: Annotated[float, between(0, 1)]
+    patience: Annotated[int, at_least(0)]
 
 
 @dataclass
@@ -145,7 +143,18 @@ class TrainerSection:
 
     max_epochs: Annotated[int, at_least(1)]
     accelerator: Annotated[str, one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu")]
-    devices: int | str | list[int]
+    devices: (
+        Annotated[
+            int,
+            Rule(
+                f"-1 (all) or from 1 to {DEVICES}",
+                lambda value: value == -1 or 1 <= value <= DEVICES,
+                schema={"minimum": -1, "maximum": DEVICES, "not": {"const": 0}},
+            ),
+        ]
+        | str
+        | list[int]
+    )
     precision: Annotated[str, one_of(*PRECISIONS)]
     gradient_clip_val: Annotated[float, above(0)] | None
     accumulate_grad_batches: Annotated[int, at_least(1)]
@@ -251,7 +260,7 @@ class SearchSection:
     sampler: Annotated[str, one_of("tpe", "random", "gp", "cmaes")]
     startup_trials: Annotated[int, at_least(0)]
     prune: bool
-    seed: Annotated[int, at_least(0)]
+    seed: Annotated[int, from_to(0, SEEDS)]
 
 
 @dataclass

@@ -39,7 +39,7 @@ def isolated(overrides: Sequence[str] = ()) -> Iterator[None]:
             "" if signal.run_directory is None else f"; continue with: python -m runner resume {signal.run_directory}"
         )
         raise KeyboardInterrupt(f"{signal}{place}") from None
-    except OSError as error:
+    except (OSError, MemoryError, RuntimeError) as error:
         if trouble := system_trouble(error):
             raise RunnerError(f"{trouble}, and call it again.") from error
         raise

@@ -17,6 +17,10 @@ from runner.sweep.launchers.work import Work
 SHARED = ".shared"
 
 
+class LostMachineError(Exception):
+    """The machine is being lost beneath a job, which has to be done elsewhere."""
+
+
 class RayCluster:
     """One task for each job, spread over the machines.
 
@@ -40,8 +44,9 @@ class RayCluster:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError) as error:
             raise RunnerError(f"launcher.address={address}: no Ray cluster answers there ({error}).") from None
-        options: Any = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": retries, "scheduling_strategy": "SPREAD"}
-        self.task = ray.remote(**options)(task)
+        options: Any = {"num_cpus": cpus, "num_gpus": gpus, "scheduling_strategy": "SPREAD"}
+        again: Any = {"max_retries": retries, "retry_exceptions": [LostMachineError]}
+        self.task = ray.remote(**options, **again)(task)
 
     def submit(self, work: Work) -> "Future[int]":
         """Queue the task; Ray starts it where there is room."""
@@ -80,7 +85,11 @@ def task(arguments: list[str], anew: list[str], console: str, directory: str, wo
     Args:
         directory: the working directory of the sweep.
         word: what stands in the run directory where machines share it.
+
+    Raises:
+        LostMachineError: the machine's raylet is gone: the worker ends, and has killed the run before.
     """
+    raylet = os.getppid()
     Path(directory).mkdir(parents=True, exist_ok=True)
     os.chdir(directory)
     run = Path(console).parent
@@ -89,6 +98,8 @@ def task(arguments: list[str], anew: list[str], console: str, directory: str, wo
     except OSError:
         shared = False
     status = run_or_go_on(arguments, anew, Path(console))
+    if status and os.getppid() != raylet:  # there may be time left to report what is none of the run's doing
+        raise LostMachineError(f"{directory}: status {status} on a machine that is lost")
     return status, b"" if shared else packed(run)
 
 
