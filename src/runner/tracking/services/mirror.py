@@ -14,7 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from runner.errors import RunnerError
 from runner.tracking import layout
-from runner.tracking.entries import read_entries
+from runner.tracking.result import read_entries
 from runner.tracking.identity import flatten
 from runner.tracking.loggers import MetricsFile
 from runner.tracking.notices import Notice, tell

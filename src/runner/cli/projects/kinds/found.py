@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.callbacks.watch.classes import class_counts, class_notices
+from runner.callbacks.watch.symptoms import class_counts, class_notices
 from runner.data.images.geometry.placement import size_as_seen
 from runner.data.module import DataModule
 
