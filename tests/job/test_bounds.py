@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from runner.errors import RunnerError
-from runner.job import bounds
-from runner.job.bounds import bounded
+from runner.job import trial
+from runner.job.trial import bounded
 
 
 def test_a_layer_without_weights_is_refused_by_its_shape() -> None:
@@ -19,7 +19,7 @@ def test_a_layer_without_weights_is_refused_by_its_shape() -> None:
 def test_more_bytes_than_there_are_is_refused_before_they_are_taken(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "memory", lambda: 4 * 10 * 11 - 1)
+    monkeypatch.setattr(trial, "memory", lambda: 4 * 10 * 11 - 1)
     with bounded("model"):
         nn.Linear(9, 10)  # 9 · 10 + 10 numbers
     refused = pytest.raises(RunnerError, match=r"weight of a Linear, shape \(10, 11\)")
@@ -28,7 +28,7 @@ def test_more_bytes_than_there_are_is_refused_before_they_are_taken(
 
 
 def test_a_network_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "MOST", 30)
+    monkeypatch.setattr(trial, "MOST", 30)
     with pytest.raises(RunnerError, match="more than 30 layers"), bounded("model"):
         nn.Sequential(*(nn.ReLU() for _ in range(31)))
     with pytest.raises(RunnerError, match="more than 30 weights"), bounded("model"):

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from runner.run import lean_imports, stand_ins
+from runner.run import lean_imports
 
 PROGRAM = """
 import json, sys
@@ -20,7 +20,7 @@ found = {"heavy": imported("matplotlib", "scipy", "torchvision", "transformers")
 
 from sklearn.model_selection import train_test_split
 import torchvision.transforms.v2
-from runner.run.stand_ins import stood_in
+from runner.run.lean_imports import stood_in
 half, other = train_test_split(list(range(4)), test_size=0.5, random_state=0)
 found["split"] = sorted(half + other)
 layer = torch.nn.Linear(1, 1)
@@ -90,7 +90,7 @@ def test_a_version_that_cannot_be_lean_is_imported_plainly(monkeypatch):
 
 def test_a_version_that_needs_the_real_module_at_once_is_imported_plainly(monkeypatch):
     module, calls = ModuleType("half"), []
-    monkeypatch.setitem(stand_ins.LATER, "half", ("module_of_another_version",))
+    monkeypatch.setitem(lean_imports.LATER, "half", ("module_of_another_version",))
 
     def execute(module):
         calls.append("module_of_another_version" in sys.modules)
@@ -99,7 +99,7 @@ def test_a_version_that_needs_the_real_module_at_once_is_imported_plainly(monkey
 
             type("Derived", (other.Base,), {})
 
-    stand_ins.execute(module, execute)
+    lean_imports.execute(module, execute)
     assert calls == [True, False]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from runner.cli.main import main
 from runner.tasks.base import Task
-from runner.tracking.weights.state import versions
+from runner.tracking.weights.matching import versions
 from tests.support.runs import Run, assert_same_run
 
 # Six steps in each of three epochs; the early one stops after the second.

@@ -13,7 +13,7 @@ from runner.errors import RunnerError
 from runner.tracking import checkpoints
 from runner.tracking.weights import files
 from runner.tracking.weights.loading import load
-from runner.tracking.weights.state import below, inside, kept, versions
+from runner.tracking.weights.matching import below, inside, kept, versions
 
 
 class Net(nn.Module):

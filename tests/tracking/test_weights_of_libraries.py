@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from runner.tracking import checkpoints
-from runner.tracking.weights.state import below, versions
+from runner.tracking.weights.matching import below, versions
 
 TORCHVISION = (
     *("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3"),

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch import Tensor
 
-from runner.tracking.weights.state import below, versions, with_versions
+from runner.tracking.weights.matching import below, versions, with_versions
 
 
 class WeightAverage(EMAWeightAveraging):

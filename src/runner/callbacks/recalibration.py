@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from runner.callbacks.watch.probe import answer, probe
+from runner.callbacks.watch.watch import answer, probe
 from runner.data.module import DataModule
 from runner.measure import nested
 from runner.tasks.base import Task

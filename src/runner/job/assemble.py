@@ -12,8 +12,8 @@ from torch import nn
 from runner.compression.methods import ADAPTER
 from runner.data.module import DataModule
 from runner.errors import RunnerError
-from runner.job.bounds import bounded
 from runner.job.build import build
+from runner.job.trial import bounded
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import owner

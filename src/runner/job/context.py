@@ -10,6 +10,8 @@ from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
 from runner.data.module import DataModule
+from runner.measure import nested
+from runner.measure.nested import Nested
 from runner.tasks.base import Task
 from runner.tracking import layout
 from runner.tracking.result import ArtifactFile
@@ -74,6 +76,10 @@ class Context:
     def validation(self) -> str:
         """The split that networks are compared on: `val`, or `train` where there is no validation data."""
         return "val" if len(self.datamodule.splits["val"]) else "train"
+
+    def example(self) -> Nested:
+        """Return two inputs as the network takes them, on the CPU, or one of data that is shown one by one."""
+        return nested.to(self.datamodule.example(2), "cpu")
 
     def monitored(self, task: Task, network: nn.Module) -> float:
         """Return the task's monitored metric of any network on validation data (training data where there is none)."""

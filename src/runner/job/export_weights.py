@@ -10,7 +10,7 @@ from runner.job.assemble import read_weights
 from runner.tracking import checkpoints, layout
 from runner.tracking.links import refuse_links
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.weights.state import State, inside
+from runner.tracking.weights.matching import State, inside
 from runner.tracking.weights.written import write_safetensors, write_state
 
 NAME = "weights"

@@ -6,8 +6,8 @@ from typing import Any
 
 from runner.report.final import with_final
 from runner.report.quantities import number, places, quantities, show
-from runner.report.record_files import read_json
 from runner.report.report import sorting, told
+from runner.report.run_record import read_json
 from runner.report.runs import RunRecord
 from runner.tracking import layout
 from runner.tracking.identity import AROUND_RUNS, flatten

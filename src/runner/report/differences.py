@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.report.record_files import read_json
-from runner.report.run_record import MISSING, value_of
+from runner.report.run_record import MISSING, read_json, value_of
 from runner.report.runs import RunRecord
 from runner.tracking import layout
 from runner.tracking.console import SHOWN

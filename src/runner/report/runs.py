@@ -8,8 +8,7 @@ from pathlib import Path
 
 from runner.errors import RunnerError
 from runner.files.reading import SWEEP_BYTES, SWEEP_NODES
-from runner.report.record_files import mapping, read_json
-from runner.report.run_record import RunRecord, job_without_run, read_run
+from runner.report.run_record import RunRecord, job_without_run, mapping, read_json, read_run
 from runner.tracking import layout
 
 __all__ = ["RunRecord", "curves", "find_runs", "read_run"]

@@ -18,8 +18,7 @@ from runner.data.fingerprint import fingerprint
 from runner.errors import RunnerError
 from runner.job.build import allowing
 from runner.job.context import Context
-from runner.job.networks import Networks, StageResult
-from runner.job.on_validation import what_is_missing
+from runner.job.networks import Networks, StageResult, what_is_missing
 from runner.job.trial import Trial, try_network
 from runner.measure.nested import StructureError
 from runner.run.prepare import prepare, take_up

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from runner.data.sequences.alphabet import decode, encode_bytes
 from runner.errors import RunnerError
 from runner.serving.limits import Limits
 from runner.serving.pictures import PictureReader
@@ -39,6 +38,8 @@ class TextReader(Reader):
         return self._taken(texts, [f"texts[{place}]" for place in range(len(texts))])
 
     def _taken(self, texts: list[str], places: list[str]) -> Taken:
+        from runner.data.sequences.alphabet import decode, encode_bytes
+
         codes = encode_bytes(texts, places, self.width, self.alphabet)
         tokens = np.frombuffer(codes, dtype=np.uint8).reshape(len(texts), self.width).astype(np.int64)
         return Taken([tokens], [decode(row, self.alphabet) for row in tokens.tolist()])

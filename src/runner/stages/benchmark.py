@@ -210,7 +210,7 @@ def save_float(context: Context, name: str, network: nn.Module) -> dict[str, Art
     path, entry = context.artifacts / f"{name}.pt2", f"{name}_program"
     if entry in context.results.artifacts and path.is_file():
         return {}
-    save_program(network, nested.to(context.datamodule.example(2), "cpu"), path, {"recipe": "none"})
+    save_program(network, context.example(), path, {"recipe": "none"})
     return {entry: replace(context.artifact(path), network=name, format="program")}
 
 

@@ -12,7 +12,6 @@ from runner.measure import nested
 from runner.measure.nested import Nested
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import Tuning
-from runner.stages.parts.pruning_context import example
 from runner.stages.parts.quantizing import FOLDER, quantization_recipe, record_corrections
 from runner.stages.parts.quantizing import fine_tune as fine_tune_rounded
 from runner.tracking.console import console
@@ -81,7 +80,7 @@ def preflight(context: Context, networks: Networks) -> None:
     recipe.check(network)
     check_teacher(context, networks)
     if context.dry_run or trains_first(context, networks):
-        recipe.preflight(network, example(context))
+        recipe.preflight(network, context.example())
 
 
 def trains_first(context: Context, networks: Networks) -> bool:

@@ -15,11 +15,8 @@ from runner.job.context import Context
 from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
 from runner.job.serving import told
-from runner.measure import nested
 from runner.measure.nested import Nested
-from runner.stages.parts.decoded import WithBoxes, decoder_of, with_decoder
 from runner.stages.parts.exported import Exported, check
-from runner.stages.parts.pruning_context import example as example_inputs
 from runner.stages.parts.quantizing import quantization_recipe
 from runner.tracking.console import console
 from runner.tracking.layout import SERVING
@@ -33,7 +30,7 @@ def export(context: Context, networks: Networks) -> StageResult:
         RunnerError: a format that cannot be had, or a file that answers differently.
     """
     context.datamodule.fix_shape()
-    example = nested.to(context.datamodule.example(2), "cpu")
+    example = context.example()
     exported = what_is_exported(context, networks, example)
     metrics: dict[str, float] = {}
     artifacts: dict[str, ArtifactFile] = {}
@@ -70,6 +67,8 @@ def what_is_exported(context: Context, networks: Networks, example: Nested) -> E
     name = quantized.title if quantized is not None else networks.smaller_phase or "float"
     if not context.config.export.get("decode", False):
         return Exported(name, network, quantized)
+    from runner.stages.parts.decoded import decoder_of, with_decoder
+
     decoder = decoder_of(networks.task, network, example)
     whole, compressed = with_decoder(network, quantized, decoder, example)
     return Exported(f"{name}_boxes", whole, compressed, float(decoder.least))  # type: ignore[arg-type]
@@ -78,8 +77,10 @@ def what_is_exported(context: Context, networks: Networks, example: Nested) -> E
 def preflight(context: Context, networks: Networks) -> None:
     """Raise RunnerError for a format that cannot be had, or cannot hold what this run will have made by then."""
     config, stages, known = context.config, list(context.config.stages), known_formats(context.config)
-    network, example = networks.task.standalone(), example_inputs(context)
+    network, example = networks.task.standalone(), context.example()
     if config.export.get("decode", False):
+        from runner.stages.parts.decoded import WithBoxes, decoder_of
+
         network = WithBoxes(network, decoder_of(networks.task, network, example))
     structured = partial(is_structured, network, example)
     if "compress" not in stages[: stages.index("export")]:

@@ -10,7 +10,6 @@ from runner.files import write_csv
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks, StageResult
-from runner.measure import nested
 from runner.stages.parts.distillation import check_teacher
 from runner.stages.parts.fine_tune import fine_tune
 from runner.stages.parts.kept import keep_made
@@ -31,7 +30,7 @@ def factorize(context: Context, networks: Networks) -> StageResult:
     settings = context.config.factorization
     recipe = build(settings, "recipe")
     dense = copy.deepcopy(task.network).cpu().eval()
-    factorized = recipe.apply(dense, nested.to(context.datamodule.example(2), "cpu"), call=task.call)
+    factorized = recipe.apply(dense, context.example(), call=task.call)
     structure = [*task.structure, *factorized.steps]
     networks = networks.made_smaller(factorized.network, structure, FACTORIZED)
     metrics, artifacts = record(context, networks, factorized.rows)
@@ -55,7 +54,7 @@ def preflight(context: Context, networks: Networks) -> None:
     """
     recipe = build(context.config.factorization, "recipe")
     network = copy.deepcopy(networks.task.network).cpu().eval()
-    recipe.preflight(network, nested.to(context.datamodule.example(2), "cpu"), call=networks.task.call)
+    recipe.preflight(network, context.example(), call=networks.task.call)
     check_teacher(context, networks)
 
 

@@ -11,8 +11,7 @@ from runner.job.finetuning import latency, merged
 from runner.job.networks import Networks, StageResult
 from runner.job.trainer import make_trainer
 from runner.stages.parts.distillation import check_teacher, distilled
-from runner.stages.parts.first_training import first_callbacks
-from runner.stages.parts.training import check_monitors, train
+from runner.stages.parts.training import check_monitors, first_callbacks, train
 from runner.tracking import checkpoints
 
 

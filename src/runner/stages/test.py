@@ -4,8 +4,7 @@ import pytorch_lightning as pl
 
 from runner.errors import RunnerError
 from runner.job.context import Context, selected
-from runner.job.networks import Networks, StageResult
-from runner.job.on_validation import on_validation
+from runner.job.networks import Networks, StageResult, on_validation
 from runner.job.trainer import make_trainer
 from runner.tracking.result import TESTED
 

@@ -19,7 +19,7 @@ from runner.files import write_with
 from runner.tracking import layout
 from runner.tracking.weights import files, loading
 from runner.tracking.weights.loading import LoadedWeights
-from runner.tracking.weights.state import State, inside, kept
+from runner.tracking.weights.matching import State, inside, kept
 
 BEST, LAST = "best", "last"
 # Below checkpoints/: what later stages made of the trained network, and their own trainings.

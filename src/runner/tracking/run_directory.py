@@ -19,8 +19,8 @@ from runner.errors import RunnerError, system_trouble
 from runner.files import overwrite_json, remove_unfinished, write_json, write_text
 from runner.files.reading import check_yaml, read_bytes
 from runner.tracking import layout, lock
+from runner.tracking.identity import up_to_date
 from runner.tracking.links import refuse_links, unlink_copies
-from runner.tracking.renamed import up_to_date
 from runner.tracking.result import read_entries
 from runner.tracking.signals import Interrupted, held_back
 

@@ -7,8 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from runner.report.going_on import summary as page
-from runner.report.going_on.curves import drawn
-from runner.report.going_on.summary import neighbours, summary, write_summary
+from runner.report.going_on.summary import drawn, neighbours, summary, write_summary
 from runner.report.run_record import read_run
 from tests.support.written_runs import status_writer, writer
 

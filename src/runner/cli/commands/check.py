@@ -87,8 +87,8 @@ def parameters(config: "DictConfig") -> int:
     """Return the parameters of the network, built without memory for them, and without waiting for Lightning."""
     import torch
 
-    from runner.job.bounds import bounded
     from runner.job.build import build
+    from runner.job.trial import bounded
 
     with torch.device("meta"), bounded("model"):
         return sum(each.numel() for each in build(config, "model").parameters())
@@ -140,7 +140,7 @@ def try_training(config: "DictConfig", task: "Task") -> None:
     """
     from runner.job.assemble import try_trainer
     from runner.job.build import build
-    from runner.run.stand_ins import stood_in
+    from runner.run.lean_imports import stood_in
 
     trainer = try_trainer(config)
     for name in config.callbacks or {}:

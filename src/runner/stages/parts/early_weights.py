@@ -8,7 +8,7 @@ from torch import nn
 from runner.job.context import Context
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
-from runner.tracking.weights.state import inside
+from runner.tracking.weights.matching import inside
 
 
 def early_network(context: Context, task: Task) -> nn.Module | None:

@@ -18,7 +18,6 @@ from runner.job.serving import file_told
 from runner.measure import nested
 from runner.measure.error import sqnr
 from runner.measure.nested import Nested
-from runner.stages.parts.decoded import IMAGES, LEAST_SHARE, equal_boxes
 
 # Below this a file does not compute what the network computes; rounding differences stay far above it.
 LEAST_SQNR_DB, LEAST_DYNAMIC_SQNR_DB = 25.0, 10.0
@@ -72,6 +71,8 @@ def check(
         if exported.least is None:
             agreement = agreement_of_outputs(exported, path, example, got)
         else:
+            from runner.stages.parts.decoded import IMAGES
+
             inputs = nested.to(datamodule.example(IMAGES), "cpu")
             answers = run_in_batches(form.batch, loaded, inputs, nested.samples(inputs))
             agreement = agreement_of_boxes(exported, exported.least, path, inputs, answers)
@@ -93,6 +94,8 @@ def agreement_of_outputs(exported: Exported, path: Path, inputs: Nested, got: Ne
 
 def agreement_of_boxes(exported: Exported, least: float, path: Path, inputs: Nested, got: Any) -> float:
     """Return that of detections (N, most, 6); see `check`."""
+    from runner.stages.parts.decoded import LEAST_SHARE, equal_boxes
+
     wanted: Any = exported.answer(inputs)
     floating: Any = exported.answer_in_float(inputs)
     share = equal_boxes(wanted, got, least)

@@ -10,8 +10,6 @@ from runner.data.module import Batch
 from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
-from runner.measure import nested
-from runner.measure.nested import Nested
 from runner.stages.parts.early_weights import early_network
 from runner.tasks.base import Task
 
@@ -23,16 +21,11 @@ def pruning_context(context: Context, networks: Networks) -> PruningContext:
     batches = list(training_batches(context)) if recipe.needs_batches else []
     return PruningContext(
         dense=copy.deepcopy(task.network).cpu().eval(),
-        example=example(context),
+        example=context.example(),
         batches=batches,
         loss=lambda network, batch: task.loss(task.call(network, batch[0]), batch[1]),
         early=early_network(context, task),
     )
-
-
-def example(context: Context) -> Nested:
-    """Return two inputs as the network takes them, or one of data that is shown one by one."""
-    return nested.to(context.datamodule.example(2), "cpu")
 
 
 def training_batches(context: Context) -> Iterator[Batch]:

@@ -13,11 +13,11 @@ from runner.job.networks import Networks
 from runner.measure.formulas import multiply_accumulates
 from runner.measure.parameter_counts import nonzero_share, parameters
 from runner.stages.parts.fine_tune import Tuning, fine_tune
-from runner.stages.parts.pruning_context import example, standalone
+from runner.stages.parts.pruning_context import standalone
 from runner.tracking import checkpoints
 from runner.tracking.console import console
 from runner.tracking.loggers import continue_from, place_in
-from runner.tracking.weights.state import below, inside
+from runner.tracking.weights.matching import below, inside
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class PruningRun:
 
     def measure(self, network: nn.Module, number: int, amount: float, pruned: float, metric: float) -> Measured:
         """Return the numbers of a network."""
-        operations = multiply_accumulates(standalone(self.networks.task, network), example(self.context))
+        operations = multiply_accumulates(standalone(self.networks.task, network), self.context.example())
         return Measured(number, amount, parameters(network), operations, nonzero_share(network), pruned, metric)
 
 

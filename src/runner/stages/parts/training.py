@@ -1,4 +1,4 @@
-"""Lightning's part of a training, and what would make it stop at its first epoch's end."""
+"""Lightning's part of a training, the callbacks that only a first one needs, and what would stop it at its first epoch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,16 +6,21 @@ from traceback import extract_tb
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from runner.errors import RunnerError, did_you_mean
 from runner.job.context import Context
+from runner.job.finetuning import is_finetuned
+from runner.job.networks import Networks
 from runner.tasks.base import Task
 from runner.tasks.training_log import DivergedError
+from runner.tracking import checkpoints
 
 # What reading a state of another form raises, and the files that read it, Lightning's and ours.
 STRANGE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
 RESTORING = ("checkpoint_connector.py", "training_state.py")
+RATE = "optimizer.lr"
 
 
 def train(context: Context, task: Task, trainer: pl.Trainer, resume_from: Path | None) -> None:
@@ -72,3 +77,47 @@ def monitors(context: Context) -> Iterator[tuple[str, str]]:
     for name, callback in (config.callbacks or {}).items():
         if callback.get("monitor"):
             yield f"callbacks.{name}.monitor", callback.monitor
+
+
+def first_callbacks(context: Context, networks: Networks) -> list[Callback]:
+    """Return the callbacks of the first training."""
+    found = [early_weights(context), changed_settings(context, networks), finetune_cost(context)]
+    return [each for each in found if each is not None]
+
+
+def early_weights(context: Context) -> Callback | None:
+    """Return what keeps early weights, so that pruning can go back to them."""
+    epoch = context.config.pruning.get("rewind_epoch")
+    if epoch is None:
+        return None
+    from runner.callbacks.early_weights import EarlyWeights
+    from runner.stages.parts.early_weights import place
+
+    return EarlyWeights(place(context.record.path, epoch), epoch)
+
+
+def changed_settings(context: Context, networks: Networks) -> Callback | None:
+    """Return what changes the settings of the checkpoint that training goes on from, where it has to.
+
+    A checkpoint that was written after the change has the new settings already.
+    """
+    if networks.resume_from is None:
+        return None
+    from runner.tracking.resumptions import changed_at
+
+    found = changed_at(context.record.path, int(checkpoints.read_checkpoint(networks.resume_from)["global_step"]))
+    if found is None:
+        return None
+    from runner.callbacks.changed_settings import ChangedSettings
+
+    before, after = found
+    return ChangedSettings(after[RATE] / before[RATE] if before.get(RATE) and after.get(RATE) else 1.0)
+
+
+def finetune_cost(context: Context) -> Callback | None:
+    """Return what notes the cost of fine-tuning."""
+    if not is_finetuned(context.config):
+        return None
+    from runner.callbacks.finetune_cost import FineTuneCost
+
+    return FineTuneCost()

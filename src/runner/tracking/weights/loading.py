@@ -8,8 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from runner.errors import RunnerError, nearest
-from runner.tracking.weights.matching import Match, WeightNames
-from runner.tracking.weights.state import versions, with_versions
+from runner.tracking.weights.matching import Match, WeightNames, versions, with_versions
 
 NAMED = 3  # differences that a message names
 LISTED = 20  # names that the console lists

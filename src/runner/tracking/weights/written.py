@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from runner.files import write_bytes
-from runner.tracking.weights.state import State, versions, with_versions
+from runner.tracking.weights.matching import State, versions, with_versions
 
 
 def write_safetensors(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
