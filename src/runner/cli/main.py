@@ -57,10 +57,10 @@ def dispatch(arguments: list[str]) -> int:
     """Run a sub-command for a bare first word; anything else is a run, or Hydra's own business."""
     plugins.enable(arguments)
     first = arguments[0] if arguments else ""
-    known = command_names()
-    if first in known:
-        module = importlib.import_module(f"runner.cli.commands.{first.replace('-', '_')}")
-        return int(module.main(arguments[1:]))
+    modules = command_modules()
+    known = sorted(modules)
+    if first in modules:
+        return int(importlib.import_module(modules[first]).main(arguments[1:]))
     if first and not first.startswith(("-", "+", "~")) and "=" not in first:
         raise RunnerError(f"{first}: there is no such command.{did_you_mean(first, known)} Known: {', '.join(known)}.")
     if {"--help", "-h"} & set(arguments):
@@ -88,10 +88,11 @@ def dispatch(arguments: list[str]) -> int:
     return 0
 
 
-def command_names() -> list[str]:
-    """Return the sub-commands: one for each file of `runner/cli/commands`."""
-    folder = Path(__file__).resolve().parent / "commands"
-    return sorted(path.stem.replace("_", "-") for path in folder.glob("[!_]*.py"))
+def command_modules() -> dict[str, str]:
+    """Return the module of each sub-command: the files of `runner/cli/commands` and its folders."""
+    folder = Path(__file__).resolve().parent
+    paths = [path.relative_to(folder).with_suffix("") for path in (folder / "commands").rglob("[!_]*.py")]
+    return {path.name.replace("_", "-"): ".".join(("runner", "cli", *path.parts)) for path in paths}
 
 
 def config_dir(arguments: Sequence[str]) -> str | None:

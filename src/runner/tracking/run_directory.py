@@ -86,6 +86,11 @@ class RunDirectory:
             )
         return OmegaConf.create(up_to_date(plain))
 
+    def settings(self) -> dict[str, Any]:
+        """Return that configuration as plain containers; what refers to the run's directory stays as it is."""
+        plain: Any = OmegaConf.to_container(self.config())
+        return dict(plain)
+
     def overrides(self) -> list[str]:
         """Return what the command line said that began the run.
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from runner.cli.main import command_names, main
+from runner.cli.main import command_modules, main
 from runner.config import catalog
 
 
-@pytest.mark.parametrize("command", command_names())
+@pytest.mark.parametrize("command", sorted(command_modules()))
 def test_the_help_of_a_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -23,7 +23,7 @@ def test_the_help_of_a_command_has_an_example(command, capsys):
 def test_the_help_names_commands_groups_and_options(flag, capsys):
     assert main([flag]) == 0
     text = capsys.readouterr().out
-    for command in command_names():
+    for command in sorted(command_modules()):
         assert command in text
     for group, choices in catalog.choices([catalog.own_config_directory()]).items():
         assert f"{group}: {', '.join(choices)}\n" in text

@@ -1,4 +1,4 @@
-"""Lightning's part of a training, the callbacks that only a first one needs, and what would stop it at its first epoch."""
+"""Lightning's part of a training: the callbacks that only a first one needs, and what would stop it early."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from runner.tracking import layout
 from runner.tracking.services.mirror import Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.rows import MetricRow
 
 
 class Comet(Mirror):
@@ -70,7 +70,7 @@ class Comet(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.experiment.log_parameters(dict(settings))
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for row in rows:
             self.experiment.log_metric(row.metric, row.value, step=row.step, epoch=row.epoch)
 

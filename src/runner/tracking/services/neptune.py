@@ -7,7 +7,7 @@ from secrets import token_hex
 from typing import Any, ClassVar
 
 from runner.tracking.services.mirror import Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.rows import MetricRow
 
 
 class Neptune(Mirror):
@@ -59,7 +59,7 @@ class Neptune(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.fields["settings"] = {key.replace(".", "/"): str(value) for key, value in settings.items()}
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for row in rows:
             if row.step is None:
                 self.fields[f"final/{row.metric}"] = row.value

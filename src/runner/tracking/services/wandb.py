@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from runner.errors import RunnerError
 from runner.tracking import layout
 from runner.tracking.services.mirror import DONE, Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.rows import MetricRow
 
 ONLINE, OFFLINE = "online", "offline"
 STEP = "trainer/global_step"
@@ -82,7 +82,7 @@ class WandB(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.history.config.update(dict(settings), allow_val_change=True)
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for (step, epoch), some in groupby(rows, lambda row: (row.step, row.epoch)):
             values: dict[str, Any] = {row.metric: row.value for row in some}
             if step is None:

@@ -1,0 +1,1 @@
+"""Commands about what can be chosen: its lists, its files, and the schema of what YAML may hold."""
