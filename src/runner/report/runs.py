@@ -14,7 +14,7 @@ from runner.tracking import layout
 __all__ = ["RunRecord", "curves", "find_runs", "read_run"]
 
 # What lies inside a run directory and holds no further runs.
-INSIDE = (layout.ARTIFACTS, layout.CHECKPOINTS, layout.TENSORBOARD, layout.WANDB, layout.COMET)
+INSIDE = (layout.ARTIFACTS, layout.CHECKPOINTS, layout.TENSORBOARD)
 # In a sweep's directory, the list of its jobs.
 SWEEP = layout.SWEEP
 # Characters of a row of metrics.csv; what is longer is none, and is read piece by piece.

@@ -17,7 +17,8 @@ from runner.tracking.services.rows import MetricRow
 from runner.tracking.services.sent import Sent
 
 # What `mlflow ui` opens in the same directory.
-STORE = "sqlite:///mlflow.db"
+STORE = "mlflow.db"
+SQLITE = "sqlite:///"
 STATES = {DONE: "FINISHED", FAILED: "FAILED", INTERRUPTED: "KILLED"}
 # MLflow's limits: entities of a request, characters of a value and of a tag.
 METRICS, PARAMETERS, TAGS = 1000, 100, 100
@@ -50,7 +51,7 @@ class MLflow(Mirror):
     @property
     def store(self) -> str:
         """Where runs are kept."""
-        return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or STORE
+        return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{Path(STORE).resolve()}"
 
     @property
     def again(self) -> str:
@@ -102,7 +103,7 @@ class MLflow(Mirror):
 
     def _alone(self) -> Any:
         """Return a context in which no other process makes or changes the tables of a SQLite file."""
-        place = self.store.partition("sqlite:///")[2]
+        place = self.store.partition(SQLITE)[2]
         return FileLock(Path(place).with_name(f".{Path(place).name}.lock")) if place else nullcontext()
 
     def _goes_on(self, known: str) -> bool:

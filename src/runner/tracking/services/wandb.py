@@ -1,19 +1,23 @@
-"""Weights & Biases: online where there is a key, else offline files in the run directory."""
+"""Weights & Biases: online where there is a key, else offline files in the working directory."""
 
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import groupby
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from runner.errors import RunnerError
-from runner.tracking import layout
 from runner.tracking.services.mirror import DONE, Mirror
 from runner.tracking.services.rows import MetricRow
 
 ONLINE, OFFLINE = "online", "offline"
+# Among its files, those of the run; it has a config.yaml of its own.
+RECORD = "record"
 STEP = "trainer/global_step"
 # Seconds until a server counts as away.
 PATIENCE = 20.0
@@ -22,8 +26,9 @@ PATIENCE = 20.0
 class WandB(Mirror):
     """Settings are the config, rows are the history by step, files are files; the runs of a sweep are a group.
 
-    Offline every process leaves `wandb/offline-run-…` in the run directory, all with one identifier. Once there is a
-    key, `python -m runner sync` sends the whole run.
+    Offline every process leaves `wandb/offline-run-…` in the working directory (in the run directory its links would
+    lead out, which resuming refuses), all with one identifier. Once there is a key, `python -m runner sync` sends the
+    whole run.
 
     Args:
         project, entity: where the run is shown.
@@ -48,12 +53,10 @@ class WandB(Mirror):
         self.project, self.entity, self.given = project, entity, mode
         self.history: Any = None
 
-    @property
+    @cached_property
     def mode(self) -> str:
         """Where the run goes."""
-        import wandb
-
-        return self.given or os.environ.get("WANDB_MODE") or (ONLINE if wandb.api.api_key else OFFLINE)
+        return self.given or os.environ.get("WANDB_MODE") or (ONLINE if has_key() else OFFLINE)
 
     @property
     def key(self) -> str:
@@ -69,7 +72,6 @@ class WandB(Mirror):
             id=known or token_hex(4),
             name=self.label,
             group=self.sweep.name if self.sweep is not None else None,
-            dir=str(self.directory),
             mode="online" if self.mode == ONLINE else "offline",
             resume="allow",
             reinit="create_new",
@@ -91,11 +93,24 @@ class WandB(Mirror):
                 self.history.log({**values, STEP: step, **({} if epoch is None else {"epoch": epoch})})
 
     def send_file(self, path: Path, name: str) -> None:
-        # Left to itself it makes links, which would lead out of a run directory that is moved.
-        copy = Path(self.history.dir) / layout.TRACKED / name
+        # Left to itself it makes links, which would lead nowhere once the run directory is moved.
+        copy = Path(self.history.dir) / RECORD / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
         self.history.save(str(copy), base_path=self.history.dir, policy="now")
 
     def end(self, state: str) -> None:
         self.history.finish(exit_code=int(state != DONE))
+
+
+def has_key() -> bool:
+    """Return whether the environment or a .netrc file has a key for the server; nobody is asked, nothing is sent."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    import wandb
+
+    host = urlsplit(os.environ.get("WANDB_BASE_URL") or wandb.Settings().base_url).hostname or ""
+    try:
+        return netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, NetrcParseError):
+        return False
