@@ -1,5 +1,6 @@
-"""The entries of status.json and result.json, and what is read of a file in which somebody changed them."""
+"""The entries of status.json, result.json and environment.json, and what is read where somebody changed them."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +10,8 @@ from runner.files.reading import parse_json, read_bytes
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number, or null, which stands for one that JSON has no word for."""
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    """Return whether a value is a finite number, or null, which stands for one that JSON has no word for."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf)
 
 
 def is_artifact(value: Any) -> bool:
@@ -57,6 +58,9 @@ class RecordEntries:
     weights: dict  # type: ignore[type-arg]
     warnings: list[dict]  # type: ignore[type-arg]
     checkpoint: str | None
+    python: str
+    versions: Annotated[dict, TEXTS]  # type: ignore[type-arg]
+    cpu: dict  # type: ignore[type-arg]
 
 
 def damage(path: Path) -> str:

@@ -17,7 +17,9 @@ def changed_settings(context: Context, networks: Networks) -> list[Callback]:
     """
     if networks.resume_from is None:
         return []
-    found = changed_at(context.record.path, int(checkpoints.read_checkpoint(networks.resume_from)["global_step"]))
+    found = changed_at(
+        context.record.path, int(checkpoints.read_checkpoint(networks.resume_from).get("global_step", 0))
+    )
     if found is None:
         return []
     from runner.callbacks.changed_settings import ChangedSettings
