@@ -113,7 +113,7 @@ def test_figures_of_a_strange_result_are_left_out(copied, tmp_path):
     assert main(["package", str(copied), "--output", str(tmp_path / "app"), "--no-hashes"]) == 0
     assert "an unknown processor" in (tmp_path / "app" / "MODEL_CARD.md").read_text()
     change(copied / "result.json", metrics={"test/accuracy": float("nan")})
-    with pytest.raises(RunnerError, match="metrics=.*: must be .*of numbers by their names"):
+    with pytest.raises(RunnerError, match=r"metrics=.*: must be .*of numbers by their names"):
         chosen(copied)
 
 
