@@ -130,6 +130,14 @@ def test_all_mistakes_are_reported_together():
             },
         ),
         (
+            ["data=fake_names"],
+            {"data.most": ["0", "at least 1"], "data.max_length": ["100000000", "from 1 to 100000"]},
+        ),
+        (
+            ["data=generated_graphs"],
+            {"data.graphs_a_class": ["-1", "from 1 to 1000000"], "data.num_features": ["0", "at least 1"]},
+        ),
+        (
             ["data=digits", "model=mlp", "scheduler=plateau"],
             {
                 "model.image_size": ["0", "at least 1"],

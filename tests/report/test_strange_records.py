@@ -111,6 +111,12 @@ def test_any_bytes_make_a_report(place, name, content):
     all_forms(place)
 
 
+@pytest.mark.parametrize("count", [-10, -3.8414588206941236, 0, 0.5, 1e308])
+def test_a_number_of_samples_that_is_none_gives_no_interval(place, count):
+    change(place / "0" / "result.json", metrics={"test/accuracy": 0.5, "data/tested_samples": count})
+    all_forms(place)
+
+
 def test_names_of_directories_are_text(place):
     strange = place / f"{ESCAPE}{BIDI}|`<b>=1"
     (place / "0").rename(strange)

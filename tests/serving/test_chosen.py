@@ -1,8 +1,10 @@
 """Which file of a run is served, and what is refused before a server starts; what the run's own objects answer."""
 
+import io
 import json
 import shutil
 import socket
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from runner.job.chosen import chosen
 from runner.serving import start
 from runner.serving.limits import Limits
 from runner.serving.model import Request
+from runner.serving.worker import load, prepared
 
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
@@ -68,6 +71,49 @@ def test_a_file_that_is_not_what_its_run_wrote_is_refused(copied):
 def test_what_a_newer_version_wrote_is_refused(copied):
     change(copied / "artifacts" / "serving.json", version=2)
     with pytest.raises(RunnerError, match="of version 2, and this runner knows 1"):
+        chosen(copied)
+
+
+GOOD = {"batch": None, "alone": False, "outputs": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"files": 3}, "damaged: files must say"),
+        ({"files": ["float_onnx"]}, "damaged: files must say"),
+        ({"files": {"float_onnx": 1}}, "damaged: files must say"),
+        ({"files": {"float_onnx": {**GOOD, "batch": "all"}}}, "batch=all: must be a whole number or null"),
+        ({"intake": [1], "answers": []}, "intake=.*: must be settings in braces or null"),
+        ({"task": 3}, "task=3: must be text"),
+        ({"inputs": "x"}, "inputs=x: must be settings in braces"),
+        ({"classes": {"a": 1}}, "classes=.*: must be a list of names"),
+        ({"check": 3}, None),
+        ({"check": [{"dtype": "float32", "shape": [10**18, 10**18], "data": ""}]}, None),
+        ({"inputs": {"a": 1}}, None),
+    ],
+)
+def test_what_serving_json_says_is_judged_before_it_is_used(copied, changes, words):
+    change(copied / "artifacts" / "serving.json", **changes)
+    if words is not None:
+        with pytest.raises(RunnerError, match=words):
+            chosen(copied)
+        return
+    settings = {"description": chosen(copied).description.as_plain(), "threads": 1, "limits": asdict(Limits())}
+    told = io.BytesIO()
+    assert prepared(load, settings, told) is None  # the worker ends; the server says why
+    assert b"error" in told.getvalue() and b"Export it again" in told.getvalue()
+
+
+def test_figures_of_a_strange_result_are_left_out(copied, tmp_path):
+    strange = {"data/tested_samples": -5, "test/accuracy": 7, "benchmark/float_onnx/latency_ms/batch_x": 1}
+    change(copied / "result.json", metrics=strange)
+    change(copied / "environment.json", cpu="fast", versions=[1], python=3)
+    assert chosen(copied).description.about == "which the run has not measured"
+    assert main(["package", str(copied), "--output", str(tmp_path / "app"), "--no-hashes"]) == 0
+    assert "an unknown processor" in (tmp_path / "app" / "MODEL_CARD.md").read_text()
+    change(copied / "result.json", metrics={"test/accuracy": float("nan")})
+    with pytest.raises(RunnerError, match=r"metrics=.*: must be .*of numbers by their names"):
         chosen(copied)
 
 

@@ -76,6 +76,13 @@ def test_entries_of_other_types_are_refused_by_name(tmp_path, changes):
     assert all(isinstance(step, dict) for step in content.get("structure", []))
 
 
+@pytest.mark.parametrize("counts", [{}, {"ready": 1}, {"ready": 1, "processed": None}, 3])
+def test_counts_of_epochs_are_those_of_lightning(tmp_path, counts):
+    torch.save({**OWN, "loops": {"fit_loop": {"epoch_progress": {"current": counts}}}}, tmp_path / "x.ckpt")
+    with pytest.raises(RunnerError, match=r"loops=.*: must be counts of epochs"):
+        checkpoints.read_checkpoint(tmp_path / "x.ckpt")
+
+
 @FEW
 @given(st.data())
 def test_a_changed_byte_is_told_or_changes_nothing(tmp_path, data):

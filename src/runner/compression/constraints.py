@@ -80,6 +80,7 @@ def complain(hint: Any, value: Any) -> str | None:
         (item,) = get_args(hint)
         good = isinstance(value, (list, tuple)) and all(complain(item, each) is None for each in value)
         return None if good else f"a list of {NOUNS[item]}s"
+    hint = dict if get_origin(hint) is dict else hint
     if hint not in WORDS:  # an object with checks of its own, which no command line writes
         return None if not isinstance(hint, type) or isinstance(value, hint) else ""
     return None if is_instance(value, hint) else WORDS[hint]

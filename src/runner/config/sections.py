@@ -8,6 +8,8 @@ from runner.compression.constraints import Rule, above, at_least, between, from_
 # Of one machine; each is a process.
 DEVICES = WORKERS = 1024
 SEEDS = 2**32 - 1
+# Letters of a sequence, which some networks read one after the other; and samples that are drawn, not read.
+LONGEST, MADE = 100_000, 1_000_000
 CYCLES = {"hour", "weekday", "day", "month"}
 PRECISIONS = (
     "16-mixed",
@@ -90,8 +92,21 @@ class DataSection:
     on_broken: Annotated[str, one_of("auto", "skip", "fail")]
     cache: str
     num_classes: Annotated[int, at_least(1)] | None
-    max_length: Annotated[int, at_least(1)]
+    max_length: Annotated[int, from_to(1, LONGEST)]
     num_tokens: Annotated[int, at_least(1)]
+    num_features: Annotated[int, at_least(1)] | None
+    num_targets: Annotated[int, at_least(1)] | None
+    num_nodes: Annotated[int, at_least(1)] | None
+    samples: Annotated[int, from_to(1, MADE)]
+    graphs_a_class: Annotated[int, from_to(1, MADE)]
+    per_class: Annotated[int, at_least(1)]
+    most: Annotated[int, at_least(1)]
+    most_boxes: Annotated[int, at_least(1)]
+    smallest: Annotated[float, above(0)]
+    largest: Annotated[float, above(0)]
+    noise: Annotated[float, at_least(0)]
+    seed: Annotated[int, from_to(0, SEEDS)]
+    memory_limit_gb: Annotated[float, above(0)]
     bucket_batches: Annotated[int, at_least(1)]
     missing: Annotated[str, one_of("mean", "median", "most_frequent", "drop", "error")]
     date_parts: (

@@ -20,6 +20,8 @@ WEIGHTS, MODULE = "weights", "runner.job.served"
 # Where nothing was measured: what starts soonest and needs least.
 PREFERRED = ("onnx", "openvino", "aot", "executorch", "program", "packed")
 EXPORT = "python -m runner checkpoint={run} stages=[export,benchmark] export.formats=[onnx]"
+# What an export says of each file.
+FILE = {"alone", "batch", "outputs"}
 # Figures that no one who asks a network cares for.
 SHOWN_METRICS = 3
 
@@ -105,7 +107,8 @@ def ranked(record: RunDirectory, result: RunResult) -> list[Candidate]:
 def latency(result: RunResult, name: str) -> float | None:
     """Return the milliseconds of an artifact at the smallest batch that was measured."""
     start = f"benchmark/{name}/latency_ms/batch_"
-    found = {int(key.removeprefix(start)): value for key, value in result.metrics.items() if key.startswith(start)}
+    batches = {key: key.removeprefix(start) for key in result.metrics if key.startswith(start)}
+    found = {int(text): result.metrics[key] for key, text in batches.items() if text.isdecimal() and len(text) < 10}
     return found[min(found)] if found else None
 
 
@@ -113,7 +116,7 @@ def why(best: Candidate, candidates: list[Candidate], record: RunDirectory) -> s
     """Return why a file is served, in words."""
     if best.milliseconds is None:
         return "which the run has not measured"
-    cpu = (read_entries_of(record).get("cpu") or {}).get("model")
+    cpu = read_entries_of(record).get("cpu", {}).get("model")
     where = "on this machine" if cpu == cpu_model() else f"on another machine ({cpu})"
     measured = sum(each.milliseconds is not None for each in candidates)
     among = f", the fastest of {measured}" if measured > 1 else ""
@@ -186,6 +189,10 @@ def serving_values(record: RunDirectory) -> dict[str, Any]:
     values = read_plain(path)
     if lacking := {"files", "check", "intake", "answers"} - values.keys():
         raise RunnerError(f"{path}: damaged: it lacks {', '.join(sorted(lacking))}. Export it again.")
+    files = values["files"]
+    listed = files.values() if isinstance(files, dict) else [None]
+    if not all(isinstance(each, dict) and each.keys() >= FILE for each in listed):
+        raise RunnerError(f"{path}: damaged: files must say {', '.join(sorted(FILE))} of each. Export it again.")
     return values
 
 

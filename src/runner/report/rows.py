@@ -68,8 +68,8 @@ def make_row(runs: tuple[RunRecord, ...], columns: Sequence[str]) -> ReportRow:
 def judged(name: str, values: Sequence[float], runs: Sequence[RunRecord]) -> Statistic:
     """Return the statistic of a metric; of a single run, an accuracy on test data has Wilson's interval."""
     found = statistic(values)
-    count = runs[0].metrics.get(TESTED)
-    if found.count > 1 or len(runs) > 1 or not count or not has_interval(name) or not 0 <= found.mean <= 1:
+    count = runs[0].metrics.get(TESTED, 0)
+    if found.count > 1 or len(runs) > 1 or count < 1 or not has_interval(name) or not 0 <= found.mean <= 1:
         return found
     low, high = wilson(found.mean, count)
     return replace(found, low=low, high=high)

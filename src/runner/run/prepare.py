@@ -64,7 +64,7 @@ def prepare(
         resume_metrics(context, done)
     if fitted:
         place = checkpoints.trained_checkpoint(record.path) or record.path
-        steps = checkpoints.read_checkpoint(last)["global_step"] if last.is_file() else 0
+        steps = checkpoints.read_checkpoint(last).get("global_step", 0) if last.is_file() else 0
         return context, replace(start_from(context, networks, place, trained=True, trained_here=True), steps=steps)
     if resume and last.is_file():
         adapt(config, networks.task)
@@ -133,7 +133,7 @@ def go_on_from(context: Context, networks: Networks, last: Path) -> Networks:
     checkpoints.check_same_network(networks.task, content, last)
     if "training" not in content:
         raise RunnerError(f"{last}: holds weights only; training starts from them with checkpoint={last}.")
-    continue_from(context.loggers, content["global_step"], content.get("curves", {}))
+    continue_from(context.loggers, content.get("global_step", 0), content.get("curves", {}))
     return replace(networks, resume_from=last)
 
 
@@ -152,7 +152,7 @@ def whole_checkpoint(last: Path) -> tuple[dict[str, Any], Path]:
         content = checkpoints.read_checkpoint(best)
         if "training" not in content:
             raise
-        epoch = content["epoch"] + 1
+        epoch = content.get("epoch", -1) + 1
         console.print(f"{error} Goes on after epoch {epoch}, from {best.name}.", markup=False, soft_wrap=True)
         return content, best
 
@@ -180,4 +180,4 @@ def take_up(context: Context, networks: Networks, phase: str) -> Networks | None
     content, networks = checkpoints.read_checkpoint(path), networks.with_baseline()
     load_trained(networks.task, content, path)
     networks = networks.made_smaller(networks.task.network, networks.task.structure, phase)
-    return replace(networks, steps=content["global_step"], checkpoint=path)
+    return replace(networks, steps=content.get("global_step", 0), checkpoint=path)

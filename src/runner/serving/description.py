@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from runner.compression.constraints import mistakes
 from runner.errors import RunnerError
 from runner.files.reading import MEGABYTE, parse_json, read_bytes
 
@@ -78,6 +79,8 @@ class Description:
         refuse_newer(plain, where)
         try:
             check = values.pop("check")
+            if wrong := mistakes(cls, values):
+                raise TypeError(" ".join(wrong))
             return cls(**values, check=Check(**check) if check else None)
         except (TypeError, KeyError) as error:
             raise RunnerError(
@@ -123,7 +126,7 @@ def unpacked(plain: dict[str, Any]) -> Array:
         reader = zlib.decompressobj()
         content = reader.decompress(base64.b64decode(plain["data"]), size)
         return np.frombuffer(content, dtype=dtype).reshape(shape)
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
         raise RunnerError(f"What a file was checked with is damaged ({error}). Export it again.") from None
 
 

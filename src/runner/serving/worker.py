@@ -70,13 +70,18 @@ def prepared(load: Load, settings: dict[str, Any], file: Any) -> Model | None:
         reader, agreement = model.reader, model.warm_up()
         told: dict[str, Any] = {"agreement": agreement, "form": reader.form, "accept": reader.accept}
         told["columns"] = reader.columns
-    except RunnerError as error:
-        file.write(frames.written({"error": str(error)}))
+    except Exception as error:
+        file.write(frames.written({"error": str(error) if isinstance(error, RunnerError) else damage(error)}))
         file.flush()
         return None
     file.write(frames.written(told))
     file.flush()
     return model
+
+
+def damage(error: Exception) -> str:
+    """Return in words that a file, or what is said of it, is not what an export writes: anybody may have written it."""
+    return f"It can't be served: damaged, or of another version ({type(error).__name__}: {error}). Export it again."
 
 
 def answered(model: Model, requests: list[Request]) -> list[Any]:

@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import nn
 
-from runner.compression.constraints import mistakes
+from runner.compression.constraints import Rule, mistakes
 from runner.compression.methods import CHECKPOINTS, FACTORIZATION, FOLDERS, PRUNING, QUANTIZATION
 from runner.errors import RunnerError
 from runner.files import write_with
@@ -33,6 +33,13 @@ NETWORK = "network."
 ONLY_OWN = ("structure", "training_log", "training", "metrics")
 
 
+def counts_epochs(loops: Any) -> bool:
+    """Return whether Lightning's counts say how many epochs a training began and ended."""
+    for key in ("fit_loop", "epoch_progress", "current"):
+        loops = loops.get(key) if isinstance(loops, dict) else None
+    return isinstance(loops, dict) and all(isinstance(loops.get(key), int) for key in ("ready", "processed"))
+
+
 @dataclass
 class CheckpointEntries:
     """What each entry of a checkpoint must be."""
@@ -43,7 +50,7 @@ class CheckpointEntries:
     structure: list[dict]  # type: ignore[type-arg]
     curves: dict  # type: ignore[type-arg]
     metrics: dict  # type: ignore[type-arg]
-    loops: dict  # type: ignore[type-arg]
+    loops: Annotated[dict, Rule("counts of epochs", counts_epochs)]  # type: ignore[type-arg]
 
 
 class DamagedCheckpointError(RunnerError):

@@ -1,5 +1,6 @@
 """RunResult: what came of a run, flat and stable, as result.json holds it; its entries, and those of status.json."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +15,8 @@ TESTED = "data/tested_samples"
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number, or null, which stands for one that JSON has no word for."""
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    """Return whether a value is a finite number, or null, which stands for one that JSON has no word for."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf)
 
 
 def is_artifact(value: Any) -> bool:
@@ -62,6 +63,9 @@ class RecordEntries:
     weights: dict  # type: ignore[type-arg]
     warnings: list[dict]  # type: ignore[type-arg]
     checkpoint: str | None
+    python: str
+    versions: Annotated[dict, TEXTS]  # type: ignore[type-arg]
+    cpu: dict  # type: ignore[type-arg]
 
 
 def damage(path: Path) -> str:

@@ -49,9 +49,9 @@ def lines(about: Description, result: RunResult, environment: Mapping[str, Any])
     if about.alone:
         yield "- It quantizes its inputs a batch at a time, so each sample is answered by itself."
     yield from ["", "## Where it was made", ""]
-    versions = environment.get("versions") or {}
+    versions = environment.get("versions", {})
     told = [f"{name} {versions[name]}" for name in ("runner", "torch", "torchvision") if name in versions]
-    cpu = (environment.get("cpu") or {}).get("model", "an unknown processor")
+    cpu = environment.get("cpu", {}).get("model", "an unknown processor")
     python = str(environment.get("python", "?"))
     yield f"Python {markdown(python)}, {markdown(', '.join(told))}, on {markdown(str(cpu))}."
     yield f"Identity of the run: {markdown_code(result.identity)}; SHA-256 of the file: {markdown_code(about.sha256)}."
@@ -59,9 +59,10 @@ def lines(about: Description, result: RunResult, environment: Mapping[str, Any])
 
 def metrics(about: Description, result: RunResult) -> Iterator[str]:
     """Yield a table of the metrics of the test split, shares with their intervals."""
-    count = int(result.metrics.get(TESTED) or 0)
+    count = max(0, int(result.metrics.get(TESTED) or 0))
     yield f"On {count:,} test samples:" if count else "On the test split:"
     yield from ["", "| metric | value | 95 % interval |", "|---|---|---|"]
     for name, value in about.metrics.items():
-        between = "{:.4f} – {:.4f}".format(*wilson(value, count)) if count and is_share(name) else ""
+        told = count and is_share(name) and 0 <= value <= 1
+        between = "{:.4f} – {:.4f}".format(*wilson(value, count)) if told else ""
         yield f"| {markdown(name)} | {value:.4f} | {between} |"

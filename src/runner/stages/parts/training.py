@@ -105,7 +105,8 @@ def changed_settings(context: Context, networks: Networks) -> Callback | None:
         return None
     from runner.tracking.resumptions import changed_at
 
-    found = changed_at(context.record.path, int(checkpoints.read_checkpoint(networks.resume_from)["global_step"]))
+    step = int(checkpoints.read_checkpoint(networks.resume_from).get("global_step", 0))
+    found = changed_at(context.record.path, step)
     if found is None:
         return None
     from runner.callbacks.changed_settings import ChangedSettings
