@@ -4,10 +4,10 @@ import pytest
 import torch
 from pytorch_metric_learning.losses import ContrastiveLoss, TripletMarginLoss
 from pytorch_metric_learning.miners import TripletMarginMiner
-from torch.nn.functional import normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
 from runner.tasks.embedding import measures
-from runner.tasks.embedding.losses import contrastive, distances, semihard_triplets, triplet
+from runner.tasks.embedding.losses import SOFTNESS, contrastive, distances, logistic, semihard_triplets, triplet
 
 
 @pytest.fixture
@@ -35,6 +35,15 @@ def test_losses_and_their_gradients_are_those_of_the_reference(batch):
         assert ours.item() == pytest.approx(reference.item(), abs=1e-5)
         gradients = [torch.autograd.grad(each, raw, retain_graph=True)[0] for each in (ours, reference)]
         assert torch.allclose(*gradients, atol=1e-5)
+
+
+def test_the_logistic_loss_is_the_cross_entropy_of_both_kinds_of_pairs(batch):
+    embeddings, labels = batch
+    first, second = torch.triu_indices(24, 24, 1)
+    logits = (1.0 - (embeddings[first] - embeddings[second]).norm(dim=1)) / SOFTNESS
+    same = labels[first] == labels[second]
+    kinds = [binary_cross_entropy_with_logits(logits[each], same[each].float()) for each in (same, ~same)]
+    assert logistic(embeddings, labels, 1.0).item() == pytest.approx(float(sum(kinds)), abs=1e-4)
 
 
 def test_equal_embeddings_cost_the_whole_margin_and_give_finite_gradients():

@@ -1,7 +1,11 @@
-"""Losses of embeddings: contrastive over all pairs of a batch, and triplets with semi-hard mining."""
+"""Losses of embeddings: contrastive and logistic over all pairs of a batch, and triplets with semi-hard mining."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
+
+# How far from the margin the logistic loss hardly minds any more, in distances of unit-length embeddings.
+SOFTNESS = 0.1
 
 
 def distances(embeddings: Tensor) -> Tensor:
@@ -18,6 +22,16 @@ def contrastive(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     """
     found, same, other = distances(embeddings), *pairs(labels)
     return _mean_of_costs(found[same]) + _mean_of_costs((margin - found[other]).relu())
+
+
+def logistic(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Return the cross-entropy of telling pairs of one class from others by their distance, 0-d.
+
+    The logit is `(margin - distance) / SOFTNESS`; both kinds of pairs count alike, however many there are. Source: Hu,
+    Lu, Tan, "Discriminative Deep Metric Learning", 2014.
+    """
+    logits, (same, other) = (margin - distances(embeddings)) / SOFTNESS, pairs(labels)
+    return _mean(softplus(-logits[same])) + _mean(softplus(logits[other]))
 
 
 def semihard_triplets(found: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,8 +59,12 @@ def pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
     return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
 
 
+def _mean(costs: Tensor) -> Tensor:
+    return costs.sum() / max(len(costs), 1)
+
+
 def _mean_of_costs(costs: Tensor) -> Tensor:
     return costs.sum() / (costs > 0).sum().clamp_min(1)
 
 
-LOSSES = {"triplet": triplet, "contrastive": contrastive}
+LOSSES = {"triplet": triplet, "contrastive": contrastive, "logistic": logistic}

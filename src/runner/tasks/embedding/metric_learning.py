@@ -45,8 +45,9 @@ class MetricLearning(Task):
 
     Args:
         network: inputs to float (N, D); `task.network` is this one in `UnitLength`.
-        loss: `triplet` (semi-hard) or `contrastive`, over all that a batch holds.
-        margin: by how much another class must be farther, in distances of unit-length embeddings.
+        loss: `triplet` (semi-hard), `contrastive` or `logistic`, over all that a batch holds.
+        margin: by how much another class must be farther, in distances of unit-length embeddings; of `logistic`, the
+            distance at which a pair may be of one class or of two.
         ways: classes that `one_shot` chooses among.
     """
 

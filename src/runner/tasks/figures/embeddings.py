@@ -38,7 +38,7 @@ def distance_histogram(distances: Tensor, same: Tensor, threshold: float) -> Fig
     """Draw how far pairs of one class and pairs of two lie apart; arguments as for `roc`."""
     figure = Figure(figsize=(6.4, 4), layout="constrained", dpi=100)
     axes = figure.add_subplot()
-    edges = np.linspace(0, max(float(distances.max()), 1e-6), 61)
+    edges = np.linspace(0, max(float(distances.max()), 1e-6), 61).tolist()
     for kind, colour, label in ((same, BLUE, "of one class"), (~same, ORANGE, "of two classes")):
         axes.hist(distances[kind].numpy(), edges.tolist(), density=True, alpha=0.6, color=colour, label=label)
     axes.axvline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"threshold {threshold:.3g}")

@@ -32,12 +32,20 @@ def test_whole_classes_are_kept_from_training_always_the_same(tmp_path):
         (3, {"levels": dict([*LEVELS.items()][:5])}, "holds 5 classes: too few"),
         (3, {"test_fraction": 0.6}, "holds 7 classes: too few"),
         (1, {}, "has a single image of"),
+        (3, {"fewest": 4}, "holds 0 classes of 4 images or more: too few"),
     ],
 )
 def test_too_few_classes_or_images_are_refused(tmp_path, count, changes, words):
     pictures.fill(tmp_path, count, changes.get("levels", LEVELS))
     with pytest.raises(RunnerError, match=words):
         read(tmp_path, **changes)
+
+
+def test_classes_of_fewer_images_are_left_out(tmp_path):
+    pictures.fill(tmp_path, 3, LEVELS)
+    (tmp_path / "ben" / "00.png").unlink()
+    parts = read(tmp_path, fewest=3).splits.values()
+    assert {label for part in parts for label in part.targets.tolist()} == {0, *range(2, 7)}
 
 
 def test_a_division_by_images_is_refused(tmp_path):
