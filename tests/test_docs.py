@@ -16,8 +16,7 @@ from sklearn.datasets import load_digits
 from runner.cli.main import main
 from runner.config import catalog
 from runner.errors import RunnerError
-from tests.support import mask_sets
-from tests.support.box_labels import yolo
+from tests.support import box_labels, mask_sets
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
@@ -48,6 +47,7 @@ SHORT += ["trainer.limit_test_batches=2"]
 # Compression is tested whole in tests/stages; here its commands are only kept from compiling for minutes.
 SHORT_INT8 = ["benchmark.batch_sizes=[1]", "benchmark.runs=3", "benchmark.bf16=false", "export.formats=[program]"]
 SHORT_INT8 += ["quantization.calibration.batches=1"]
+DETECTOR = "hydra.run.dir=my_detector"
 # One recipe of them all that compiles nothing: the search for a goal finds one that does.
 SHORT_SWEEP = ["sweep.recipes=['quantization=bf16']", *SHORT_INT8[:-1]]
 
@@ -62,7 +62,9 @@ def place(tmp_path_factory):
     images(folder)
     table(folder / "houses.csv")
     flats(folder)
-    yolo(folder / "my_boxes")
+    box_labels.yolo(folder / "my_boxes")
+    box_labels.coco(folder / "my_coco")
+    box_labels.picture(folder / "photo.jpg")
     mask_sets.folders(folder / "my_masks")
     words(folder / "my_words")
     return folder
@@ -181,6 +183,19 @@ def quantized_directory(place, run_directory):
 
 
 @pytest.fixture(scope="module")
+def detector_directory(place):
+    """The detector of docs/detection.md, trained by the page's own command, in which `predict` is tried."""
+    (command,) = (each for each in COMMANDS if DETECTOR in each)
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        assert main([*shlex.split(command)[3:], *SHORT, *SHORT_INT8[:3], SHORT_INT8[-1]]) == 0
+    finally:
+        os.chdir(before)
+    return place / "my_detector"
+
+
+@pytest.fixture(scope="module")
 def sweep_directory(place):
     """A sweep of four short runs."""
     before = Path.cwd()
@@ -201,6 +216,10 @@ def test_every_command_runs(
     monkeypatch.setenv("RUNNER_DATA", str(mnist_data / "MNIST"))
     monkeypatch.setenv("RUNNER_OFFLINE", "1")
     arguments = shlex.split(command)[3:]
+    if "my_detector" in command:
+        assert request.getfixturevalue("detector_directory").is_dir()
+        if DETECTOR in command:
+            return
     if arguments[:2] == ["predict", "flats_run"]:
         arguments[1] = str(request.getfixturevalue("flats_directory"))
     if arguments[:2] == ["predict", "people_run"]:

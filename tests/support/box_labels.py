@@ -42,6 +42,7 @@ def coco(root: Path) -> Path:
             images.append({"id": number + 7, "file_name": f"{number}.png", "width": WIDTH, "height": HEIGHT})
             for label, x1, y1, x2, y2 in OBJECTS[number]:
                 box = {"bbox": [x1, y1, x2 - x1, y2 - y1], "category_id": (1, 2, 5)[label], "iscrowd": 0}
+                box["segmentation"] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
                 annotations.append({"id": len(annotations) + 1, "image_id": number + 7, **box})
         categories = [{"id": (1, 2, 5)[index], "name": name} for index, name in enumerate(NAMES)]
         (root / "annotations").mkdir(exist_ok=True)

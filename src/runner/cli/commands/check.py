@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,7 +122,8 @@ def try_run(config: "DictConfig") -> None:
         with silence():
             try_training(config, task)
             tried = preflight(context, networks, stages_of(config))
-        print(f"one batch  {shapes(batch[0])} in, {shapes(tried.outputs)} out, loss {tried.loss:.4g}")
+        loss = "no loss but in training" if math.isnan(tried.loss) else f"loss {tried.loss:.4g}"
+        print(f"one batch  {shapes(batch[0])} in, {shapes(tried.outputs)} out, {loss}")
 
 
 def shapes(value: "Nested") -> str:
