@@ -303,7 +303,7 @@ def mine(tmp_path):
     [
         ("optimzer: {lr: 1}\n", "optimzer: there is no such section or key. Did you mean optimizer"),
         ("optimizer: {lr: -1}\n", "optimizer.lr=-1: must be above 0"),
-        ("defaults:\n  - override /data: mnst\n", "Could not find 'data/mnst'. Did you mean mnist?"),
+        ("defaults:\n  - override /data: mnst\n", "Could not find 'data/mnst'. Did you mean mnist"),
         ("defaults:\n  - override /datta: mnist\n", "Could not override 'datta'"),
         ("name: ${nope.key}\n", "Interpolation key 'nope.key' not found"),
         ("seed: [1\n", "while parsing a flow sequence in"),

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from runner.config import plugins
-from runner.config.targets import ALLOWED_FUNCTIONS, ALLOWED_TARGETS
+from runner.config.plugins import ALLOWED_FUNCTIONS, ALLOWED_TARGETS
 from runner.errors import RunnerError
 from runner.job.build import allowing, build, build_node, locate
 

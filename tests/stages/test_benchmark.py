@@ -11,8 +11,7 @@ from torch import nn
 from runner.compression.quantization.program.lower import CompiledProgram
 from runner.compression.quantization.recipes import StaticRecipe
 from runner.errors import RunnerError
-from runner.measure.latency import Latency
-from runner.measure.verdict import verdict
+from runner.measure.latency import Latency, verdict
 from runner.stages.benchmark import gains, ready, save_float
 from runner.stages.parts.exported import Exported, agreement_of_outputs
 from runner.tracking.result import ArtifactFile

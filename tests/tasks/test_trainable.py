@@ -8,7 +8,7 @@ from torch import nn
 
 from runner.errors import RunnerError
 from runner.tasks.classification import Classification
-from runner.tasks.trainable import freeze
+from runner.tasks.optimization import freeze
 
 
 def network() -> nn.Sequential:

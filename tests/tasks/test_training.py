@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from runner.data.batches import BatchLoader
 from runner.tasks.classification import Classification
-from runner.tasks.record import Record
+from runner.tasks.evaluation import Record
 from runner.tasks.regression import Regression
 from runner.tasks.training_log import DivergedError
 

@@ -16,8 +16,8 @@ from runner.errors import NO_ROOM, RunnerError, system_trouble
 from runner.files import overwrite_json, write_with
 from runner.tracking.checkpoints import save_weights
 from runner.tracking.loggers import MetricsFile
+from runner.tracking.notices import run_log
 from runner.tracking.run_directory import created
-from runner.tracking.run_log import run_log
 
 
 @contextmanager

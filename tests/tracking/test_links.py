@@ -16,8 +16,8 @@ from runner.sweep.record import Sweep
 from runner.tracking import layout, lock
 from runner.tracking.links import refuse_links
 from runner.tracking.loggers import MetricsFile
+from runner.tracking.notices import run_log
 from runner.tracking.run_directory import RunDirectory, created
-from runner.tracking.run_log import run_log
 
 NAMES = (
     *("metrics.csv", "run.log", "status.json", "result.json", "config.yaml", "cross_validation.json", "resumed.yaml"),

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema, targets
+from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolvers import resolve, with_text_keys
@@ -272,7 +272,7 @@ def check_resolved(
     # A network that does not fit the data cannot read what it needs from it: one message is enough.
     misfits = misfits or unresolved
     others = {key: value for key, value in config.items() if id(value) not in good}
-    known_targets = [] if strange else targets.check_targets(others, plugins.usable(config["runner"]["plugins"]))
+    known_targets = [] if strange else plugins.check_targets(others, plugins.usable(config["runner"]["plugins"]))
     return [*messages, *misfits, *known_targets]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from runner.compression.constraints import Settings, SettingsError
 from runner.compression.methods import GROUPS, METHODS, STAGES, is_chosen
+from runner.config.plugins import is_allowed
 from runner.config.schema import Config
-from runner.config.targets import is_allowed
 from runner.errors import RunnerError
 
 Chosen = Mapping[str, str]

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import plugins, resolvers, rules, schema, targets
+from runner.config import plugins, resolvers, rules, schema
 from runner.config.resolvers import resolve
 from runner.errors import RunnerError
 from runner.files.text import one_line
@@ -78,7 +78,7 @@ def mistakes(config: Mapping[str, Any], typed: Iterable[str] = ()) -> Iterator[s
     yield from strange
     if not strange:
         usable = plugins.usable(map(str, asked or ()))
-        yield from targets.check_targets({key: node for key, node in config.items() if key != "runner"}, usable)
+        yield from plugins.check_targets({key: node for key, node in config.items() if key != "runner"}, usable)
     stages = config["stages"]
     unknown = [each for each in stages if each not in rules.stage_names()] if isinstance(stages, list) else []
     if unknown:

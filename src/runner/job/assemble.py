@@ -9,12 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 from torch import nn
 
-from runner.compression.methods import ADAPTER
+from runner.compression.methods import ADAPTER, is_chosen
 from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.job.build import build
 from runner.job.trial import bounded
 from runner.tasks.base import Task
+from runner.tasks.optimization import head_of
 from runner.tracking import checkpoints, layout
 from runner.tracking.run_directory import owner
 from runner.tracking.services.mirror import with_rows
@@ -116,9 +117,24 @@ def load_trained(task: Task, content: dict[str, Any], path: Path, *, strict: boo
     return loaded
 
 
+def is_finetuned(config: DictConfig) -> bool:
+    """Return whether a choice of `finetune=` says what trains; runs of older versions have no such section."""
+    return (config.get("finetune") or {}).get("kind", "none") != "none"
+
+
 def is_adapted(task: Task) -> bool:
     """Return whether there are adapters in a task's network."""
     return any(step.get("change") == ADAPTER for step in task.structure)
+
+
+def adapt(config: DictConfig, task: Task) -> None:
+    """Put the adapters of `finetune=` on a task's network, in the place where its weights lie.
+
+    Raises:
+        RunnerError: the method cannot take this network.
+    """
+    if is_chosen(config.get("finetune")) and "fit" in config.stages:
+        task.structure = [*task.structure, *build(config, "finetune.recipe")(task.network, head_of(task.network))]
 
 
 def merge_adapters(task: Task) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config import plugins
-from runner.config.targets import ALLOWED_FUNCTIONS, is_allowed, way_out
+from runner.config.plugins import ALLOWED_FUNCTIONS, is_allowed, way_out
 from runner.errors import RunnerError, did_you_mean, join_errors
 from runner.job.annotated import misfits
 

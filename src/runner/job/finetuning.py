@@ -1,26 +1,12 @@
-"""Fine-tuning in a run: adapters are put on before training, and saved and merged behind it."""
+"""What a fine-tuned network leaves: its adapters alone, the plain network with what they learned, its latency."""
 
-from omegaconf import DictConfig
-
-from runner.compression.methods import is_chosen
 from runner.job.assemble import is_adapted, merge_adapters
-from runner.job.build import build
 from runner.job.context import Context
 from runner.job.networks import Networks
+from runner.measure.latency import time_interleaved
 from runner.tasks.base import Task
-from runner.tasks.trainable import head_of
 from runner.tracking import checkpoints, layout
 from runner.tracking.result import ArtifactFile
-
-
-def adapt(config: DictConfig, task: Task) -> None:
-    """Put the adapters of `finetune=` on a task's network, in the place where its weights lie.
-
-    Raises:
-        RunnerError: the method cannot take this network.
-    """
-    if is_chosen(config.get("finetune")) and "fit" in config.stages:
-        task.structure = [*task.structure, *build(config, "finetune.recipe")(task.network, head_of(task.network))]
 
 
 def merged(context: Context, networks: Networks) -> dict[str, ArtifactFile]:
@@ -45,15 +31,6 @@ def merged(context: Context, networks: Networks) -> dict[str, ArtifactFile]:
 
 
 def latency(context: Context, task: Task) -> dict[str, float]:
-    """Return the milliseconds that the finished network takes for one sample; nothing without `finetune=`."""
-    if not is_finetuned(context.config):
-        return {}
-    from runner.measure.latency import time_interleaved
-
+    """Return the milliseconds that the finished network takes for one sample."""
     found = time_interleaved({"network": task.standalone()}, context.datamodule.example(1), runs=10, seconds=2.0)
     return {"finetune/latency_ms": found["network"].median_ms}
-
-
-def is_finetuned(config: DictConfig) -> bool:
-    """Return whether a choice of `finetune=` says what trains; runs of older versions have no such section."""
-    return (config.get("finetune") or {}).get("kind", "none") != "none"

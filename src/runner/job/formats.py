@@ -6,9 +6,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.compression.files.file_format import FileFormat
 from runner.config.catalog import own_config_directory
-from runner.config.plugins import usable
+from runner.config.plugins import is_allowed, usable
 from runner.config.resolvers import every_choice
-from runner.config.targets import is_allowed
 from runner.errors import RunnerError
 from runner.job.build import build_node
 

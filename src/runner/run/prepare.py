@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from runner.errors import RunnerError
 from runner.job.assemble import (
+    adapt,
     build_data,
     build_loggers,
     build_task,
@@ -21,7 +22,6 @@ from runner.job.assemble import (
     try_trainer,
 )
 from runner.job.context import Context, Results
-from runner.job.finetuning import adapt
 from runner.job.networks import Networks
 from runner.tracking import checkpoints
 from runner.tracking.console import console

@@ -27,10 +27,9 @@ from runner.tracking.console import show_remarks
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
 from runner.tracking.loggers import TensorBoard, metrics_bytes, silenced
-from runner.tracking.notices import Notice, recorded, tell
+from runner.tracking.notices import Notice, recorded, run_log, tell
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.run_log import run_log
 from runner.tracking.services.mirror import DONE, push, told_of_its_end
 from runner.tracking.signals import Signals, handled
 

@@ -23,10 +23,9 @@ from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
 from runner.measure import nested
 from runner.measure.error import sqnr
-from runner.measure.latency import Latency, time_interleaved
+from runner.measure.latency import FEW_CHANNELS, Latency, time_interleaved, verdict
 from runner.measure.machine import has_bfloat16, working_memory
 from runner.measure.nested import Nested
-from runner.measure.verdict import FEW_CHANNELS, verdict
 from runner.stages.parts.benchmark_report import Findings, Memory, show
 from runner.tracking.result import ArtifactFile
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from runner.job.assemble import build_task, is_adapted, merge_adapters
+from runner.job.assemble import build_task, is_adapted, is_finetuned, merge_adapters
 from runner.job.context import Context, selected
-from runner.job.finetuning import latency, merged
 from runner.job.networks import Networks, StageResult
 from runner.job.trainer import make_trainer
 from runner.stages.parts.distillation import check_teacher, distilled
@@ -41,8 +40,13 @@ def fit(context: Context, networks: Networks) -> StageResult:
     metrics = selected(trainer.callback_metrics, "train/", "val/", "data/", "finetune/")
     best, found = keep_best(context, networks)
     networks = replace(networks, steps=trainer.global_step, checkpoint=best)
+    result = StageResult({**metrics, **found}, networks=networks)
+    if not is_finetuned(context.config):
+        return result
+    from runner.job.finetuning import latency, merged
+
     artifacts = merged(context, networks)
-    return StageResult(metrics={**metrics, **found, **latency(context, task)}, artifacts=artifacts, networks=networks)
+    return replace(result, metrics={**result.metrics, **latency(context, task)}, artifacts=artifacts)
 
 
 def preflight(context: Context, networks: Networks) -> None:

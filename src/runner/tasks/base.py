@@ -18,8 +18,7 @@ from runner.measure.nested import Nested
 from runner.tasks.class_balance import Weights, are_unequal, class_counts, class_metrics, weights_of
 from runner.tasks.evaluation import Evaluation
 from runner.tasks.evaluation_outputs import EvaluationOutputs
-from runner.tasks.optimization import Optimization
-from runner.tasks.trainable import freeze, frozen_norms
+from runner.tasks.optimization import Optimization, freeze, frozen_norms
 from runner.tasks.training_log import TrainingLog
 
 if TYPE_CHECKING:  # matplotlib, which only pictures need
@@ -41,7 +40,7 @@ class Task(pl.LightningModule, ABC):
             takes part, `task.distillation_loss` makes the loss of a training step out of the task's own; its parameters
             train along.
         optimizer, scheduler, schedule_interval, schedule_monitor, decay_bias_and_norm, decay_only: see `Optimization`.
-        trainable: which parameters train; see `runner.tasks.trainable.freeze`.
+        trainable: which parameters train; see `runner.tasks.optimization.freeze`.
     """
 
     # Of classes, in training only: float32 (num_classes,).

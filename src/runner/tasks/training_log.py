@@ -9,7 +9,7 @@ from torch import Tensor
 
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
-from runner.tasks.record import Hits, Record
+from runner.tasks.evaluation import Hits, Record
 
 
 class DivergedError(RunnerError):

@@ -1,13 +1,20 @@
-"""Notices: what a person would want to know of a run, told once on the console and kept in its record."""
+"""What is said of a run while it runs: its log, and notices, told once on the console and kept in its record."""
 
-from collections.abc import Iterable
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.text import Text
 
+from runner.tracking import layout
 from runner.tracking.console import console
 from runner.tracking.run_directory import RunDirectory
+
+# Libraries that print through handlers of their own.
+TALKATIVE = ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric", "py.warnings")
 
 
 @dataclass(frozen=True)
@@ -50,3 +57,49 @@ def recorded(record: RunDirectory) -> list[dict[str, Any]]:
     """Return the notices that a run's record holds, as plain values."""
     found = record.status.get("warnings", [])
     return [each for each in found if isinstance(each, dict) and "kind" in each] if isinstance(found, list) else []
+
+
+class LogFile(logging.FileHandler):
+    """A log that does without what it can't write: a full disk ends the run where its results are written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            super().close()
+
+
+@contextmanager
+def run_log(record: RunDirectory) -> Iterator[None]:
+    """Send log records and warnings to `run.log` and nowhere else within this context; other ranks' nowhere."""
+    handler: logging.Handler = logging.NullHandler()
+    if record.primary:
+        handler = LogFile(record.path / layout.LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    talkative = [logging.getLogger(name) for name in TALKATIVE]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in talkative]
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for logger in talkative:
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    except Exception:
+        logging.getLogger(__name__).exception("The run failed.")
+        raise
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, propagate, old in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(old)
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()

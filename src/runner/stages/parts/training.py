@@ -10,8 +10,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from runner.errors import RunnerError, did_you_mean
+from runner.job.assemble import is_finetuned
 from runner.job.context import Context
-from runner.job.finetuning import is_finetuned
 from runner.job.networks import Networks
 from runner.tasks.base import Task
 from runner.tasks.training_log import DivergedError

@@ -24,7 +24,6 @@ _CONVOLUTIONS: dict[Any, Any] = {
     functional.conv_transpose2d: _ATEN.conv_transpose2d.input,
 }
 _TRACED: dict[tuple[str, tuple[Any, ...], bool], GraphModule] = {}
-_ATEN = torch.ops.aten
 _BATCH_NORM = torch.ops.aten.batch_norm.default
 
 
