@@ -7,7 +7,7 @@ from runner.compression.constraints import mistakes
 from runner.compression.factorization.settings import FactorizationFineTune
 from runner.compression.pruning.settings import PruningFineTune, PruningRounds
 from runner.compression.quantization.settings import Calibration, RoundedFineTune
-from runner.config.networks import ModelSection
+from runner.config.networks import ModelSection, SamplingSection
 from runner.config.sections import (
     BatchNormSection,
     BenchmarkSection,
@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "batch_norm": (BatchNormSection,),
     "runner": (RunnerSection,),
     "data": (DataSection,),
+    "data.sampling": (SamplingSection,),
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
     "scheduler": (SchedulerSection,),
