@@ -130,6 +130,10 @@ def test_all_mistakes_are_reported_together():
             },
         ),
         (
+            ["data=cora", "data/sampling=saint_walk"],
+            {"data.sampling.length": ["0", "at least 1"], "data.sampling.steps": ["-1", "at least 1"]},
+        ),
+        (
             ["data=fake_names"],
             {"data.most": ["0", "at least 1"], "data.max_length": ["100000000", "from 1 to 100000"]},
         ),

@@ -1,4 +1,4 @@
-"""The section of the network: which values keys of these names may have, as annotations of a dataclass."""
+"""The sections of the network, and of how its graph is sampled: which values keys of these names may have."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -50,3 +50,15 @@ class ModelSection:
     overlap: Annotated[float, share(one=True)] | None
     width: Annotated[float, above(0)] | list[float] | None
     ratio: Annotated[float, above(0)] | list[float] | None
+
+
+@dataclass
+class SamplingSection:
+    """What ways of sampling a graph have under these names."""
+
+    sizes: Count
+    clusters: Count
+    clusters_a_batch: Count
+    steps: Count
+    length: Count
+    coverage: Annotated[int, at_least(1)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.compression.constraints import mistakes
 from runner.compression.methods import GROUPS, is_chosen
-from runner.config.networks import ModelSection
+from runner.config.networks import ModelSection, SamplingSection
 from runner.config.sections import (
     BatchNormSection,
     BenchmarkSection,
@@ -38,6 +38,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "batch_norm": (BatchNormSection,),
     "runner": (RunnerSection,),
     "data": (DataSection,),
+    "data.sampling": (SamplingSection,),
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
     "scheduler": (SchedulerSection,),
