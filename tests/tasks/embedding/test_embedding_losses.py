@@ -43,7 +43,7 @@ def test_the_logistic_loss_is_the_cross_entropy_of_both_kinds_of_pairs(batch):
     logits = (1.0 - (embeddings[first] - embeddings[second]).norm(dim=1)) / SOFTNESS
     same = labels[first] == labels[second]
     kinds = [binary_cross_entropy_with_logits(logits[each], same[each].float()) for each in (same, ~same)]
-    assert logistic(embeddings, labels, 1.0).item() == pytest.approx(float(sum(kinds)), abs=1e-4)
+    assert logistic(embeddings, labels, 1.0).item() == pytest.approx(sum(kinds).item(), abs=1e-4)
 
 
 def test_equal_embeddings_cost_the_whole_margin_and_give_finite_gradients():
