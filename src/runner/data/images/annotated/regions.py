@@ -42,8 +42,8 @@ class Outlines:
     def corners(self) -> Corners:
         """See `Region`."""
         points = np.concatenate(self.polygons)
-        x1, y1, x2, y2 = (*points.min(0).tolist(), *points.max(0).tolist())
-        return x1, y1, x2, y2
+        (x1, y1), (x2, y2) = points.min(0), points.max(0)
+        return float(x1), float(y1), float(x2), float(y2)
 
     def misfit(self, width: int, height: int) -> None:
         """Return None: outlines name no size."""
