@@ -61,7 +61,9 @@ def test_predict_tells_boxes_alike_by_a_file_and_by_the_run(boxes, picture, tmp_
     rows = []
     for name in ("int8_boxes.onnx", "int8_boxes.pt2"):
         out = tmp_path / f"{name}.csv"
-        assert main(["predict", str(boxes.path / "artifacts" / name), str(picture), "-o", str(out)]) == 0
+        file = str(boxes.path / "artifacts" / name)
+        assert main(["predict", file, str(picture), "-o", str(out), "--draw", str(tmp_path)]) == 0
+        assert Image.open(tmp_path / "square_boxes.png").size == (64, 32)
         rows.append(list(csv.DictReader(out.open())))
     assert 0 < len(rows[0]) <= 100
     assert {"class", "score", "x1", "y2"} <= rows[0][0].keys()
