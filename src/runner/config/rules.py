@@ -10,11 +10,14 @@ from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, Config
 from runner.config.sections import RunSection
 from runner.errors import did_you_mean
+from runner.tracking.services.packages import SERVICES, lacking
 
 # Kinds of data whose targets say where something is.
 PLACED = ("detection", "instances", "segmentation")
 # A run is made of these; only an unusual command line can leave one out.
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
+# Where the classes of tracking services are.
+SERVICE = "runner.tracking.services."
 
 
 @cache
@@ -38,9 +41,12 @@ def check_sections(config: Config) -> Iterator[str]:
 
 
 def check_loggers(config: Config) -> Iterator[str]:
-    """Yield a message where two loggers would tell the same service, or write the same file."""
+    """Yield a message where a service's package is not installed, and where two loggers would do the same."""
     known: dict[str, str] = {}
     for name, node in (config.get("logger") or {}).items():
+        service = str(node.get("_target_")).removeprefix(SERVICE).split(".")[0] if isinstance(node, dict) else ""
+        if service in SERVICES and (missing := lacking(*SERVICES[service], service)):
+            yield f"logger={name}: {missing}"
         settings = str(sorted(node.items(), key=str)) if isinstance(node, dict) else ""
         if settings and (other := known.setdefault(settings, name)) != name:
             yield f"logger.{name}: is the same as logger.{other}. Leave one of them out."

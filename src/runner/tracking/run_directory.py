@@ -86,6 +86,11 @@ class RunDirectory:
             )
         return OmegaConf.create(up_to_date(plain))
 
+    def plain_config(self) -> dict[str, Any]:
+        """Return the configuration as plain containers; raises RunnerError as `config` does."""
+        plain: Any = OmegaConf.to_container(self.config())
+        return dict(plain)
+
     def overrides(self) -> list[str]:
         """Return what the command line said that began the run.
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runner.tracking.services.mirror import Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.packages import SERVICES
+from runner.tracking.services.rows import MetricRow
 
 
 class Aim(Mirror):
@@ -15,9 +16,8 @@ class Aim(Mirror):
         repository: None for AIM's default, `.aim` in the working directory.
     """
 
-    title: ClassVar[str] = "Aim"
-    module: ClassVar[str] = "aim"
     extra: ClassVar[str] = "aim"
+    title, module = SERVICES["aim"]
 
     def __init__(
         self, directory: str, repository: str | None = None, experiment: str = "runner", artifacts: bool = True
@@ -45,7 +45,7 @@ class Aim(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.tracked["settings"] = {key: plain(value) for key, value in settings.items()}
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for row in rows:
             split, _, metric = row.metric.rpartition("/")
             self.tracked.track(

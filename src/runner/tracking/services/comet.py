@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from runner.tracking import layout
 from runner.tracking.services.mirror import Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.packages import SERVICES
+from runner.tracking.services.rows import MetricRow
 
 
 class Comet(Mirror):
@@ -19,9 +20,8 @@ class Comet(Mirror):
         project, workspace: where the run is shown.
     """
 
-    title: ClassVar[str] = "Comet"
-    module: ClassVar[str] = "comet_ml"
     extra: ClassVar[str] = "comet"
+    title, module = SERVICES["comet"]
 
     def __init__(
         self, directory: str, project: str = "runner", workspace: str | None = None, artifacts: bool = True
@@ -70,7 +70,7 @@ class Comet(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.experiment.log_parameters(dict(settings))
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for row in rows:
             self.experiment.log_metric(row.metric, row.value, step=row.step, epoch=row.epoch)
 

@@ -3,12 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Any, ClassVar
 
-from omegaconf import OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -19,7 +17,8 @@ from runner.tracking.identity import flatten
 from runner.tracking.loggers import MetricsFile
 from runner.tracking.notices import Notice, tell
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.services.rows import Row, rows_between
+from runner.tracking.services.packages import lacking
+from runner.tracking.services.rows import MetricRow, rows_between
 from runner.tracking.services.sent import Sent
 from runner.tracking.signals import Interrupted
 
@@ -40,6 +39,7 @@ class Mirror(Logger, ABC):
     A subclass says how one service takes it; its methods may raise whatever its library raises.
 
     Attributes:
+        title, module, extra: of the service: its name, the module that it needs, and the extra that installs that.
         directory: of the run.
         away: whether the service failed; then nothing more is sent by this process.
         run: what the service calls the run; "" before it is begun.
@@ -52,8 +52,8 @@ class Mirror(Logger, ABC):
     def __init__(self, directory: str, artifacts: bool = True) -> None:
         """Raise RunnerError where the service's package is not installed; nothing is begun yet."""
         super().__init__()
-        if find_spec(self.module) is None:
-            raise RunnerError(f"{self.title} is not installed here: pip install 'runner[{self.extra}]'")
+        if missing := lacking(self.title, self.module, self.extra):
+            raise RunnerError(missing)
         self.directory, self.artifacts = Path(directory), artifacts
         self.away, self.run = False, ""
 
@@ -66,7 +66,7 @@ class Mirror(Logger, ABC):
         """Send the configuration, by dotted keys; of a run that goes on it may have changed."""
 
     @abstractmethod
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         """Send values of metrics."""
 
     @abstractmethod
@@ -160,7 +160,7 @@ class Mirror(Logger, ABC):
             if sent.run != self.run:
                 sent = Sent(self.run)
                 sent.write(record, self.key)
-            self.send_settings(flatten(plain_settings(record)))
+            self.send_settings(flatten(record.plain_config()))
         if rows := rows_between(curves.path, sent.bytes, curves.size):
             self.send_rows(rows)
             sent.bytes = curves.size
@@ -174,12 +174,6 @@ class Mirror(Logger, ABC):
                 sent.write(record, self.key)
 
 
-def plain_settings(record: RunDirectory) -> dict[str, Any]:
-    """Return a run's configuration as plain containers; what refers to its directory stays as it is."""
-    plain: Any = OmegaConf.to_container(record.config())
-    return dict(plain)
-
-
 def files_of(record: RunDirectory, *, artifacts: bool) -> Iterator[tuple[str, Path]]:
     """Yield the files of a record that are there and whole, with the names that services know them by."""
     names = list(FILES)
@@ -190,12 +184,12 @@ def files_of(record: RunDirectory, *, artifacts: bool) -> Iterator[tuple[str, Pa
             yield name, path
 
 
-def rows_of_result(path: Path, curves: MetricsFile) -> list[Row]:
+def rows_of_result(path: Path, curves: MetricsFile) -> list[MetricRow]:
     """Return what result.json has measured that metrics.csv has not: sizes, gains, what is compared in the end."""
     known = {row.metric for row in rows_between(curves.path, 0, curves.size)}
     metrics = read_entries(path).get("metrics", {})
     return [
-        Row(None, None, name, float(value))
+        MetricRow(None, None, name, float(value))
         for name, value in metrics.items()
         if name not in known and value is not None
     ]

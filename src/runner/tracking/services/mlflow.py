@@ -13,7 +13,8 @@ from filelock import FileLock
 
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.services.mirror import DONE, FAILED, INTERRUPTED, Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.packages import SERVICES
+from runner.tracking.services.rows import MetricRow
 from runner.tracking.services.sent import Sent
 
 # What `mlflow ui` opens in the same directory.
@@ -37,9 +38,8 @@ class MLflow(Mirror):
         experiment: the name of MLflow's experiment, which is made where there is none.
     """
 
-    title: ClassVar[str] = "MLflow"
-    module: ClassVar[str] = "mlflow"
     extra: ClassVar[str] = "mlflow"
+    title, module = SERVICES["mlflow"]
 
     def __init__(
         self, directory: str, tracking_uri: str | None = None, experiment: str = "runner", artifacts: bool = True
@@ -86,7 +86,7 @@ class MLflow(Mirror):
         for part in parts([RunTag(f"resumed.{key}", value[:LONGEST_TAG]) for key, value in changed.items()], TAGS):
             self.client.log_batch(self.run, tags=part)
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)

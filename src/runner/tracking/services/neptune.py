@@ -7,7 +7,8 @@ from secrets import token_hex
 from typing import Any, ClassVar
 
 from runner.tracking.services.mirror import Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.packages import SERVICES
+from runner.tracking.services.rows import MetricRow
 
 
 class Neptune(Mirror):
@@ -19,9 +20,8 @@ class Neptune(Mirror):
         project: WORKSPACE/NAME; None for NEPTUNE_PROJECT.
     """
 
-    title: ClassVar[str] = "Neptune"
-    module: ClassVar[str] = "neptune"
     extra: ClassVar[str] = "neptune"
+    title, module = SERVICES["neptune"]
 
     def __init__(self, directory: str, project: str | None = None, artifacts: bool = True) -> None:
         super().__init__(directory, artifacts)
@@ -59,7 +59,7 @@ class Neptune(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.fields["settings"] = {key.replace(".", "/"): str(value) for key, value in settings.items()}
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for row in rows:
             if row.step is None:
                 self.fields[f"final/{row.metric}"] = row.value

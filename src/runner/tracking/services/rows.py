@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Row:
+class MetricRow:
     """One value of a metric; `step` and `epoch` are None where it is of the whole run."""
 
     step: int | None
@@ -15,7 +15,7 @@ class Row:
     value: float
 
 
-def rows_between(path: Path, start: int, end: int) -> list[Row]:
+def rows_between(path: Path, start: int, end: int) -> list[MetricRow]:
     """Return the rows that lie in the bytes from `start` to `end` of metrics.csv; the header and others are none."""
     if end <= start or not path.is_file():
         return []
@@ -25,10 +25,10 @@ def rows_between(path: Path, start: int, end: int) -> list[Row]:
     return [row for cells in csv.reader(lines) if (row := row_of(cells)) is not None]
 
 
-def row_of(cells: list[str]) -> Row | None:
+def row_of(cells: list[str]) -> MetricRow | None:
     """Return the row that these cells are; None where they are none."""
     try:
         step, epoch, metric, value = cells
-        return Row(int(step) if step else None, int(epoch) if epoch else None, metric, float(value))
+        return MetricRow(int(step) if step else None, int(epoch) if epoch else None, metric, float(value))
     except ValueError:
         return None

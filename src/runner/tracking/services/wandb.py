@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from runner.errors import RunnerError
 from runner.tracking.services.mirror import DONE, Mirror
-from runner.tracking.services.rows import Row
+from runner.tracking.services.packages import SERVICES
+from runner.tracking.services.rows import MetricRow
 
 ONLINE, OFFLINE = "online", "offline"
 # Among its files, those of the run; it has a config.yaml of its own.
@@ -35,9 +36,8 @@ class WandB(Mirror):
         mode: `online` or `offline`; None for WANDB_MODE, else online where there is a key.
     """
 
-    title: ClassVar[str] = "Weights & Biases"
-    module: ClassVar[str] = "wandb"
     extra: ClassVar[str] = "wandb"
+    title, module = SERVICES["wandb"]
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class WandB(Mirror):
     def send_settings(self, settings: Mapping[str, Any]) -> None:
         self.history.config.update(dict(settings), allow_val_change=True)
 
-    def send_rows(self, rows: Sequence[Row]) -> None:
+    def send_rows(self, rows: Sequence[MetricRow]) -> None:
         for (step, epoch), some in groupby(rows, lambda row: (row.step, row.epoch)):
             values: dict[str, Any] = {row.metric: row.value for row in some}
             if step is None:
