@@ -22,10 +22,7 @@ def message(*overrides):
         (["trainer.max_epoch=3"], ["trainer.max_epoch: there is no such key", "trainer.max_epochs"]),
         (["logger=[csv,csv]"], ["logger=[csv,csv]: names csv twice. Name it once."]),
         (
-            [
-                "+logger.own._target_=runner.tracking.loggers.MetricsFile",
-                "+logger.own.path=${run_directory:}/metrics.csv",
-            ],
+            ["+logger.own={_target_: runner.tracking.loggers.MetricsFile, path: '${run_directory:}/metrics.csv'}"],
             ["logger.own: is the same as logger.csv"],
         ),
         (["optimizer.lr=-0.1"], ["optimizer.lr=-0.1: must be above 0"]),
