@@ -22,6 +22,11 @@ def message(*overrides):
         (["model=resnt"], ["model=resnt: there is no such choice.", "resnet"]),
         (["optimizer.learning_rate=1"], ["optimizer.learning_rate: there is no such key", "Keys of optimizer: ", "lr"]),
         (["trainer.max_epoch=3"], ["trainer.max_epoch: there is no such key", "trainer.max_epochs"]),
+        (["logger=[csv,csv]"], ["logger=[csv,csv]: names csv twice. Name it once."]),
+        (
+            ["+logger.own={_target_: runner.tracking.loggers.MetricsFile, path: '${run_directory:}/metrics.csv'}"],
+            ["logger.own: is the same as logger.csv"],
+        ),
         (["optimizer.lr=-0.1"], ["optimizer.lr=-0.1: must be above 0"]),
         (["optimizer.lr=fast"], ["optimizer.lr=fast: must be a number"]),
         (["trainer.max_epochs=0"], ["trainer.max_epochs=0: must be at least 1"]),

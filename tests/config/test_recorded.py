@@ -71,6 +71,7 @@ def test_what_a_run_records_is_good(run):
         ({"logger.csv.path": ".bashrc"}, "lies outside"),
         ({"logger.csv._args_": [".bashrc"]}, "lies outside"),
         ({"logger.tensorboard.save_dir": "~/x"}, "lies outside"),
+        ({"logger.csv.server": "http://example.org"}, "logger.csv.server=http://example.org: lies outside"),
         ({"trainer.default_root_dir": "/tmp/x"}, "lies outside"),
         ({"hydra": {"run": {"dir": "/tmp/x"}}}, "hydra: says how a command line is read"),
         ({"data.root": "${oc.env:HOME}"}, "holds ${oc.env:HOME}"),

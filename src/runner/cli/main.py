@@ -57,16 +57,16 @@ def dispatch(arguments: list[str]) -> int:
     """Run a sub-command for a bare first word; anything else is a run, or Hydra's own business."""
     plugins.enable(arguments)
     first = arguments[0] if arguments else ""
-    modules = command_modules()
-    known = sorted(modules)
-    if first in modules:
-        return int(importlib.import_module(modules[first]).main(arguments[1:]))
+    known = command_modules()
+    if first in known:
+        module = importlib.import_module(known[first])
+        return int(module.main(arguments[1:]))
     if first and not first.startswith(("-", "+", "~")) and "=" not in first:
         raise RunnerError(f"{first}: there is no such command.{did_you_mean(first, known)} Known: {', '.join(known)}.")
     if {"--help", "-h"} & set(arguments):
         from runner.cli.help import usage
 
-        print(usage(known, config_dir(arguments)), end="")
+        print(usage([*known], config_dir(arguments)), end="")
         return 0
 
     from runner.cli.arguments import parse
@@ -89,10 +89,13 @@ def dispatch(arguments: list[str]) -> int:
 
 
 def command_modules() -> dict[str, str]:
-    """Return the module of each sub-command: the files of `runner/cli/commands` and its folders."""
-    folder = Path(__file__).resolve().parent
-    paths = [path.relative_to(folder).with_suffix("") for path in (folder / "commands").rglob("[!_]*.py")]
-    return {path.name.replace("_", "-"): ".".join(("runner", "cli", *path.parts)) for path in paths}
+    """Return the sub-commands with their modules: one for each file in or below `runner/cli/commands`."""
+    folder = Path(__file__).resolve().parent / "commands"
+    found = {}
+    for path in folder.rglob("[!_]*.py"):
+        dotted = ".".join(path.relative_to(folder).with_suffix("").parts)
+        found[path.stem.replace("_", "-")] = f"runner.cli.commands.{dotted}"
+    return dict(sorted(found.items()))
 
 
 def config_dir(arguments: Sequence[str]) -> str | None:

@@ -16,6 +16,7 @@ from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, SETTINGS, Config
 from runner.config.sections import RunSection
 from runner.errors import did_you_mean
+from runner.tracking.services.packages import SERVICES, lacking
 
 # Kinds of data whose targets say where something is.
 PLACED = ("detection", "instances", "segmentation")
@@ -25,6 +26,8 @@ OBJECTS = ("detection", "instances")
 NEEDED = ("model", "data", "task", "optimizer", "trainer")
 # What a user's YAML can bring Hydra and OmegaConf to raise.
 REFUSALS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError)
+# Where the classes of tracking services are.
+SERVICE = "runner.tracking.services."
 
 
 @cache
@@ -48,9 +51,12 @@ def check_sections(config: Config) -> Iterator[str]:
 
 
 def check_loggers(config: Config) -> Iterator[str]:
-    """Yield a message where two loggers would tell the same service, or write the same file."""
+    """Yield a message where a service's package is not installed, and where two loggers would do the same."""
     known: dict[str, str] = {}
     for name, node in (config.get("logger") or {}).items():
+        service = str(node.get("_target_")).removeprefix(SERVICE).split(".")[0] if isinstance(node, dict) else ""
+        if service in SERVICES and (missing := lacking(*SERVICES[service], service)):
+            yield f"logger={name}: {missing}"
         settings = str(sorted(node.items(), key=str)) if isinstance(node, dict) else ""
         if settings and (other := known.setdefault(settings, name)) != name:
             yield f"logger.{name}: is the same as logger.{other}. Leave one of them out."

@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf
 
 from runner.config import resolvers
 from runner.config.compose import compose
@@ -45,8 +42,7 @@ def catch_up(directory: Path, overrides: Sequence[str], config_dir: str | None) 
 
 def recorded_keys(record: RunDirectory) -> list[str]:
     """Return the keys of a run's recorded loggers, which nothing is made of where the person chooses others."""
-    loggers: Any = OmegaConf.to_container(OmegaConf.create({"logger": record.config().get("logger") or {}}))
-    return list(flatten(loggers))
+    return list(flatten({"logger": record.plain_config().get("logger") or {}}))
 
 
 def size_of(record: RunDirectory) -> int | None:

@@ -86,7 +86,7 @@ class RunDirectory:
             )
         return OmegaConf.create(up_to_date(plain))
 
-    def settings(self) -> dict[str, Any]:
+    def plain_config(self) -> dict[str, Any]:
         """Return that configuration as plain containers; what refers to the run's directory stays as it is."""
         plain: Any = OmegaConf.to_container(self.config())
         return dict(plain)

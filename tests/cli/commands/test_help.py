@@ -8,7 +8,7 @@ from runner.cli.main import command_modules, main
 from runner.config import catalog
 
 
-@pytest.mark.parametrize("command", sorted(command_modules()))
+@pytest.mark.parametrize("command", command_modules())
 def test_the_help_of_a_command_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -23,7 +23,7 @@ def test_the_help_of_a_command_has_an_example(command, capsys):
 def test_the_help_names_commands_groups_and_options(flag, capsys):
     assert main([flag]) == 0
     text = capsys.readouterr().out
-    for command in sorted(command_modules()):
+    for command in command_modules():
         assert command in text
     for group, choices in catalog.choices([catalog.own_config_directory()]).items():
         assert f"{group}: {', '.join(choices)}\n" in text
@@ -39,7 +39,7 @@ def test_the_help_lists_the_users_own_choices(tmp_path, capsys):
     assert "my_own" in capsys.readouterr().out
 
 
-def test_an_unknown_command_names_the_nearest(capsys):
+def test_an_unknown_command_modules_the_nearest(capsys):
     assert main(["verfy"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: verfy: there is no such command. Did you mean verify?")

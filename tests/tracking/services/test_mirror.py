@@ -12,6 +12,7 @@ from runner.tracking.loggers import MetricsFile, place_in
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.services.mirror import FAILED, INTERRUPTED, Mirror, told_of_its_end, with_rows
 from runner.tracking.services.mlflow import MLflow
+from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.sent import shorten
 
 STORE: dict[str, dict] = {}
@@ -181,6 +182,7 @@ def pretended(monkeypatch):
         monkeypatch.setattr(MLflow, name, getattr(Board, name))
     monkeypatch.setattr(MLflow, "asked", Board.asked, raising=False)
     monkeypatch.setattr(MLflow, "again", "")
+    monkeypatch.setitem(SERVICES, "mlflow", (Board.title, Board.module))
 
 
 def test_a_run_goes_on_without_its_service_and_is_sent_later(pretended, train, capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runner.tracking.services.mirror import Mirror
+from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 
 
@@ -15,9 +16,8 @@ class Aim(Mirror):
         repository: None for AIM's default, `.aim` in the working directory.
     """
 
-    title: ClassVar[str] = "Aim"
-    module: ClassVar[str] = "aim"
     extra: ClassVar[str] = "aim"
+    title, module = SERVICES["aim"]
 
     def __init__(
         self, directory: str, repository: str | None = None, experiment: str = "runner", artifacts: bool = True

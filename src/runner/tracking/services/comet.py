@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from runner.tracking import layout
 from runner.tracking.services.mirror import Mirror
+from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 
 
@@ -19,9 +20,8 @@ class Comet(Mirror):
         project, workspace: where the run is shown.
     """
 
-    title: ClassVar[str] = "Comet"
-    module: ClassVar[str] = "comet_ml"
     extra: ClassVar[str] = "comet"
+    title, module = SERVICES["comet"]
 
     def __init__(
         self, directory: str, project: str = "runner", workspace: str | None = None, artifacts: bool = True

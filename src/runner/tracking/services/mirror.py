@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from runner.tracking.loggers import MetricsFile
 from runner.tracking.notices import Notice, tell
 from runner.tracking.result import read_entries
 from runner.tracking.run_directory import RunDirectory
+from runner.tracking.services.packages import lacking
 from runner.tracking.services.rows import MetricRow, rows_between
 from runner.tracking.services.sent import Sent
 from runner.tracking.signals import Interrupted
@@ -39,6 +39,7 @@ class Mirror(Logger, ABC):
     A subclass says how one service takes it; its methods may raise whatever its library raises.
 
     Attributes:
+        title, module, extra: of the service: its name, the module that it needs, and the extra that installs that.
         directory: of the run.
         away: whether the service failed; then nothing more is sent by this process.
         run: what the service calls the run; "" before it is begun.
@@ -51,8 +52,8 @@ class Mirror(Logger, ABC):
     def __init__(self, directory: str, artifacts: bool = True) -> None:
         """Raise RunnerError where the service's package is not installed; nothing is begun yet."""
         super().__init__()
-        if find_spec(self.module) is None:
-            raise RunnerError(f"{self.title} is not installed here: pip install 'runner[{self.extra}]'")
+        if missing := lacking(self.title, self.module, self.extra):
+            raise RunnerError(missing)
         self.directory, self.artifacts = Path(directory), artifacts
         self.away, self.run = False, ""
 
@@ -159,7 +160,7 @@ class Mirror(Logger, ABC):
             if sent.run != self.run:
                 sent = Sent(self.run)
                 sent.write(record, self.key)
-            self.send_settings(flatten(record.settings()))
+            self.send_settings(flatten(record.plain_config()))
         if rows := rows_between(curves.path, sent.bytes, curves.size):
             self.send_rows(rows)
             sent.bytes = curves.size

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.services.mirror import DONE, FAILED, INTERRUPTED, Mirror
+from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 from runner.tracking.services.sent import Sent
 
@@ -37,9 +38,8 @@ class MLflow(Mirror):
         experiment: the name of MLflow's experiment, which is made where there is none.
     """
 
-    title: ClassVar[str] = "MLflow"
-    module: ClassVar[str] = "mlflow"
     extra: ClassVar[str] = "mlflow"
+    title, module = SERVICES["mlflow"]
 
     def __init__(
         self, directory: str, tracking_uri: str | None = None, experiment: str = "runner", artifacts: bool = True

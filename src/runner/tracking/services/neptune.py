@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import Any, ClassVar
 
 from runner.tracking.services.mirror import Mirror
+from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 
 
@@ -19,9 +20,8 @@ class Neptune(Mirror):
         project: WORKSPACE/NAME; None for NEPTUNE_PROJECT.
     """
 
-    title: ClassVar[str] = "Neptune"
-    module: ClassVar[str] = "neptune"
     extra: ClassVar[str] = "neptune"
+    title, module = SERVICES["neptune"]
 
     def __init__(self, directory: str, project: str | None = None, artifacts: bool = True) -> None:
         super().__init__(directory, artifacts)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from runner.errors import RunnerError
 from runner.tracking.services.mirror import DONE, Mirror
+from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 
 ONLINE, OFFLINE = "online", "offline"
@@ -35,9 +36,8 @@ class WandB(Mirror):
         mode: `online` or `offline`; None for WANDB_MODE, else online where there is a key.
     """
 
-    title: ClassVar[str] = "Weights & Biases"
-    module: ClassVar[str] = "wandb"
     extra: ClassVar[str] = "wandb"
+    title, module = SERVICES["wandb"]
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""Commands on what runs left behind, one file each."""
