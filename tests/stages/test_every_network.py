@@ -16,7 +16,7 @@ from torchvision.models.mobilenetv2 import InvertedResidual, MobileNetV2
 
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.graph.capture import capture
-from runner.compression.quantization.graph.copies import copy_graph
+from runner.compression.quantization.graph.editing import copy_graph
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.recipes import (
     DynamicRecipe,

@@ -15,8 +15,8 @@ from torch.fx.node import map_arg
 
 from runner.compression.quantization.backends.observers import Numerics
 from runner.compression.quantization.graph.capture import capture
+from runner.compression.quantization.graph.editing import value_of
 from runner.compression.quantization.graph.interpreter import Reading
-from runner.compression.quantization.graph.parameters import value_of
 from runner.compression.quantization.program.lower import CompiledProgram
 from runner.compression.quantization.program.network import QuantizedNetwork
 from runner.compression.quantization.program.qat import FakeQuantizedNetwork

@@ -10,7 +10,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from runner.files import write_with
 from runner.tracking.checkpoints import BEST, LAST
-from runner.tracking.services.mirror import push
+from runner.tracking.loggers import push
 
 
 class BestAndLast(ModelCheckpoint):

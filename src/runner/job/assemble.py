@@ -17,8 +17,8 @@ from runner.job.trial import bounded
 from runner.tasks.base import Task
 from runner.tasks.optimization import head_of
 from runner.tracking import checkpoints, layout
+from runner.tracking.loggers import with_rows
 from runner.tracking.run_directory import owner
-from runner.tracking.services.mirror import with_rows
 from runner.tracking.weights.loading import LoadedWeights
 
 SPARSE_SUFFIX = ".zip"

@@ -11,9 +11,9 @@ from runner.job.assemble import build_loggers
 from runner.job.build import allowing
 from runner.tracking import layout
 from runner.tracking.identity import flatten
-from runner.tracking.loggers import MetricsFile
+from runner.tracking.loggers import ENDS, INTERRUPTED, MetricsFile
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.services.mirror import ENDS, INTERRUPTED, Mirror
+from runner.tracking.services.mirror import Mirror
 
 
 def catch_up(directory: Path, overrides: Sequence[str], config_dir: str | None) -> Iterator[tuple[str, bool]]:

@@ -26,11 +26,10 @@ from runner.tracking import checkpoints, layout
 from runner.tracking.console import show_remarks
 from runner.tracking.environment import environment
 from runner.tracking.identity import flatten, identity
-from runner.tracking.loggers import TensorBoard, metrics_bytes, silenced
+from runner.tracking.loggers import DONE, TensorBoard, metrics_bytes, push, silenced, told_of_its_end
 from runner.tracking.notices import Notice, recorded, run_log, tell
 from runner.tracking.result import RunResult
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.services.mirror import DONE, push, told_of_its_end
 from runner.tracking.signals import Signals, handled
 
 # Stages that put another network into the task, with the checkpoint that keeps it, if any. A resumed run needs the

@@ -1,8 +1,9 @@
-"""Loggers: TensorBoard, and a plain file of rows that survives a crash."""
+"""Loggers: TensorBoard, a plain file of rows that survives a crash, and what a run asks of those that mirror it."""
 
 import csv
 import io
 import os
+from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from runner.errors import RunnerError
 from runner.files import write_text
 from runner.files.text import cell
 from runner.tracking import layout
+from runner.tracking.signals import Interrupted
 
+ENDS = DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 COLUMNS = ("step", "epoch", "metric", "value")
 
 
@@ -218,3 +221,46 @@ def silenced(loggers: Sequence[Logger]) -> Iterator[None]:
     finally:
         for each in own:
             each.silent = False
+
+
+class MirrorLogger(Logger, ABC):
+    """A logger by which a tracking service is told of a run; see `services.mirror.Mirror`."""
+
+    directory: Path
+
+    @abstractmethod
+    def push(self, curves: MetricsFile, state: str = "") -> None:
+        """Send what holds by now; with one of ENDS the run ended so."""
+
+    @abstractmethod
+    def break_off(self, state: str) -> None:
+        """Say that this process ends without having finished the run."""
+
+
+def with_rows(loggers: Sequence[Logger]) -> list[Logger]:
+    """Return the loggers, and where one mirrors a run without a logger of its rows, that as well."""
+    mirrors = [each for each in loggers if isinstance(each, MirrorLogger)]
+    if not mirrors or any(isinstance(each, MetricsFile) for each in loggers):
+        return list(loggers)
+    return [MetricsFile(str(mirrors[0].directory / layout.METRICS)), *loggers]
+
+
+def push(loggers: Iterable[Logger], state: str = "") -> None:
+    """Let every mirror send what holds by now; see `services.mirror.Mirror`."""
+    loggers = list(loggers)
+    curves = next((each for each in loggers if isinstance(each, MetricsFile)), None)
+    for each in loggers:
+        if isinstance(each, MirrorLogger) and curves is not None:
+            each.push(curves, state)
+
+
+@contextmanager
+def told_of_its_end(loggers: Sequence[Logger]) -> Iterator[None]:
+    """Tell mirrors where what happens within this context breaks off; who finishes it tells them so."""
+    try:
+        yield
+    except BaseException as error:
+        for each in loggers:
+            if isinstance(each, MirrorLogger):
+                each.break_off(INTERRUPTED if isinstance(error, Interrupted) else FAILED)
+        raise

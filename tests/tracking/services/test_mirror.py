@@ -8,9 +8,9 @@ import pytest
 from runner.cli.main import main
 from runner.errors import RunnerError
 from runner.files import write_text
-from runner.tracking.loggers import MetricsFile, place_in
+from runner.tracking.loggers import FAILED, INTERRUPTED, MetricsFile, place_in, told_of_its_end, with_rows
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.services.mirror import FAILED, INTERRUPTED, Mirror, told_of_its_end, with_rows
+from runner.tracking.services.mirror import Mirror
 from runner.tracking.services.mlflow import MLflow
 from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.sent import shorten

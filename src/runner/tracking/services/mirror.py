@@ -1,35 +1,31 @@
 """Mirror: a tracking service that is told what a run directory holds, part by part, never what may be taken back."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any, ClassVar
 
-from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from runner.errors import RunnerError
 from runner.tracking import layout
 from runner.tracking.identity import flatten
-from runner.tracking.loggers import MetricsFile
+from runner.tracking.loggers import MetricsFile, MirrorLogger
 from runner.tracking.notices import Notice, tell
 from runner.tracking.result import read_entries
 from runner.tracking.run_directory import RunDirectory
 from runner.tracking.services.packages import lacking
 from runner.tracking.services.rows import MetricRow, rows_between
 from runner.tracking.services.sent import Sent
-from runner.tracking.signals import Interrupted
 
 # What of a run directory is sent beside its artifacts.
 FILES = (layout.CONFIG, layout.OVERRIDES, layout.ENVIRONMENT, layout.RESULT, layout.REPORT)
 # Of what a library says where it fails, so many characters are told.
 SAID = 200
-ENDS = DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 
 
-class Mirror(Logger, ABC):
+class Mirror(MirrorLogger):
     """A tracking service that is told of a run.
 
     The run directory is the record: what was kept there (rows of metrics.csv up to the last checkpoint or stage, files
@@ -193,32 +189,3 @@ def rows_of_result(path: Path, curves: MetricsFile) -> list[MetricRow]:
         for name, value in metrics.items()
         if name not in known and value is not None
     ]
-
-
-def with_rows(loggers: Sequence[Logger]) -> list[Logger]:
-    """Return the loggers, and where one mirrors a run without a logger of its rows, that as well."""
-    mirrors = [each for each in loggers if isinstance(each, Mirror)]
-    if not mirrors or any(isinstance(each, MetricsFile) for each in loggers):
-        return list(loggers)
-    return [MetricsFile(str(mirrors[0].directory / layout.METRICS)), *loggers]
-
-
-def push(loggers: Iterable[Logger], state: str = "") -> None:
-    """Let every mirror send what holds by now; see `Mirror.push`."""
-    loggers = list(loggers)
-    curves = next((each for each in loggers if isinstance(each, MetricsFile)), None)
-    for each in loggers:
-        if isinstance(each, Mirror) and curves is not None:
-            each.push(curves, state)
-
-
-@contextmanager
-def told_of_its_end(loggers: Sequence[Logger]) -> Iterator[None]:
-    """Tell mirrors where what happens within this context breaks off; who finishes it tells them so."""
-    try:
-        yield
-    except BaseException as error:
-        for each in loggers:
-            if isinstance(each, Mirror):
-                each.break_off(INTERRUPTED if isinstance(error, Interrupted) else FAILED)
-        raise

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from filelock import FileLock
 
+from runner.tracking.loggers import DONE, FAILED, INTERRUPTED
 from runner.tracking.run_directory import RunDirectory
-from runner.tracking.services.mirror import DONE, FAILED, INTERRUPTED, Mirror
+from runner.tracking.services.mirror import Mirror
 from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 from runner.tracking.services.sent import Sent

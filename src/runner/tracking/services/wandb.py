@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from runner.errors import RunnerError
-from runner.tracking.services.mirror import DONE, Mirror
+from runner.tracking.loggers import DONE
+from runner.tracking.services.mirror import Mirror
 from runner.tracking.services.packages import SERVICES
 from runner.tracking.services.rows import MetricRow
 

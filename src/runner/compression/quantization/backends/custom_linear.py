@@ -8,11 +8,11 @@ its activation and its weight.
 """
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 from runner.compression.quantization.backends.observers import Numerics, activation_spec, weight_spec
-from runner.compression.quantization.backends.part import Part
+from runner.compression.quantization.backends.part import Part, annotate_weighted
 from runner.compression.quantization.graph.operators import ANNOTATION
 
 
@@ -32,12 +32,6 @@ class LinearQuantizer(Quantizer):
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to refuse: whatever was annotated can be lowered."""
-
-
-def annotate_weighted(node: Node, activation: QuantizationSpec, weight: QuantizationSpec) -> None:
-    """Ask for the input (argument 0) and the weight (argument 1) of `node` to be quantized."""
-    inputs = {node.args[0]: activation, node.args[1]: weight}
-    node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, _annotated=True)
 
 
 def linear_part(numerics: Numerics, recipe: str) -> Part:

@@ -9,9 +9,8 @@ from torch.fx.passes.utils.source_matcher_utils import SourcePartition, get_sour
 from torchao.quantization.pt2e import graph_utils
 from torchao.quantization.pt2e.quantizer import Quantizer, x86_inductor_quantizer
 
-from runner.compression.quantization.backends.custom_linear import annotate_weighted
 from runner.compression.quantization.backends.observers import Numerics
-from runner.compression.quantization.backends.part import Part
+from runner.compression.quantization.backends.part import Part, annotate_weighted
 from runner.compression.quantization.backends.selection import recipe_of
 from runner.compression.quantization.backends.support import BackEnd, back_end, check
 from runner.compression.quantization.graph.operators import ANNOTATION, TARGETS, layer, modules, suits_integers

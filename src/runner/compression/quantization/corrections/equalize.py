@@ -17,7 +17,7 @@ from runner.compression.quantization.corrections.pairs import (
     outgoing,
 )
 from runner.compression.quantization.corrections.weights import bias_of, replace
-from runner.compression.quantization.graph.parameters import value_of
+from runner.compression.quantization.graph.editing import value_of
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten

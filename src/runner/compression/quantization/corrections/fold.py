@@ -13,7 +13,7 @@ from runner.compression.quantization.corrections.weights import (
     readers,
     replace,
 )
-from runner.compression.quantization.graph.parameters import value_of
+from runner.compression.quantization.graph.editing import value_of
 
 _BATCH_NORM = torch.ops.aten.batch_norm.default
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.weights import LINEAR, bias_of, is_layer, readers
+from runner.compression.quantization.graph.editing import value_of
 from runner.compression.quantization.graph.interpreter import RoundingGrid
-from runner.compression.quantization.graph.parameters import value_of
 from runner.compression.quantization.graph.simulate import quantizer_of
 
 _ATEN = torch.ops.aten

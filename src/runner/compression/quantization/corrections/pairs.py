@@ -16,7 +16,7 @@ from runner.compression.quantization.corrections.weights import (
     is_weighted,
     readers,
 )
-from runner.compression.quantization.graph.parameters import value_of
+from runner.compression.quantization.graph.editing import value_of
 
 _ATEN = torch.ops.aten
 _RELU6 = (_ATEN.relu6.default, _ATEN.relu6_.default)

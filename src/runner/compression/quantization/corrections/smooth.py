@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from runner.compression.quantization.corrections.weights import LINEAR, is_weighted, readers, replace
+from runner.compression.quantization.graph.editing import value_of
 from runner.compression.quantization.graph.interpreter import Reading
-from runner.compression.quantization.graph.parameters import value_of
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
 

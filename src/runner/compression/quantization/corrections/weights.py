@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.graph.parameters import put, value_of
+from runner.compression.quantization.graph.editing import put, value_of
 
 _ATEN = torch.ops.aten
 LINEAR = _ATEN.linear.default

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.graph.parameters import value_of
+from runner.compression.quantization.graph.editing import value_of
 from runner.errors import RunnerError
 
 _ATEN = torch.ops.aten

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import FakeQuantizeBase, ObserverBase
 
-from runner.compression.quantization.graph.copies import copy_graph
+from runner.compression.quantization.graph.editing import copy_graph
 from runner.compression.quantization.graph.operators import heavy_nodes, layer, origin
 from runner.measure.nested import Nested
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule, Node
 
-from runner.compression.quantization.graph.parameters import value_of
+from runner.compression.quantization.graph.editing import value_of
 
 _ATEN = torch.ops.aten
 _QUANTIZED = torch.ops.quantized_decomposed

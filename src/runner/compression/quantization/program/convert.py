@@ -12,9 +12,8 @@ from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import ObserverBase
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-from runner.compression.quantization.graph.copies import copy_graph
+from runner.compression.quantization.graph.editing import copy_graph, put
 from runner.compression.quantization.graph.operators import heavy_nodes
-from runner.compression.quantization.graph.parameters import put
 from runner.compression.quantization.program.norms import hide_norms, restore_float_norms
 from runner.errors import RunnerError
 from runner.measure.nested import Nested

@@ -13,8 +13,8 @@ from torchao.quantization.pt2e import qat_utils
 from torchao.quantization.pt2e.quantizer import Quantizer
 
 from runner.compression.quantization.backends.quantizers import annotated
+from runner.compression.quantization.graph.editing import value_of
 from runner.compression.quantization.graph.modes import BatchNormConstants, fused_sums, running_variance
-from runner.compression.quantization.graph.parameters import value_of
 
 _ATEN = torch.ops.aten
 _CONVOLUTIONS: dict[Any, Any] = {

@@ -22,7 +22,7 @@ from runner.compression.quantization.backends.ranges import (
     learned_ranges,
 )
 from runner.compression.quantization.graph import modes
-from runner.compression.quantization.graph.copies import copy_graph
+from runner.compression.quantization.graph.editing import copy_graph
 from runner.compression.quantization.graph.operators import Operator
 from runner.compression.quantization.program.calibrate import calibrate
 from runner.compression.quantization.program.convert import convert

@@ -1,9 +1,10 @@
-"""Copy a prepared graph together with its annotations."""
+"""Copy a prepared graph together with its annotations; read and replace the parameters of a captured one."""
 
 import copy
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
 
@@ -45,3 +46,17 @@ def _moved_spec(spec: Any, nodes: dict[str, Node]) -> Any:
         return spec  # of a batch norm that was folded: its observer stands already
     there = nodes[where.name] if isinstance(where, Node) else tuple(nodes[node.name] for node in where)
     return replace(spec, edge_or_node=there)
+
+
+def value_of(graph: GraphModule, node: Any) -> Tensor:
+    """Return the tensor that a get_attr node reads, without gradient."""
+    found: Any = graph
+    for part in str(node.target).split("."):
+        found = getattr(found, part)
+    return found.detach()
+
+
+def put(graph: GraphModule, name: str, value: Tensor) -> None:
+    """Replace the parameter of dotted `name` by a copy of `value`, which takes no gradient."""
+    owner, _, attribute = name.rpartition(".")
+    setattr(graph.get_submodule(owner), attribute, nn.Parameter(value.detach().clone(), requires_grad=False))
