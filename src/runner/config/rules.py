@@ -16,7 +16,6 @@ from runner.config.catalog import Known
 from runner.config.schema import SECTIONS, SETTINGS, Config
 from runner.config.sections import RunSection
 from runner.errors import did_you_mean
-from runner.tracking.services.packages import SERVICES, lacking
 
 # Kinds of data whose targets say where something is.
 PLACED = ("detection", "instances", "segmentation")
@@ -54,9 +53,13 @@ def check_loggers(config: Config) -> Iterator[str]:
     """Yield a message where a service's package is not installed, and where two loggers would do the same."""
     known: dict[str, str] = {}
     for name, node in (config.get("logger") or {}).items():
-        service = str(node.get("_target_")).removeprefix(SERVICE).split(".")[0] if isinstance(node, dict) else ""
-        if service in SERVICES and (missing := lacking(*SERVICES[service], service)):
-            yield f"logger={name}: {missing}"
+        target = str(node.get("_target_")) if isinstance(node, dict) else ""
+        if target.startswith(SERVICE):
+            from runner.tracking.services.packages import SERVICES, lacking
+
+            service = target.removeprefix(SERVICE).split(".")[0]
+            if service in SERVICES and (missing := lacking(*SERVICES[service], service)):
+                yield f"logger={name}: {missing}"
         settings = str(sorted(node.items(), key=str)) if isinstance(node, dict) else ""
         if settings and (other := known.setdefault(settings, name)) != name:
             yield f"logger.{name}: is the same as logger.{other}. Leave one of them out."

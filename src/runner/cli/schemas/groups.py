@@ -173,4 +173,5 @@ def defaults(known: Known) -> Schema:
         one = {"anyOf": [{"enum": words}, {"type": "string", "pattern": r"\$\{|^_"}, {"type": "array"}]}
         chosen |= {f"{mark}{group}": one for mark in ("", "/", "override /")}
         chosen[f"override /{group}@_global_.{group.replace('/', '.')}"] = one
-    return {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object", "properties": chosen}]}}
+    items = {"anyOf": [{"type": "string"}, {"type": "object", "properties": chosen}]}
+    return {"type": "array", "items": items, "uniqueItems": True}
