@@ -12,7 +12,7 @@ from runner.errors import RunnerError
         (["model=resnet", "data=names"], ["takes image data, not sequence", "gru, lstm, mamba, mamba2", "transformer"]),
         (["model=gru", "data=mnist"], ["takes sequence data, not image", "resnet"]),
         (["model=mlp", "data=hello"], ["takes image data, not sequence"]),
-        (["data=names", "task=classification"], ["this network is for sequence_labelling or sequence_classification"]),
+        (["data=names", "task=classification"], ["the targets of this data are for sequence_classification."]),
         (
             ["data=names", "task=sequence_labelling"],
             ["task=sequence_labelling data=names: the targets of this data are for sequence_classification."],
@@ -22,7 +22,7 @@ from runner.errors import RunnerError
             ["data=digits", "task=sequence_classification"],
             ["task=sequence_classification data=digits: this task is for sequence data, not image."],
         ),
-        (["data=fake_names", "data.max_length=0"], ["data.max_length=0: must be at least 1"]),
+        (["data=fake_names", "data.max_length=0"], ["data.max_length=0: must be from 1 to 100000"]),
         (["data=fake_names", "data.bucket_batches=0"], ["data.bucket_batches=0: must be at least 1"]),
     ],
 )

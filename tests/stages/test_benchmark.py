@@ -94,7 +94,7 @@ def test_a_float_program_that_a_killed_benchmark_left_is_written_and_recorded_ag
     context = SimpleNamespace(
         artifacts=tmp_path,
         artifact=lambda path: ArtifactFile(path.name, path.stat().st_size),
-        datamodule=SimpleNamespace(example=lambda count: INPUTS[:count]),
+        example=lambda: INPUTS[:2],
         results=results,
     )
     network = nn.Flatten()

@@ -45,7 +45,7 @@ def test_any_optimizer_is_built(optimizer):
         (["task.trainable=tail"], "task.trainable: tail matches no parameter"),
         (["optimizer.betas=3"], "optimizer.betas=3: must be a list of 2 values, each a number."),
         (["+optimizer.momentum=0.9"], "torch.optim.AdamW does not take momentum."),
-        (["scheduler.warmup_fraction=-3"], "scheduler (runner.tasks.schedules.one_cycle): "),
+        (["scheduler.warmup_fraction=-3"], "scheduler.warmup_fraction=-3: must be from 0 to 1."),
         (["scheduler.interval=day"], "scheduler.interval=day: must be step or epoch"),
         (["callbacks=[ema]", "callbacks.ema.decay=2"], "callbacks.ema (runner.callbacks.averaging.WeightAverage"),
         (["trainer.devices=none"], "trainer (pytorch_lightning.Trainer): "),

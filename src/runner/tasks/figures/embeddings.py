@@ -40,7 +40,7 @@ def distance_histogram(distances: Tensor, same: Tensor, threshold: float) -> Fig
     axes = figure.add_subplot()
     edges = np.linspace(0, max(float(distances.max()), 1e-6), 61).tolist()
     for kind, colour, label in ((same, BLUE, "of one class"), (~same, ORANGE, "of two classes")):
-        axes.hist(distances[kind].numpy(), edges.tolist(), density=True, alpha=0.6, color=colour, label=label)
+        axes.hist(distances[kind].numpy(), edges, density=True, alpha=0.6, color=colour, label=label)
     axes.axvline(threshold, color=GREY, linestyle="--", linewidth=1, label=f"threshold {threshold:.3g}")
     axes.set(xlabel="distance", ylabel="density", yticks=[])
     axes.legend(fontsize=8)

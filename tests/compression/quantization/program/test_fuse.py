@@ -8,13 +8,13 @@ from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 from runner.compression.quantization.backends.quantizers import build
 from runner.compression.quantization.backends.selection import Selection
 from runner.compression.quantization.graph.capture import capture
-from runner.compression.quantization.program import fuse
+from runner.compression.quantization.program import norms
 from runner.compression.quantization.program.norms import quick_fusion
 from runner.compression.quantization.recipes import QATRecipe
 
 
 def test_patterns_are_traced_once_and_fuse_the_same_every_time(monkeypatch):
-    monkeypatch.setattr(fuse, "_TRACED", {})
+    monkeypatch.setattr(norms, "_TRACED", {})
     network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 2, 1, bias=False))
     quantizer = build("x86_inductor", "qat", QATRecipe().numerics, Selection().resolve(network, "qat"))
     traced, trace = [], qat_utils._get_aten_graph_module_for_pattern
