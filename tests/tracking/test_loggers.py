@@ -1,9 +1,11 @@
 """metrics.csv: appended row by row, and gone on with where the file was when something was kept."""
 
+import re
+
 import pytest
 
 from runner.errors import RunnerError
-from runner.tracking.loggers import MetricsFile, metrics_bytes, place_in, silenced
+from runner.tracking.loggers import MetricsFile, TensorBoard, metrics_bytes, place_in, silenced
 
 
 def rows(path):
@@ -88,3 +90,21 @@ def test_continuing_without_a_file_is_fine(tmp_path):
 def test_a_folder_is_no_place_for_rows(tmp_path):
     with pytest.raises(RunnerError, match=r"logger\.csv\.path=.*: is a directory"):
         MetricsFile(str(tmp_path))
+
+
+def test_custom_scalars_show_a_metric_of_all_splits_in_one_chart(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+    board = TensorBoard(str(tmp_path))
+    board.log_metrics({"train/loss": 1.0}, 0)
+    for step in (1, 2):
+        board.log_metrics({"val/accuracy": 0.5, "val/loss": 1.0}, step)
+    board.finalize("success")
+    read = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    (event,) = read.Tensors(metadata.CONFIG_SUMMARY_TAG)
+    (category,) = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0]).category
+    assert [chart.title for chart in category.chart] == ["loss", "accuracy", "learning rate"]
+    (loss,) = category.chart[0].multiline.tag
+    tags = ["train/loss", "val/loss", "qat/val/loss", "train/loss_of_boxes", "val/accuracy", "strain/loss"]
+    assert [tag for tag in tags if re.search(loss, tag)] == tags[:3]

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,6 +57,7 @@ class TensorBoard(Renaming, TensorBoardLogger):
 
     def __init__(self, save_dir: str, **kwargs: Any) -> None:
         super().__init__(save_dir=save_dir, name="", version=layout.TENSORBOARD, default_hp_metric=False, **kwargs)
+        self.laid_out = False
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
@@ -65,8 +67,17 @@ class TensorBoard(Renaming, TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log as always, and write an epoch's metrics to disk at once: a run that is killed continues behind them."""
         super().log_metrics(self.renamed(metrics), self.shifted(step))
+        self.lay_out(sorted(name.removeprefix("val/") for name in metrics if name.startswith("val/")))
         if not {"train/loss", "val/loss"}.isdisjoint(metrics):
             self.experiment.flush()
+
+    def lay_out(self, names: Sequence[str]) -> None:
+        """Say once which curves share a chart of the Custom Scalars tab: a metric of all splits, the learning rates."""
+        if names and not self.laid_out:
+            self.laid_out = True
+            first = sorted(names, key=lambda name: name != "loss")
+            charts = {name: ["Multiline", [rf"(^|/)(train|val|test)/{re.escape(name)}$"]] for name in first}
+            self.experiment.add_custom_scalars({"run": {**charts, "learning rate": ["Multiline", ["(^|/)lr-"]]}})
 
     @rank_zero_only
     def log_result(self, parameters: dict[str, Any], metrics: dict[str, float]) -> None:
