@@ -12,6 +12,7 @@ from torch import Tensor
 from runner.data.module import DataModule
 from runner.files.text import one_line
 from runner.measure import nested
+from runner.measure.modes import evaluating
 from runner.measure.nested import Nested
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
@@ -112,12 +113,9 @@ class Pictures(Callback):
         names = self._predictions[0]
         predictions = {name: joined([each[name] for each in self._predictions]).cpu() for name in names}
         inputs, targets = together(self._inputs), nested.to(nested.join(self._targets, joined), "cpu")
-        training = task.training
-        task.eval()
         shown = outputs(trainer, inputs, targets, predictions, task.class_names)
-        with torch.no_grad():
+        with evaluating(task), torch.no_grad():
             figures = task.figures(shown)
-        task.train(training)
         write(trainer, {f"{stage}/{name}": figure for name, figure in figures.items()})
         project(trainer, stage, shown)
         self._forget()
@@ -175,14 +173,12 @@ def graph(trainer: pl.Trainer, task: Task) -> None:
     """Add the network's graph to TensorBoard; a network that cannot be traced has none."""
     data = getattr(trainer, "datamodule", None)
     for board in boards(trainer):
-        training = task.training
-        task.eval()
         try:
-            board.experiment.add_graph(task.network, (nested.to(data.example(1), task.device),))  # type: ignore[union-attr]
+            with evaluating(task):
+                example = nested.to(data.example(1), task.device)  # type: ignore[union-attr]
+                board.experiment.add_graph(task.network, (example,))
         except Exception as error:  # tracing fails in as many ways as there are networks
             log.info("No graph of this network: %s", str(error).splitlines()[0])
-        finally:
-            task.train(training)
 
 
 def outputs(

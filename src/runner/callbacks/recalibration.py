@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from runner.callbacks.watch.watch import answer, probe
 from runner.data.module import DataModule
 from runner.measure import nested
+from runner.measure.modes import evaluating
 from runner.tasks.base import Task
 
 BATCHES = 64
@@ -50,24 +51,21 @@ def recalibrate(task: Task, datamodule: DataModule) -> None:
     norms = [each for each in task.network.modules() if isinstance(each, _BatchNorm) and keeps_statistics(each)]
     if not norms:
         return
-    modes = {module: module.training for module in task.modules()}
     momenta = [norm.momentum for norm in norms]
     counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in norms]
-    task.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all batches
-        norm.train()
     size = datamodule.batch_size
-    for inputs, targets in probe(datamodule, size, BATCHES * size):
-        if nested.samples(targets) > 1 or datamodule.at_most(2) == 1:
-            answer(task, inputs)
+    with evaluating(task):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+            norm.train()
+        for inputs, targets in probe(datamodule, size, BATCHES * size):
+            if nested.samples(targets) > 1 or datamodule.at_most(2) == 1:
+                answer(task, inputs)
     for norm, momentum, count in zip(norms, momenta, counts, strict=True):
         norm.momentum = momentum
         if count is not None and norm.num_batches_tracked is not None:
             norm.num_batches_tracked.copy_(count)
-    for module, mode in modes.items():
-        module.training = mode
 
 
 def keeps_statistics(norm: _BatchNorm) -> bool:

@@ -67,10 +67,6 @@ SETTINGS = {
 }
 
 
-# A key that has another one's value unless it is given: what is wrong with that value is said of the other one alone.
-FOLLOWS = {"data.shuffle_seed": "seed", "data.split_seed": "seed"}
-
-
 def sections(groups: Collection[str]) -> dict[str, tuple[type, ...]]:
     """Return the dataclasses of every section, those of the settings of these methods included."""
     found = dict(SECTIONS)
@@ -95,10 +91,8 @@ def check_types(config: Config, good: Collection[int] = ()) -> list[str]:
         for part in filter(None, section.split(".")):
             values = values.get(part) if isinstance(values, dict) else None
         if isinstance(values, dict) and id(values) not in good:
-            values = {
-                key: value
-                for key, value in values.items()
-                if (followed := FOLLOWS.get(f"{section}.{key}")) is None or value != config.get(followed)
-            }
+            if section == "data" and values.get("shuffle_seed") == config.get("seed"):
+                # It has the run's own seed, of which a mistake is told already.
+                values = {key: value for key, value in values.items() if key != "shuffle_seed"}
             messages += [message for schema in schemas for message in mistakes(schema, values, section)]
     return messages

@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from runner.data.module import DataModule
 from runner.errors import RunnerError
+from runner.measure.modes import evaluating
 from runner.measure.nested import Nested
 from runner.tasks.base import Task
 
@@ -116,17 +117,13 @@ def try_network(task: Task, datamodule: DataModule) -> Trial:
     """
     samples = datamodule.splits["train"].spread(SAMPLES)
     inputs, targets = datamodule.transform(samples.inputs), samples.targets
-    training = task.training
-    task.eval()
     try:
-        with torch.no_grad():
+        with evaluating(task), torch.no_grad():
             outputs = task(inputs)
             refuse_width(task, outputs)
             return Trial(outputs, float(task.loss(outputs, targets)))
     except MISFITS as error:
         raise misfit(task, error) from error
-    finally:
-        task.train(training)
 
 
 def refuse_width(task: Task, outputs: Nested) -> None:

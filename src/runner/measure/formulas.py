@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from runner.measure import nested
+from runner.measure.modes import evaluating
 
 _ATEN = torch.ops.aten
 # From an operator's arguments as they are, and its output, to the multiply-accumulates of the whole batch.
@@ -177,14 +178,9 @@ def multiply_accumulates_by_layer(network: nn.Module, inputs: Any) -> dict[str, 
     Modules without any are left out, and a module that runs several times counts every time. The network runs once, in
     evaluation mode, and is left in the mode it was in.
     """
-    training = [module for module in network.modules() if module.training]
     counter = operation_counter()
-    try:
-        with torch.no_grad(), _plain_operators(), counter:
-            network.eval()(inputs)
-    finally:
-        for module in training:
-            module.training = True
+    with evaluating(network), torch.no_grad(), _plain_operators(), counter:
+        network(inputs)
     root = type(network).__name__
     found = {EVERYTHING: counter.get_total_flops()}
     for name, operators in counter.get_flop_counts().items():

@@ -20,6 +20,7 @@ from runner.callbacks.watch import symptoms
 from runner.callbacks.watch.symptoms import class_counts, class_notices
 from runner.data.module import Batch, DataModule, Samples
 from runner.measure import nested
+from runner.measure.modes import evaluating
 from runner.measure.nested import Nested
 from runner.tasks.base import Task
 from runner.tasks.training_log import DivergedError
@@ -81,7 +82,7 @@ def ask(task: Task, datamodule: DataModule, batch_size: int, *, own_statistics: 
     """
     network, device = task.network, task.device
     answers, losses, counts = Answers(0.0), [], []
-    with isolate_rng(), evaluating(task, network, own_statistics), listening(network) as silent:
+    with isolate_rng(), as_measured(task, network, own_statistics), listening(network) as silent:
         for inputs, targets in probe(datamodule, batch_size):
             if own_statistics and nested.samples(targets) < 2:
                 continue
@@ -96,25 +97,22 @@ def ask(task: Task, datamodule: DataModule, batch_size: int, *, own_statistics: 
 
 
 @contextmanager
-def evaluating(task: Task, network: nn.Module, own_statistics: bool) -> Iterator[None]:
+def as_measured(task: Task, network: nn.Module, own_statistics: bool) -> Iterator[None]:
     """Within this context the network evaluates, uncompiled; every module's mode is as before afterwards."""
-    modes = {module: module.training for module in task.modules()}
     compiled, network._compiled_call_impl = network._compiled_call_impl, None
     norms = [each for each in network.modules() if isinstance(each, _BatchNorm) and each.track_running_stats]
     kept = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms] if own_statistics else []
-    task.eval()
-    for norm, _, count in kept:
-        # A momentum of 0 leaves the running statistics as they are.
-        norm.train()
-        norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
-    try:
-        yield
-    finally:
-        network._compiled_call_impl = compiled
-        for norm, momentum, count in kept:
-            norm.momentum, norm.num_batches_tracked = momentum, count
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(task):
+        for norm, _, count in kept:
+            # A momentum of 0 leaves the running statistics as they are.
+            norm.train()
+            norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
+        try:
+            yield
+        finally:
+            network._compiled_call_impl = compiled
+            for norm, momentum, count in kept:
+                norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 @contextmanager
