@@ -160,12 +160,17 @@ def train_until_death(train, at_step, tmp_path) -> Callable[..., Run]:
 
 @pytest.fixture
 def curves() -> Callable[[Run], dict[str, list[tuple[int, float]]]]:
-    """The scalar curves of a run as TensorBoard shows them: (step, value) by name."""
+    """The scalar curves of a run as TensorBoard shows them: (step, value) by name, in the order of their steps.
+
+    TensorBoard reads files in the order of their names, which end in a number that a process counts up: those of one
+    second change places between 9 and 10.
+    """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     def read(run: Run) -> dict[str, list[tuple[int, float]]]:
         events = EventAccumulator(str(run.path / "tensorboard"), {"scalars": 0}).Reload()
-        return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+        shown = {tag: sorted(events.Scalars(tag), key=lambda each: each.step) for tag in events.Tags()["scalars"]}
+        return {tag: [(each.step, each.value) for each in points] for tag, points in shown.items()}
 
     return read
 
