@@ -15,7 +15,6 @@ lean_imports.install()
 
 pytest_plugins = [
     "tests.support.coded_network",
-    "tests.support.compositions",
     "tests.support.mnist",
     "tests.support.programs",
     "tests.support.runs",

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from runner.cli.main import main
 from runner.config import catalog, overrides
-from runner.config.compose import Composer, compose
+from runner.config.compose import Composer, compose, composition
 from runner.config.rules import REFUSALS
 from runner.sweep.execution import Execution
 from runner.sweep.plan import plan
@@ -207,3 +207,25 @@ def test_a_sweep_of_no_runs_is_a_mistake(text: str, capsys: pytest.CaptureFixtur
     assert main(["-m", text]) == 2
     assert f"error: {text}: " in (said := capsys.readouterr().err)
     assert "there are 0 runs" in said
+
+
+def test_a_composition_is_kept_as_long_as_its_files(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second composer does not compose the same again, reads what was changed, and knows where it is."""
+    file = tmp_path / "optimizer" / "own.yaml"
+    file.parent.mkdir()
+    text = "# Own.\n# run: optimizer=own\n# expect: nothing.\n_target_: torch.optim.SGD\nlr: {}\n"
+
+    def lr_and_place() -> tuple[float, str]:
+        composer = Composer(catalog.config_directories(str(tmp_path)))
+        whole = composer.merge(overrides.parse(["optimizer=own", "expected.metric='${hydra:runtime.cwd}'"])[0], [])
+        return whole.optimizer.lr, whole.expected.metric
+
+    file.write_text(text.format(0.5))
+    monkeypatch.chdir(tmp_path)
+    assert lr_and_place() == (0.5, str(tmp_path))
+    monkeypatch.chdir(file.parent)
+    composed = composition.cache_info().misses
+    assert lr_and_place() == (0.5, str(file.parent))
+    assert composition.cache_info().misses == composed
+    file.write_text(text.format(0.25))
+    assert lr_and_place() == (0.25, str(file.parent))

@@ -82,3 +82,9 @@ def choices(directories: Sequence[Path]) -> dict[str, dict[str, Choice]]:
                 continue
             found.setdefault(group, {}).setdefault(path.stem, Choice(group, path.stem, path, *header(path)))
     return {group: dict(sorted(found[group].items())) for group in sorted(found)}
+
+
+def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int, int], ...]:
+    """Return what changes whenever a YAML file in these directories does: each one's path, number, size and time."""
+    files = [(path, path.stat()) for directory in directories for path in directory.rglob("*.yaml") if path.is_file()]
+    return tuple(sorted((str(path), each.st_ino, each.st_size, each.st_mtime_ns) for path, each in files))

@@ -1,11 +1,10 @@
 """From a command line to one checked configuration; every mistake in it is reported at once."""
 
-import copy
 import os
-from collections import OrderedDict
+import pickle
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from runner.tracking.identity import AROUND_RUNS
 # Sections that a run can do without; `scheduler=[]` and `~scheduler` leave them empty.
 OPTIONAL = ("scheduler", "augmentation", "callbacks", "logger")
 # So many of Hydra's compositions are kept, those that were asked for last: a sweep may have any number of choices.
+# Each is a quarter of a second's work and 30 KB.
 KEPT = 256
 
 
@@ -96,7 +96,8 @@ class Composer:
     """The one way from overrides to a configuration, for a single run as for every job of a sweep.
 
     Hydra composes the choices, which decide the defaults list, and Hydra's own code then applies the keys. What it
-    composes of the same choices is kept: most jobs of a sweep have their choices in common with the one before.
+    composes of the same choices in the same files is kept, for all composers of a process: most jobs of a sweep have
+    their choices in common with the one before.
     """
 
     def __init__(self, directories: Sequence[Path], *, to_run: bool = True) -> None:
@@ -104,7 +105,7 @@ class Composer:
         self.directories = list(directories)
         growth.refuse_large_files(self.directories[1:])
         self.known = catalog.choices(directories)
-        self._composed: OrderedDict[tuple[str, ...], DictConfig] = OrderedDict()
+        self._files = catalog.fingerprint(directories)
         self._content = content.remembering() if to_run else lambda *places: None
 
     def compose(self, parsed: Sequence[Override]) -> tuple[Composed | None, list[str]]:
@@ -135,7 +136,7 @@ class Composer:
         keys = [each for each in parsed if not overrides.is_choice(each, self.known)]
         mistakes = {each.text: overrides.choice_mistakes(each, self.known) for each in choices}
         messages += [message for each in mistakes.values() for message in each]
-        whole = copy.deepcopy(self.choose(tuple(each.text for each in choices if not mistakes[each.text])))
+        whole = self.choose(tuple(each.text for each in choices if not mistakes[each.text]))
         names = overrides.KeyNames(whole, self.known)
         for each in keys:
             if found := overrides.key_mistakes(each, names):
@@ -152,18 +153,25 @@ class Composer:
         content.stamp(composed.config, self._content)
 
     def choose(self, texts: tuple[str, ...]) -> DictConfig:
-        """Return Hydra's composition of choices, its own node included; directories behind the first add choices."""
-        if texts in self._composed:
-            self._composed.move_to_end(texts)
-        else:
-            with initialize_config_dir(str(self.directories[0]), version_base="1.3"):
-                found = hydra_compose("config", [*search_path(self.directories), *texts], return_hydra_config=True)
-            if self.directories[1:]:
-                growth.refuse_growth(found)
-            self._composed[texts] = found
-            if len(self._composed) > KEPT:
-                self._composed.popitem(last=False)
-        return self._composed[texts]
+        """Return a new copy of Hydra's composition of choices, its own node included."""
+        whole: DictConfig = pickle.loads(composition(tuple(self.directories), texts, self._files))
+        with flag_override(whole, ["readonly", "struct"], False):
+            whole.hydra.runtime.cwd = str(Path.cwd())
+        return whole
+
+
+@lru_cache(KEPT)
+def composition(directories: tuple[Path, ...], texts: tuple[str, ...], fingerprint: object) -> bytes:
+    """Return Hydra's composition of choices, pickled; directories behind the first add choices.
+
+    Args:
+        fingerprint: that of the directories, so that it is composed anew once a file in them changes.
+    """
+    with initialize_config_dir(str(directories[0]), version_base="1.3"):
+        found = hydra_compose("config", [*search_path(directories), *texts], return_hydra_config=True)
+    if directories[1:]:
+        growth.refuse_growth(found)
+    return pickle.dumps(found)
 
 
 def record_overrides(whole: DictConfig, parsed: Sequence[Override]) -> None:
