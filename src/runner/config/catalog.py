@@ -1,5 +1,6 @@
 """What can be chosen: every YAML under conf/, read by its three header lines alone."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,8 @@ def choices(directories: Sequence[Path]) -> dict[str, dict[str, Choice]]:
     return {group: dict(sorted(found[group].items())) for group in sorted(found)}
 
 
-def fingerprint(directories: Sequence[Path]) -> tuple[tuple[str, int, int, int], ...]:
-    """Return what changes whenever a YAML file in these directories does: each one's path, number, size and time."""
-    files = [(path, path.stat()) for directory in directories for path in directory.rglob("*.yaml") if path.is_file()]
-    return tuple(sorted((str(path), each.st_ino, each.st_size, each.st_mtime_ns) for path, each in files))
+def fingerprint(directories: Sequence[Path]) -> str:
+    """Return what changes whenever a YAML file in these directories does: a digest of paths, sizes and times."""
+    found = sorted(path for directory in directories for path in directory.rglob("*.yaml"))
+    told = [(str(path), each.st_ino, each.st_size, each.st_mtime_ns) for path in found for each in [path.stat()]]
+    return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()

@@ -6,13 +6,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override, open_dict
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema
@@ -160,14 +163,34 @@ class Composer:
         return whole
 
 
+class ParsedFiles(ConfigRepository):
+    """Hydra's repository of configuration files, each of which is read and parsed once as long as none changes."""
+
+    parsed: ClassVar[dict[tuple[str, ...], bytes]] = {}
+    fingerprint = ""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return what the file holds, for the caller to change."""
+        key = (self.fingerprint, *(source.path for source in self.sources), config_path)
+        if key not in self.parsed:
+            if any(each[0] != self.fingerprint for each in self.parsed):
+                self.parsed.clear()
+            self.parsed[key] = pickle.dumps(super().load_config(config_path))
+        found: ConfigResult | None = pickle.loads(self.parsed[key])
+        return found
+
+
 @lru_cache(KEPT)
-def composition(directories: tuple[Path, ...], texts: tuple[str, ...], fingerprint: object) -> bytes:
+def composition(directories: tuple[Path, ...], texts: tuple[str, ...], fingerprint: str) -> bytes:
     """Return Hydra's composition of choices, pickled; directories behind the first add choices.
 
     Args:
         fingerprint: that of the directories, so that it is composed anew once a file in them changes.
     """
     with initialize_config_dir(str(directories[0]), version_base="1.3"):
+        loader: Any = GlobalHydra.instance().config_loader()
+        loader.repository = ParsedFiles(loader.get_search_path())
+        loader.repository.fingerprint = fingerprint
         found = hydra_compose("config", [*search_path(directories), *texts], return_hydra_config=True)
     if directories[1:]:
         growth.refuse_growth(found)
@@ -209,7 +232,7 @@ def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
         and not str(choice).startswith("_")  # follows from other choices
     }
     places = Path(whole.hydra.run.dir), Path(whole.hydra.sweep.dir)
-    freeze(whole)
+    resolvers.freeze(whole)
     around: dict[str, Any] = {}
     with open_dict(whole):
         del whole["hydra"]
@@ -218,22 +241,6 @@ def split(whole: DictConfig, texts: Sequence[str]) -> Composed:
         for section in OPTIONAL:
             whole.setdefault(section, None)
     return Composed(whole, chosen, list(texts), *places, **around)
-
-
-def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
-    """Replace what reads Hydra's node by its value, for that node is another one while the next job is composed."""
-    keys = list(section) if isinstance(section, DictConfig) else list(range(len(section)))
-    for key in keys:
-        if top and key == "hydra":
-            continue
-        node = section._get_node(key)
-        if isinstance(node, (DictConfig, ListConfig)) and not (
-            node._is_none() or node._is_missing() or node._is_interpolation()
-        ):
-            freeze(node, top=False)
-        elif (top and key == "name") or (isinstance(node, Node) and "${hydra:" in str(node._value())):
-            with flag_override(section, ["readonly", "struct"], False):
-                section[key] = section[key]
 
 
 def check(composed: Composed, known: Known) -> list[str]:

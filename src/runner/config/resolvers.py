@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, flag_override
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from runner.errors import RunnerError, chain
@@ -215,3 +215,19 @@ def dead_end(place: str, error: OmegaConfBaseException) -> str:
     """Return the message for an interpolation whose key does not exist."""
     advice = f" The chosen data does not declare what {place} reads." if "key 'data." in str(error) else ""
     return f"{place}: {str(error).splitlines()[0]}.{advice}"
+
+
+def freeze(section: DictConfig | ListConfig, top: bool = True) -> None:
+    """Replace what reads Hydra's node by its value, for that node is another one while the next job is composed."""
+    keys = list(section) if isinstance(section, DictConfig) else list(range(len(section)))
+    for key in keys:
+        if top and key == "hydra":
+            continue
+        node = section._get_node(key)
+        if isinstance(node, (DictConfig, ListConfig)) and not (
+            node._is_none() or node._is_missing() or node._is_interpolation()
+        ):
+            freeze(node, top=False)
+        elif (top and key == "name") or (isinstance(node, Node) and "${hydra:" in str(node._value())):
+            with flag_override(section, ["readonly", "struct"], False):
+                section[key] = section[key]
