@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,6 +43,16 @@ LONGEST = (
     "stages/test_fine_tuning.py",
     "faults/test_faults.py",
 )
+
+# Bytes that the files of all tests take, several times over.
+ROOM = 8_000_000_000
+
+
+def pytest_configure() -> None:
+    """Let the files of tests lie in memory where there is room: runs make sure that theirs are on the disk."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,6 +39,8 @@ def commands(page: Path) -> list[str]:
 
 # What several pages say runs once. What others contribute lies in a directory of its own.
 COMMANDS = list(dict.fromkeys(line for page in PAGES if page != CONTRIBUTING for line in commands(page)))
+# These draw their pictures for TensorBoard, a second each; what a kind of data draws is tested beside its task.
+DRAWN = commands(REPOSITORY / "README.md")
 # Two seeds of three and one rate of two: the picture beside the command shows all of them. Fewer epochs of nine runs.
 SHORTER = {"seed=1,2,3": "seed=1,2", "lr=0.01,0.003": "lr=0.01", "max_epochs=50": "max_epochs=2"}
 # What makes a run short: a tiny pass through every stage. Modes of their own are kept, with fewer epochs.
@@ -227,7 +229,8 @@ def test_every_command_runs(
     sweeps = "-m" in arguments
     kept = [each.split("=")[0] for each in arguments]
     short = [each for each in SHORT if each.split("=")[0] not in kept] if is_run and not unlike_itself else []
-    short += ["logger=csv"] if "-m" in arguments and "logger" not in kept else []
+    quiet = sweeps or (is_run and "verify" not in arguments and command not in DRAWN)
+    short += ["logger=csv"] if quiet and "logger" not in kept else []
     for whole, part in SHORTER.items():
         arguments = [each.replace(whole, part) for each in arguments]
     short += (
