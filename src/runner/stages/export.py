@@ -5,6 +5,7 @@ from functools import partial
 
 from runner.compression.files.file_format import can_be_captured
 from runner.compression.files.formats import chosen, is_structured
+from runner.compression.files.program import exported_once
 from runner.compression.network import FLOAT, WEIGHTS
 from runner.compression.quantization.backends.support import back_end
 from runner.compression.quantization.program.lower import obstacle
@@ -41,21 +42,22 @@ def export(context: Context, networks: Networks) -> StageResult:
     known, structured = known_formats(context.config), partial(is_structured, exported.network, example)
     made, captured = kind(context, networks), can_be_captured(exported.network)
     names = chosen(known, context.config.export.formats, lowering(networks), made, structured, captured)
-    for each in context.signals.between(names):
-        path = context.artifacts / f"{exported.name}{known[each].suffix}"
-        known[each].save(exported.network, exported.compressed, example, path)
-        agreement, answered = check(exported, known[each], path, example, context.datamodule)
-        size = sum(file.stat().st_size for file in known[each].files(path))
-        entry = replace(context.artifact(path), bytes=size, network=exported.name, format=each, sha256=sha256(path))
-        artifacts[f"{exported.name}_{each}"] = entry
-        serving["files"][f"{exported.name}_{each}"] = answered
-        if exported.least is None:
-            metrics[f"export/{each}/sqnr_db"] = agreement
-            said = f"{agreement:.0f} dB against the program"
-        else:
-            metrics[f"export/{each}/equal_boxes"] = agreement
-            said = f"{agreement:.1%} of the program's boxes"
-        console.print(f"export  {path.name}  {size:,} bytes, {said}")
+    with exported_once():
+        for each in context.signals.between(names):
+            path = context.artifacts / f"{exported.name}{known[each].suffix}"
+            known[each].save(exported.network, exported.compressed, example, path)
+            agreement, answered = check(exported, known[each], path, example, context.datamodule)
+            size = sum(file.stat().st_size for file in known[each].files(path))
+            entry = replace(context.artifact(path), bytes=size, network=exported.name, format=each, sha256=sha256(path))
+            artifacts[f"{exported.name}_{each}"] = entry
+            serving["files"][f"{exported.name}_{each}"] = answered
+            if exported.least is None:
+                metrics[f"export/{each}/sqnr_db"] = agreement
+                said = f"{agreement:.0f} dB against the program"
+            else:
+                metrics[f"export/{each}/equal_boxes"] = agreement
+                said = f"{agreement:.1%} of the program's boxes"
+            console.print(f"export  {path.name}  {size:,} bytes, {said}")
     path = context.artifacts / SERVING
     write_json(path, serving)
     return StageResult(metrics, {**artifacts, "serving": context.artifact(path)})

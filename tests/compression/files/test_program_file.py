@@ -6,12 +6,13 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.compression.files.program import inspect_program, load_program, save_program
+from runner.compression.files.program import exported_once, inspect_program, load_program, save_program
 from runner.compression.files.runtimes import (
     load_aot,
     load_onnx,
@@ -112,11 +113,22 @@ def test_files_that_would_be_unpickled_or_evaluated_are_refused(saved: Path, tmp
             load_program(rewritten(saved, tmp_path / f"{change.__name__}.pt2", change))
 
 
-def test_static_onnx_agrees_with_the_program(static: QuantizedNetwork, images: Tensor, tmp_path: Path) -> None:
+def test_files_of_one_program_export_it_once_and_agree_with_it(
+    static: QuantizedNetwork, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("onnxruntime")
-    run = load_onnx(save_onnx(static.program, images, tmp_path / "int8.onnx"), threads=1)
+    counted = Mock(wraps=torch.export.export)
+    monkeypatch.setattr(torch.export, "export", counted)
+    with exported_once():
+        save_program(static.program, images, tmp_path / "before.pt2")
+        save_onnx(static.program, images, tmp_path / "int8.onnx")
+        save_program(static.program, images, tmp_path / "after.pt2")
+    assert counted.call_count == 1
+    run = load_onnx(tmp_path / "int8.onnx", threads=1)
     assert sqnr(static.program(images), run(images)) > 50
     assert run(images[:1]).shape == (1, 10)
+    for name in ("before", "after"):
+        assert torch.equal(load_program(tmp_path / f"{name}.pt2").program(images), static.program(images))
 
 
 def test_dynamic_recipes_go_through_onnx_runtime(

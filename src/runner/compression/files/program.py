@@ -5,6 +5,9 @@ import io
 import json
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ EXTRA = "runner.json"
 DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, LookupError, TypeError, RecursionError)
 # Where a node came from: good for debugging, of no use to who loads the file.
 ORIGINS = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node", "torch_fn")
+_exported: ContextVar[dict[tuple[int, int], tuple[ExportedProgram, nn.Module, Nested]] | None]
+_exported = ContextVar("exported", default=None)
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,28 @@ class Artifact:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+@contextmanager
+def exported_once() -> Iterator[None]:
+    """Within this context a program that does not change is exported once, however many files hold it."""
+    token = _exported.set({})
+    try:
+        yield
+    finally:
+        _exported.reset(token)
+
+
 def export_program(program: nn.Module, example: Nested) -> ExportedProgram:
     """`program` as a torch.export program, with a dynamic batch; `example` is one batch (N, ...)."""
+    kept = _exported.get()
+    if kept is None:
+        return _export(program, example)
+    key = id(program), id(example)
+    if key not in kept:  # with both: what comes after them may get the numbers of the dead
+        kept[key] = _export(program, example), program, example
+    return kept[key][0]
+
+
+def _export(program: nn.Module, example: Nested) -> ExportedProgram:
     if isinstance(program, GraphModule):  # a copy keeps what the graph uses: not the float weights it replaced
         program = GraphModule(program, copy.deepcopy(program.graph))
     shapes = nested.dynamic_batch(example)
