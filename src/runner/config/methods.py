@@ -13,6 +13,8 @@ from runner.config.schema import Config
 from runner.errors import RunnerError
 
 Chosen = Mapping[str, str]
+# Ways of fine-tuning that change, while they go on, what trains.
+FOLLOWS_STEPS = ("staged", "adalora")
 
 
 def check_methods(config: Config, chosen: Chosen) -> Iterator[str]:
@@ -47,8 +49,15 @@ def check_stages(config: Config) -> Iterator[str]:
 
 
 def check_finetuning(config: Config) -> Iterator[str]:
-    """Yield a message unless adapters have settings that mean something, and a base that stays."""
+    """Yield a message unless adapters have settings that mean something, and base, trainer and optimizer suit."""
     section: Any = config.get("finetune") or {}
+    if section.get("kind") in FOLLOWS_STEPS and config["trainer"].get("strategy") in ("ddp", "fsdp"):
+        yield (
+            f"finetune={section['kind']} changes what trains as it goes, which trainer.strategy="
+            f"{config['trainer']['strategy']} settles at the start: use trainer=auto."
+        )
+    if section.get("kind") == "staged" and str(config["optimizer"].get("_target_")).endswith(".LBFGS"):
+        yield "finetune=staged has a rate for each part, and optimizer=lbfgs takes one: use optimizer=adamw."
     if not is_chosen(section):
         return
     yield from check_settings(section["recipe"], config["runner"]["plugins"] or [])

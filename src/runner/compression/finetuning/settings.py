@@ -1,4 +1,4 @@
-"""What adapters can be told, checked without torch."""
+"""What adapters and unfreezing can be told, checked without torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,3 +30,12 @@ class AdaptersSettings(Settings):
     dropout: Annotated[float, share(one=False)] = 0.0
     block_size: Annotated[int, at_least(2)] = 8
     layers: Sequence[str] = ()
+
+
+@dataclass
+class Unfreezing:
+    """Settings of `finetune=staged`; see `callbacks.gradual_unfreezing` and `tasks.depth`."""
+
+    parts: Annotated[int, at_least(2)]
+    epochs: Annotated[int, at_least(1)]
+    decay: Annotated[float, above(0)]
