@@ -61,6 +61,7 @@ def check_finetuning(config: Config) -> Iterator[str]:
     if not is_chosen(section):
         return
     yield from check_settings(section["recipe"], config["runner"]["plugins"] or [])
+    yield from check_rank_schedule(section)
     name = f"finetune={section['kind']}"
     if find_spec("peft") is None:
         yield f"{name} needs peft, which is not installed here: pip install 'runner[finetune]'."
@@ -68,6 +69,16 @@ def check_finetuning(config: Config) -> Iterator[str]:
         yield f"{name} adapts one network, and every fold trains a fresh one: leave cross_validation.folds out."
     if config["compile"]:
         yield f"{name} compile=true: a compiled network cannot be adapted; leave compile out."
+
+
+def check_rank_schedule(section: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message unless ranks fall, and have steps to fall in."""
+    first, final = section.get("rank"), section.get("final_rank")
+    if isinstance(first, int) and isinstance(final, int) and final >= first:
+        yield f"finetune.final_rank={final}: ranks fall, from finetune.rank={first}; choose a lower one."
+    before, after = section.get("before", 0), section.get("after", 0)
+    if isinstance(before, float) and isinstance(after, float) and before + after >= 1:
+        yield f"finetune.before={before} finetune.after={after}: leave no steps in which ranks fall; lower one of them."
 
 
 def check_settings(recipe: Any, plugins: list[str]) -> Iterator[str]:

@@ -72,6 +72,8 @@ def config_of(peft: Any, layers: Sequence[str], settings: Mapping[str, Any]) -> 
     if method in ("lora", "dora"):
         own = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "use_dora": method == "dora"}
         return peft.LoraConfig(**target, **own)
+    if method == "adalora":  # its schedule is the callback's
+        return peft.AdaLoraConfig(**target, init_r=rank, lora_alpha=alpha, lora_dropout=dropout, total_step=1)
     if method == "vera":
         return peft.VeraConfig(**target, r=rank, vera_dropout=dropout)
     if method in ("loha", "lokr"):

@@ -8,7 +8,8 @@ from torch import nn
 from runner.compression.modules import matches, unknown
 from runner.errors import RunnerError
 
-RANKED, BLOCKED, LINEAR_ONLY = ("lora", "dora", "loha", "lokr", "vera"), ("oft", "boft"), ("vera",)
+RANKED = ("lora", "dora", "loha", "lokr", "vera", "adalora")
+BLOCKED, LINEAR_ONLY = ("oft", "boft"), ("vera",)
 NAMED = 3
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from runner.compression.constraints import Settings, above, at_least, one_of, share
 
-METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera")
+METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera", "adalora")
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,11 @@ class AdaptersSettings(Settings):
 
     Attributes:
         method: LoRA (Hu et al. 2021), DoRA (Liu et al. 2024), IA3 (Liu et al. 2022), LoHa (Hyeon-Woo et al. 2022), LoKr
-            (Edalati et al. 2022), OFT (Qiu et al. 2023), BOFT (Liu et al. 2024), VeRA (Kopiczko et al. 2024).
+            (Edalati et al. 2022), OFT (Qiu et al. 2023), BOFT (Liu et al. 2024), VeRA (Kopiczko et al. 2024), AdaLoRA
+            (Zhang et al. 2023).
         rank: of the update; `ia3`, `oft` and `boft` have none.
         alpha: the update counts alpha / rank times.
-        dropout: share of the update's inputs that training leaves out; `lora`, `dora` and `vera` only.
+        dropout: share of the update's inputs that training leaves out; `lora`, `dora`, `vera` and `adalora` only.
         block_size: channels that `oft` and `boft` rotate together.
         layers: layers to adapt, by name (globs) or type; none named are all that the method can take.
     """
@@ -39,3 +40,21 @@ class Unfreezing:
     parts: Annotated[int, at_least(2)]
     epochs: Annotated[int, at_least(1)]
     decay: Annotated[float, above(0)]
+
+
+@dataclass(frozen=True)
+class RankSchedule:
+    """Settings of `finetune=adalora`; see `callbacks.rank_allocation`.
+
+    Attributes:
+        final_rank: of the updates in the end, on average over the layers.
+        before, after: shares of the steps before ranks begin to fall, and after they have.
+        every: steps from one allocation to the next.
+        orthogonality: weight of the factors' distance from orthogonal ones.
+    """
+
+    final_rank: Annotated[int, at_least(1)]
+    before: Annotated[float, share(one=False)]
+    after: Annotated[float, share(one=False)]
+    every: Annotated[int, at_least(1)]
+    orthogonality: Annotated[float, at_least(0)]

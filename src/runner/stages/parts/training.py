@@ -1,6 +1,7 @@
 """Lightning's part of a training: the callbacks that only a first one needs, and what would stop it early."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from traceback import extract_tb
 
@@ -90,6 +91,7 @@ def first_callbacks(context: Context, networks: Networks) -> list[Callback]:
         changed_settings(context, networks),
         finetune_cost(context),
         gradual_unfreezing(context, networks.task),
+        rank_allocation(context, networks.task),
     ]
     return [each for each in found if each is not None]
 
@@ -146,3 +148,14 @@ def gradual_unfreezing(context: Context, task: Task) -> Callback | None:
         console.print(text, markup=False, soft_wrap=True)
     parts = parts_of(task.network, head_of(task.network), settings.parts)
     return GradualUnfreezing(task.network, parts, settings.epochs)
+
+
+def rank_allocation(context: Context, task: Task) -> Callback | None:
+    """Return what takes ranks from the layers that need them least."""
+    settings = context.config.get("finetune") or {}
+    if settings.get("kind") != "adalora":
+        return None
+    from runner.callbacks.rank_allocation import RankAllocation
+    from runner.compression.finetuning.settings import RankSchedule
+
+    return RankAllocation(task.network, RankSchedule(**{each.name: settings[each.name] for each in fields(RankSchedule)}))
