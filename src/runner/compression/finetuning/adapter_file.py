@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from runner.compression.constraints import SettingsError, mistakes
 from runner.compression.finetuning.adapters import base_parameters, merge, rebuild, trained_state
+from runner.compression.finetuning.four_bit import rounded
 from runner.compression.finetuning.layers import choose
 from runner.compression.finetuning.settings import AdaptersSettings
 from runner.errors import RunnerError
@@ -78,7 +79,9 @@ def load_adapter(network: nn.Module, folder: Path) -> None:
     described, content = read(folder)
     head, own = described.head, AdaptersSettings(**described.settings)
     parameters = dict(network.named_parameters())
-    rest = {name: each for name, each in parameters.items() if not name.startswith(f"{head}.")}
+    rest: dict[str, Tensor] = {name: each for name, each in parameters.items() if not name.startswith(f"{head}.")}
+    if own.method == "qlora":  # its base is the rounded network
+        rest |= {weight: rounded(rest[weight]) for name in own.layers if (weight := f"{name}.weight") in rest}
     if digest(rest) != described.base_sha256:
         raise RunnerError(
             f"{folder}: the adapter is of another base: it was trained on {described.base} with other weights. Choose "

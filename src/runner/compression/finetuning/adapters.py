@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from runner.compression.finetuning.four_bit import FourBitLinear
 from runner.compression.finetuning.layers import choose, within
 from runner.compression.finetuning.settings import AdaptersSettings
 from runner.compression.methods import ADAPTER
@@ -40,6 +41,9 @@ def rebuild(network: nn.Module, *, layers: Sequence[str], head: str, **settings:
     """Return `network` with fresh adapters beside `layers`; what does not train is frozen."""
     peft = library()
     config = config_of(peft, layers, settings)
+    if settings["method"] == "qlora":
+        for name in layers:
+            network.set_submodule(name, FourBitLinear(network.get_submodule(name)))  # type: ignore[arg-type]
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # BOFT looks for a CUDA extension, and says that it does without
         peft.PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](network, config, "default")
@@ -69,7 +73,7 @@ def config_of(peft: Any, layers: Sequence[str], settings: Mapping[str, Any]) -> 
         settings[key] for key in ("method", "rank", "alpha", "dropout", "block_size")
     )
     target = {"target_modules": "|".join(re.escape(name) for name in layers)}
-    if method in ("lora", "dora"):
+    if method in ("lora", "dora", "qlora"):
         own = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "use_dora": method == "dora"}
         return peft.LoraConfig(**target, **own)
     if method == "adalora":  # its schedule is the callback's
@@ -98,12 +102,14 @@ def adapted(network: nn.Module) -> Iterator[tuple[str, Any]]:
 def merge(network: nn.Module) -> None:
     """Add the adapters to the layers beside them, in place; modules, names and answers are the plain network's again.
 
-    Answers agree with the adapted network's to rounding. Every parameter may train afterwards.
+    Layers of four bits a weight become float, with their rounded weights and what was learned beside them. Answers agree with the adapted network's to rounding. Every parameter may train afterwards.
 
     Raises:
         RunnerError: an adapter holds numbers that are not finite.
     """
     for name, layer in adapted(network):
+        if isinstance(layer.base_layer, FourBitLinear):
+            layer.base_layer = layer.base_layer.plain()
         try:
             layer.merge(safe_merge=True)
         except ValueError as error:
@@ -122,13 +128,21 @@ def trained_state(network: nn.Module) -> dict[str, Tensor]:
 
 def base_parameters(network: nn.Module, layers: Sequence[str], head: str) -> dict[str, Tensor]:
     """Return the parameters that an adapter rests on, by their names in the plain network, adapted or not."""
-    given = dict(network.named_parameters())
+    given: dict[str, Tensor] = dict(network.named_parameters())
+    given |= {f"{path}.weight": each.weight for path, each in network.named_modules() if isinstance(each, FourBitLinear)}
     trained = {name for path, layer in adapted(network) for name in own_names(path, layer)}
     return {
         name.replace(BASE, "") if any(within(name, path) for path in layers) else name: parameter.detach()
         for name, parameter in given.items()
         if name not in trained and not within(name, head)
     }
+
+
+def parameter_counts(network: nn.Module) -> tuple[int, int]:
+    """Return how many parameters of a network train, and how many it has, those kept in four bits among them."""
+    sizes = [(each.numel(), each.requires_grad) for each in network.parameters()]
+    packed = [each.weight.numel() for each in network.modules() if isinstance(each, FourBitLinear)]
+    return sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes) + sum(packed)
 
 
 def own_names(path: str, layer: nn.Module) -> list[str]:

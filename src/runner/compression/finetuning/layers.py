@@ -8,8 +8,8 @@ from torch import nn
 from runner.compression.modules import matches, unknown
 from runner.errors import RunnerError
 
-RANKED = ("lora", "dora", "loha", "lokr", "vera", "adalora")
-BLOCKED, LINEAR_ONLY = ("oft", "boft"), ("vera",)
+RANKED = ("lora", "dora", "loha", "lokr", "vera", "adalora", "qlora")
+BLOCKED, LINEAR_ONLY = ("oft", "boft"), ("vera", "qlora")
 NAMED = 3
 
 
@@ -35,7 +35,7 @@ def choose(network: nn.Module, method: str, patterns: Sequence[str], rank: int, 
         told = "; ".join(f"{name} {reason}" for name, reason in list(reasons.items())[:NAMED])
         raise RunnerError(
             f"finetune: {method} finds no layer to adapt beside the output layer {head}"
-            f"{f' ({told})' if told else ''}. Lower finetune.rank or finetune.block_size, or choose finetune=head."
+            f"{f' ({told})' if told else ''}. Lower finetune.rank or finetune.block_size, or choose finetune=lora or head."
         )
     meant: set[str] = set()
     for pattern in patterns:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from runner.compression.constraints import Settings, above, at_least, one_of, share
 
-METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera", "adalora")
+METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera", "adalora", "qlora")
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,11 @@ class AdaptersSettings(Settings):
     Attributes:
         method: LoRA (Hu et al. 2021), DoRA (Liu et al. 2024), IA3 (Liu et al. 2022), LoHa (Hyeon-Woo et al. 2022), LoKr
             (Edalati et al. 2022), OFT (Qiu et al. 2023), BOFT (Liu et al. 2024), VeRA (Kopiczko et al. 2024), AdaLoRA
-            (Zhang et al. 2023).
+            (Zhang et al. 2023), QLoRA (Dettmers et al. 2023).
         rank: of the update; `ia3`, `oft` and `boft` have none.
         alpha: the update counts alpha / rank times.
-        dropout: share of the update's inputs that training leaves out; `lora`, `dora`, `vera` and `adalora` only.
+        dropout: share of the update's inputs that training leaves out; not of `ia3`, `loha`, `lokr`,
+            `oft` and `boft`.
         block_size: channels that `oft` and `boft` rotate together.
         layers: layers to adapt, by name (globs) or type; none named are all that the method can take.
     """
