@@ -72,7 +72,9 @@ def test_factors_are_pulled_towards_orthogonal_ones():
     assert distance_from_orthogonal(net) < 1e-5
     with torch.no_grad():
         net[0].lora_A.default.mul_(2)
-    assert float(distance_from_orthogonal(net).detach()) == pytest.approx(3 * 4**0.5 / 4, abs=1e-4)  # |4I - I|, one of four
+    assert float(distance_from_orthogonal(net).detach()) == pytest.approx(
+        3 * 4**0.5 / 4, abs=1e-4
+    )  # |4I - I|, one of four
     RankAllocation(net, SCHEDULE).on_before_optimizer_step(None, None, None)
     assert net[0].lora_A.default.grad.norm() > 0
     assert net[0].lora_E.default.grad is None

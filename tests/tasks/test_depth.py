@@ -32,7 +32,7 @@ def test_a_shared_parameter_is_in_the_part_of_the_first_of_its_layers():
 
 def test_more_parts_than_layers_are_refused():
     assert len(parts_of(network(), "5", 6)) == 6
-    with pytest.raises(RunnerError, match="finetune.parts=7: this network has 5 layers .* choose at most 6 parts"):
+    with pytest.raises(RunnerError, match=r"finetune.parts=7: this network has 5 layers .* choose at most 6 parts"):
         parts_of(network(), "5", 7)
 
 
@@ -44,5 +44,7 @@ def test_rates_fall_towards_the_input_and_weight_decay_stays(optimizer):
     rates = {id(each): group["lr"] for group in groups for each in group["params"]}
     assert [rates[id(layer.bias)] for layer in net] == [0.025, 0.025, 0.05, 0.05, 0.05, 0.1]
     assert sum(len(group["params"]) for group in groups) == len(rates) == 12
-    decays = [{id(p): g.get("weight_decay") for g in found for p in g["params"]} for found in (groups, plain.groups(net))]
+    decays = [
+        {id(p): g.get("weight_decay") for g in found for p in g["params"]} for found in (groups, plain.groups(net))
+    ]
     assert decays[0] == decays[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from torch import nn
@@ -65,5 +66,5 @@ def parts_of(network: nn.Module, head: str, count: int) -> list[list[nn.Paramete
             f"choose at most {len(before) + 1} parts."
         )
     edges = [round(place * len(before) / (count - 1)) for place in range(count)]
-    ranges = zip(edges, edges[1:], strict=False)
-    return [[each for own in before[start:end] for each in own] for start, end in ranges] + [last]
+    inner = [[each for own in before[start:end] for each in own] for start, end in pairwise(edges)]
+    return [*inner, last]

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from runner.compression.finetuning.projections import linear
 from runner.compression.quantization.weights.packing import pack, unpack
 
 # Between these normally distributed weights are about equally many (Dettmers et al. 2023, appendix E).
-LEVELS = torch.tensor(
-    [-1, -0.69619280, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0]
-    + [0.07958030, 0.16093020, 0.24611230, 0.33791524, 0.44070983, 0.56261700, 0.72295684, 1]
-)
+NEGATIVE = (-1, -0.69619280, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004)
+POSITIVE = (0.07958030, 0.16093020, 0.24611230, 0.33791524, 0.44070983, 0.56261700, 0.72295684, 1)
+LEVELS = torch.tensor((*NEGATIVE, 0, *POSITIVE))
 # Weights with a scale in common: their largest magnitude.
 BLOCK = 64
 
@@ -34,7 +34,7 @@ class FourBitLinear(nn.Linear):
         self.register_buffer("scales", scales)
 
     @property
-    def weight(self) -> Tensor:  # type: ignore[override]
+    def weight(self) -> Tensor:
         """The rounded weight, (out_features, in_features)."""
         return decode(self.codes, self.scales, torch.Size((self.out_features, self.in_features)))
 
@@ -45,10 +45,7 @@ class FourBitLinear(nn.Linear):
 
     def plain(self) -> nn.Linear:
         """Return the layer with its rounded weight in float."""
-        weight = self.weight
-        layer = nn.Linear(self.in_features, self.out_features, bias=False, device="meta", dtype=weight.dtype)
-        layer.weight, layer.bias = nn.Parameter(weight), self.bias
-        return layer.train(self.training)
+        return linear(self.weight, self.bias).train(self.training)
 
 
 class _FrozenProduct(torch.autograd.Function):
@@ -78,7 +75,9 @@ def encode(weight: Tensor) -> tuple[Tensor, Tensor]:
 def decode(codes: Tensor, scales: Tensor, shape: torch.Size) -> Tensor:
     """Return the weight of a shape that `encode` was given, rounded to its levels."""
     flat = LEVELS.to(scales)[unpack(codes, 4, shape.numel()).int()]
-    return (F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK) * scales[:, None]).flatten()[: shape.numel()].view(shape)
+    return (
+        (F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK) * scales[:, None]).flatten()[: shape.numel()].view(shape)
+    )
 
 
 def rounded(weight: Tensor) -> Tensor:

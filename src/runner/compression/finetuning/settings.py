@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from runner.compression.constraints import Settings, above, at_least, one_of, share
+from runner.compression.constraints import Rule, Settings, above, at_least, one_of, share
 
 METHODS = ("lora", "dora", "ia3", "loha", "lokr", "oft", "boft", "vera", "adalora", "qlora")
+
+
+def is_part_of_qkv(names: Sequence[str]) -> bool:
+    """Return whether these are projections of attention, each named once."""
+    return {*names} <= {"q", "k", "v"} and len({*names}) == len(names)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class AdaptersSettings(Settings):
             `oft` and `boft`.
         block_size: channels that `oft` and `boft` rotate together.
         layers: layers to adapt, by name (globs) or type; none named are all that the method can take.
+        projections: of layers called `qkv`, which make query, key and value at once, those to adapt; without any such
+            a layer is adapted as one.
     """
 
     section: ClassVar[str] = "finetune"
@@ -32,6 +39,7 @@ class AdaptersSettings(Settings):
     dropout: Annotated[float, share(one=False)] = 0.0
     block_size: Annotated[int, at_least(2)] = 8
     layers: Sequence[str] = ()
+    projections: Annotated[Sequence[str], Rule("of q, k, v, each once", is_part_of_qkv)] = ()
 
 
 @dataclass

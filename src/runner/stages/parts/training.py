@@ -158,4 +158,6 @@ def rank_allocation(context: Context, task: Task) -> Callback | None:
     from runner.callbacks.rank_allocation import RankAllocation
     from runner.compression.finetuning.settings import RankSchedule
 
-    return RankAllocation(task.network, RankSchedule(**{each.name: settings[each.name] for each in fields(RankSchedule)}))
+    return RankAllocation(
+        task.network, RankSchedule(**{each.name: settings[each.name] for each in fields(RankSchedule)})
+    )
