@@ -42,7 +42,8 @@ class RankAllocation(Callback):
             deltaT=own.every,
             total_step=total,
         )
-        self.allocator, self.seen = RankAllocator(self.network, config, "default"), trainer.global_step
+        allocator: Any = RankAllocator
+        self.allocator, self.seen = allocator(self.network, config, "default"), trainer.global_step
         if self.averages is not None:
             vars(self.allocator).update(self.averages)
 
@@ -51,7 +52,7 @@ class RankAllocation(Callback):
     ) -> None:
         """Add the gradient of the distance from orthogonal factors."""
         if self.schedule.orthogonality:
-            (self.schedule.orthogonality * distance_from_orthogonal(self.network)).backward()  # type: ignore[no-untyped-call]
+            (self.schedule.orthogonality * distance_from_orthogonal(self.network)).backward()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -34,13 +34,13 @@ class FourBitLinear(nn.Linear):
         self.register_buffer("scales", scales)
 
     @property
-    def weight(self) -> Tensor:
+    def weight(self) -> Tensor:  # type: ignore[override]
         """The rounded weight, (out_features, in_features)."""
         return decode(self.codes, self.scales, torch.Size((self.out_features, self.in_features)))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the layer's outputs; their graph holds no float weight."""
-        found: Tensor = _FrozenProduct.apply(inputs, self)  # type: ignore[no-untyped-call]
+        found: Tensor = _FrozenProduct.apply(inputs, self)
         return found if self.bias is None else found + self.bias
 
     def plain(self) -> nn.Linear:

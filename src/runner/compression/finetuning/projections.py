@@ -1,6 +1,7 @@
 """Query, key and value of a layer that makes them at once, apart while some of them are adapted."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,8 @@ class SplitProjections(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        weights, biases = layer.weight.detach().chunk(3), (None,) * 3
-        if layer.bias is not None:
-            biases = layer.bias.detach().chunk(3)
+        weights = layer.weight.detach().chunk(3)
+        biases = layer.bias.detach().chunk(3) if layer.bias is not None else (None,) * 3
         for name, weight, bias in zip(PROJECTIONS, weights, biases, strict=True):
             self.add_module(name, linear(weight.clone(), None if bias is None else bias.clone()))
         self.train(layer.training)
@@ -28,7 +28,7 @@ class SplitProjections(nn.Module):
 
     def parameters_fused(self) -> Mapping[str, Tensor]:
         """Return `weight` and, where there is one, `bias` of the fused layer, without adapters."""
-        parts = [getattr(part, "base_layer", part) for part in self.children()]
+        parts: list[Any] = [getattr(part, "base_layer", part) for part in self.children()]
         found = {"weight": torch.cat([part.weight.detach() for part in parts])}
         if parts[0].bias is not None:
             found["bias"] = torch.cat([part.bias.detach() for part in parts])
