@@ -25,7 +25,9 @@ def main() -> None:
     through_runner(), plain()
     rounds = [(through_runner(), plain()) for _ in range(ROUNDS)]
     ours, loop = (statistics.median(each) for each in zip(*rounds, strict=True))
-    print(f"A step of model=efficientnet_lite0 finetune=lora on 32 images of 64x64, median of {ROUNDS} rounds of {STEPS}:")
+    print(
+        f"A step of model=efficientnet_lite0 finetune=lora on 32 images of 64x64, median of {ROUNDS} rounds of {STEPS}:"
+    )
     print(f"  runner     {1000 * ours:6.1f} ms")
     print(f"  plain peft {1000 * loop:6.1f} ms: the runner takes {ours / loop:.2f} times as long (at most {MOST:g})")
 

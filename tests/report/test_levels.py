@@ -6,6 +6,8 @@ from matplotlib.image import imread
 from runner.report.levels import compares_levels, draw_levels, label_of
 from runner.report.report import build_report
 from runner.report.runs import find_runs
+from runner.sweep import summary
+from runner.sweep.record import DONE, Entry, Sweep
 from tests.support.written_runs import writer
 
 
@@ -38,6 +40,14 @@ def test_one_picture_has_a_row_for_each_and_strong_bars_for_the_best(levels, tmp
     # The best accuracy is the first row's, the least share and memory the last one's; equal times are nobody's best.
     assert {int(column // (width / 5)) for column in strong[1]} <= {0, 1, 2}
     assert strong[0].min() < height / 2 < strong[0].max()
+
+
+def test_a_sweep_ends_in_both(levels, tmp_path, capsys):
+    place = levels.rows[0].runs[0].path.parent
+    summary.show(Sweep(place, []), [Entry(number, [], [], state=DONE) for number in range(3)])
+    table = capsys.readouterr().out
+    assert "lora" in table and "peak memory bytes" in table and "Picture" in table
+    assert (place / "fine_tuning.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_nothing_is_drawn_of_other_runs(write):
