@@ -58,6 +58,8 @@ def check_finetuning(config: Config) -> Iterator[str]:
         )
     if section.get("kind") == "staged" and str(config["optimizer"].get("_target_")).endswith(".LBFGS"):
         yield "finetune=staged has a rate for each part, and optimizer=lbfgs takes one: use optimizer=adamw."
+    if section.get("kind") == "staged" and config["cross_validation"]["folds"]:
+        yield "finetune=staged is for one training, and every fold is another: leave cross_validation.folds out."
     if not is_chosen(section):
         return
     yield from check_settings(section["recipe"], config["runner"]["plugins"] or [])

@@ -10,7 +10,7 @@ from runner.report.terminal import show as show_report
 from runner.sweep.record import DONE, FAILED, INTERRUPTED, SKIPPED, WAITING, Entry, Sweep
 from runner.tracking.console import console, shortest
 
-# What is drawn of ways of fine-tuning, in the directory of their sweep.
+# What is drawn of the best run of each way of fine-tuning, in the directory of their sweep.
 PICTURE = "fine_tuning.png"
 
 
@@ -34,7 +34,8 @@ def show(sweep: Sweep, entries: Sequence[Entry]) -> None:
         if states & {*when}:
             console.print(text, soft_wrap=True)
     if compares_levels(report):
-        picture = shortest(draw_levels(report, sweep.path / PICTURE).resolve())
+        best = build_report(runs, best_per="finetune")
+        picture = shortest(draw_levels(best, sweep.path / PICTURE).resolve())
         console.print(f"Picture        {picture}", markup=False, soft_wrap=True)
     console.print(f"Report         python -m runner report {place} --format html", soft_wrap=True)
     console.print(f"TensorBoard    tensorboard --logdir {place}", soft_wrap=True)

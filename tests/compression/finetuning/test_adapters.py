@@ -8,6 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
+from runner.compression.finetuning.adapter_file import load_adapter, save_adapter
 from runner.compression.finetuning.adapters import Adapters, base_parameters, idle, merge, rebuild, trained_state
 from runner.compression.finetuning.four_bit import rounded
 from runner.compression.finetuning.settings import METHODS
@@ -136,7 +137,7 @@ def transformer() -> nn.Module:
 
 
 @pytest.mark.parametrize("method", ["lora", "dora", "qlora", "adalora"])
-def test_query_and_value_are_adapted_and_the_key_stays(method):
+def test_query_and_value_are_adapted_and_the_key_stays(method, tmp_path):
     plain, images = transformer(), torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     network, before = copy.deepcopy(plain), torch.get_rng_state()
     (step,) = Adapters(method, rank=2, projections=["q", "v"])(network, "head")
@@ -152,9 +153,13 @@ def test_query_and_value_are_adapted_and_the_key_stays(method):
             if "lora" in name:
                 parameter.add_(0.1 * torch.randn(parameter.shape))
     adapted = network(images)
+    save_adapter(network, step, "base", tmp_path)
     merge(network)
     torch.testing.assert_close(network(images), adapted, rtol=0, atol=1e-5)
     assert list(network.state_dict()) == list(plain.state_dict())
+    again = copy.deepcopy(plain)
+    load_adapter(again, tmp_path)
+    assert all(torch.equal(each, network.state_dict()[name]) for name, each in again.state_dict().items())
     for one, other in zip(network.blocks, plain.blocks, strict=True):
         changed = [
             not torch.equal(a, b)
