@@ -8,6 +8,7 @@ from tests.benchmarks import (
     epoch,
     graph_epoch,
     images,
+    lora,
     masks,
     names,
     report,
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "masks": masks.main,
     "table": table.main,
     "boxes": boxes.main,
+    "lora": lora.main,
     "serving": serving.main,
     "checkpoint": checkpoint.main,
 }

@@ -251,6 +251,8 @@ def test_all_mistakes_are_named_at_once(grid):
         ("benchmark/int8/working_memory_bytes/batch_1", True),
         ("bytes/int8_program", True),
         ("seconds/total", True),
+        ("finetune/step_seconds", True),
+        ("finetune/trainable_share", True),
         ("test/accuracy", False),
         ("test/r2", False),
         ("compressed/lossless_share", False),
@@ -268,6 +270,7 @@ def test_costs_are_known_by_their_names(name, cost):
         ("bytes/int8_program", "int8_program bytes"),
         ("seconds/total", "seconds"),
         ("seconds/fit", "fit seconds"),
+        ("finetune/trainable_share", "trained share"),
     ],
 )
 def test_heads_of_columns_are_short(name, expected):

@@ -30,6 +30,8 @@ RECIPES = {
     "lbfgs": ("data=line", "optimizer=lbfgs", "optimizer.lr=0.01", "optimizer.max_iter=2", "scheduler=none"),
     "no_checkpoints": ("model=mlp", "callbacks=[learning_rate]"),
     "lora": ("model=timm", "model.name=test_efficientnet", "finetune=lora", "finetune.rank=2", "finetune.dropout=0.1"),
+    "adalora": ("model=mlp", "finetune=adalora", "finetune.rank=4", "finetune.final_rank=2", "finetune.every=2"),
+    "staged": ("model=resnet", "finetune=staged", "finetune.parts=3"),
 }
 
 
@@ -78,6 +80,8 @@ def test_the_recipes_are_what_they_are_here_for(whole):
         ("lbfgs", 1),
         ("no_checkpoints", 9),
         ("lora", 9),
+        ("adalora", 9),  # ranks are falling
+        ("staged", 9),  # two of three parts train
     ],
 )
 def test_interrupted_and_resumed(recipe, step, whole, train, at_step):

@@ -221,3 +221,25 @@ def test_state_dicts_keep_the_versions_of_modules_under_other_names(state, tmp_p
     assert versions(inside(read, "network.")) == versions(state)
     assert versions(kept(read, lambda name: "stem" in name)) == versions(read)
     assert list(inside(moved, "network.")) == list(state)
+
+
+def test_the_network_inside_another_one_is_found(state):
+    """Metric learning wraps its network; a classification's weights, of another output layer, are its trunk."""
+    wrapping, path = nn.Sequential(Net(outputs=5)), Path("run")
+    with pytest.raises(RunnerError, match=r"head.weight has shape \(3, 4\).*checkpoint_strict=false leaves out"):
+        load(wrapping, state, path)
+    loaded = load(wrapping, state, path, strict=False)
+    assert set(loaded.fresh) == {"head.weight", "head.bias"}
+    assert all(torch.equal(each, state[name]) for name, each in wrapping[0].state_dict().items() if "head" not in name)
+    with pytest.raises(RunnerError, match="none of its"):
+        load(nn.Sequential(nn.ParameterDict({"other": torch.ones(1)})), state, path)
+
+
+def test_what_a_task_keeps_beside_its_network_is_no_end_of_it():
+    task, content = nn.Module(), {"state_dict": {"network.weight": torch.ones(1, 1)}, "structure": []}
+    task.network = nn.Linear(1, 1, bias=False)
+    task.register_buffer("threshold", torch.zeros(()))
+    with pytest.raises(RunnerError, match=r"another task: threshold is missing.*checkpoint_strict=false"):
+        checkpoints.load_weights(task, content, Path("run"))
+    assert "threshold" in checkpoints.load_weights(task, content, Path("run"), strict=False).fresh
+    assert task.network.weight == 1

@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from runner.compression.finetuning.adapters import trained_state
+from runner.compression.finetuning.adapters import parameter_counts, trained_state
 from runner.measure.machine import rise_above, start_counting
 
 
@@ -38,11 +38,10 @@ class FineTuneCost(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network: Any = pl_module.network
-        sizes = [(each.numel(), each.requires_grad) for each in network.parameters()]
-        trained = sum(size for size, trains in sizes if trains)
+        trained, every = parameter_counts(network)
         cost = {
             "finetune/trainable_parameters": float(trained),
-            "finetune/trainable_share": trained / max(1, sum(size for size, _ in sizes)),
+            "finetune/trainable_share": trained / max(1, every),
             "finetune/stored_bytes": float(
                 sum(each.numel() * each.element_size() for each in trained_state(network).values())
             ),

@@ -13,6 +13,8 @@ from runner.config.schema import Config
 from runner.errors import RunnerError
 
 Chosen = Mapping[str, str]
+# Ways of fine-tuning that change, while they go on, what trains.
+FOLLOWS_STEPS = ("staged", "adalora")
 
 
 def check_methods(config: Config, chosen: Chosen) -> Iterator[str]:
@@ -47,11 +49,21 @@ def check_stages(config: Config) -> Iterator[str]:
 
 
 def check_finetuning(config: Config) -> Iterator[str]:
-    """Yield a message unless adapters have settings that mean something, and a base that stays."""
+    """Yield a message unless adapters have settings that mean something, and base, trainer and optimizer suit."""
     section: Any = config.get("finetune") or {}
+    if section.get("kind") in FOLLOWS_STEPS and config["trainer"].get("strategy") in ("ddp", "fsdp"):
+        yield (
+            f"finetune={section['kind']} changes what trains as it goes, which trainer.strategy="
+            f"{config['trainer']['strategy']} settles at the start: use trainer=auto."
+        )
+    if section.get("kind") == "staged" and str(config["optimizer"].get("_target_")).endswith(".LBFGS"):
+        yield "finetune=staged has a rate for each part, and optimizer=lbfgs takes one: use optimizer=adamw."
+    if section.get("kind") == "staged" and config["cross_validation"]["folds"]:
+        yield "finetune=staged is for one training, and every fold is another: leave cross_validation.folds out."
     if not is_chosen(section):
         return
     yield from check_settings(section["recipe"], config["runner"]["plugins"] or [])
+    yield from check_rank_schedule(section)
     name = f"finetune={section['kind']}"
     if find_spec("peft") is None:
         yield f"{name} needs peft, which is not installed here: pip install 'runner[finetune]'."
@@ -59,6 +71,16 @@ def check_finetuning(config: Config) -> Iterator[str]:
         yield f"{name} adapts one network, and every fold trains a fresh one: leave cross_validation.folds out."
     if config["compile"]:
         yield f"{name} compile=true: a compiled network cannot be adapted; leave compile out."
+
+
+def check_rank_schedule(section: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a message unless ranks fall, and have steps to fall in."""
+    first, final = section.get("rank"), section.get("final_rank")
+    if isinstance(first, int) and isinstance(final, int) and final >= first:
+        yield f"finetune.final_rank={final}: ranks fall, from finetune.rank={first}; choose a lower one."
+    before, after = section.get("before", 0), section.get("after", 0)
+    if isinstance(before, float) and isinstance(after, float) and before + after >= 1:
+        yield f"finetune.before={before} finetune.after={after}: leave no steps in which ranks fall; lower one of them."
 
 
 def check_settings(recipe: Any, plugins: list[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from runner.compression.constraints import mistakes
+from runner.compression.finetuning.settings import RankSchedule, Unfreezing
 from runner.compression.methods import GROUPS, is_chosen
 from runner.config.networks import ModelSection, SamplingSection
 from runner.config.sections import (
@@ -42,7 +43,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
     "scheduler": (SchedulerSection,),
-    "finetune": (FinetuneSection,),
+    "finetune": (FinetuneSection, Unfreezing, RankSchedule),
     "quantization": (QuantizationSection,),
     "factorization": (MethodSection,),
     "distillation": (DistillationSection,),

@@ -1,5 +1,6 @@
 """The objects of a run, built from its configuration: data, task, loggers."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from runner.errors import RunnerError
 from runner.job.build import build
 from runner.job.trial import bounded
 from runner.tasks.base import Task
+from runner.tasks.depth import RatesByDepth, parts_of
 from runner.tasks.optimization import head_of
 from runner.tracking import checkpoints, layout
 from runner.tracking.loggers import with_rows
@@ -122,18 +124,29 @@ def is_finetuned(config: DictConfig) -> bool:
     return (config.get("finetune") or {}).get("kind", "none") != "none"
 
 
+def is_staged(config: DictConfig) -> bool:
+    """Return whether the parts of the network begin to train one after the other."""
+    return bool(is_finetuned(config) and config.finetune.kind == "staged")
+
+
 def is_adapted(task: Task) -> bool:
     """Return whether there are adapters in a task's network."""
     return any(step.get("change") == ADAPTER for step in task.structure)
 
 
 def adapt(config: DictConfig, task: Task) -> None:
-    """Put the adapters of `finetune=` on a task's network, in the place where its weights lie.
+    """Make a task ready for what `finetune=` trains: adapters where the weights lie, or rates by depth.
 
     Raises:
         RunnerError: the method cannot take this network.
     """
-    if is_chosen(config.get("finetune")) and "fit" in config.stages:
+    if "fit" not in config.stages:
+        return
+    if is_staged(config):
+        parts = config.finetune.parts
+        parts_of(task.network, head_of(task.network), parts)
+        task.optimization = replace(task.optimization, depth=RatesByDepth(parts, config.finetune.decay))
+    elif is_chosen(config.get("finetune")):
         task.structure = [*task.structure, *build(config, "finetune.recipe")(task.network, head_of(task.network))]
 
 

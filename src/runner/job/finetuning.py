@@ -1,5 +1,6 @@
 """What a fine-tuned network leaves: its adapters alone, the plain network with what they learned, its latency."""
 
+from runner.errors import RunnerError
 from runner.job.assemble import is_adapted, merge_adapters
 from runner.job.context import Context
 from runner.job.networks import Networks
@@ -7,6 +8,17 @@ from runner.measure.latency import time_interleaved
 from runner.tasks.base import Task
 from runner.tracking import checkpoints, layout
 from runner.tracking.result import ArtifactFile
+
+
+def refuse_idle(context: Context, task: Task) -> None:
+    """Raise RunnerError where a network uses the weights of adapted layers without calling them."""
+    from runner.compression.finetuning.adapters import idle
+
+    if names := idle(task.standalone(), context.datamodule.example(1)):
+        raise RunnerError(
+            f"finetune.layers: the network reads the weight of {', '.join(names[:3])} ({len(names)} layers) without "
+            "calling the layer, so an adapter beside it would not train. Name the other layers."
+        )
 
 
 def merged(context: Context, networks: Networks) -> dict[str, ArtifactFile]:

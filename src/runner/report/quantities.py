@@ -13,13 +13,19 @@ from runner.report.runs import RunRecord
 PARAMETERS = "parameters"
 # The lower the better, by the last part of the name; of all other metrics the higher.
 COSTS = re.compile(
-    r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|seconds|parameters"
+    r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|(\w+_)?seconds"
+    r"|(\w+_)?parameters|trainable_share"
     r"|(\w+_)?error|(\w+_)?loss)"
 )
 # Decimals of a column whose largest value is below 10; a larger one has fewer.
 DECIMALS = 4
 WHOLE = 1e15
 UNITS = ("B", "kB", "MB", "GB", "TB")
+# What fine-tuning trained, and what that took.
+FINE_TUNING = tuple(
+    f"finetune/{name}"
+    for name in ("trainable_share", "peak_memory_bytes", "stored_bytes", "step_seconds", "latency_ms")
+)
 LATENCY = re.compile(r"benchmark/(\w+)/latency_ms/batch_(\d+)")
 
 
@@ -43,6 +49,8 @@ def heading(name: str) -> str:
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
     kind, _, rest = name.partition("/")
+    if kind == "finetune":
+        return rest.replace("_", " ").replace("trainable", "trained")
     if kind == "bytes":
         return f"{rest} bytes"
     if kind == "seconds":
@@ -71,6 +79,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
         *sorted(name for name in names if name.startswith("gain/")),
         *programs,
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
+        *(name for name in FINE_TUNING if name in names),
         *sorted((name for name in names if name.startswith("test/")), key=is_cost),
         *(name for name in (PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
     ]

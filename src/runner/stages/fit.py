@@ -50,13 +50,17 @@ def fit(context: Context, networks: Networks) -> StageResult:
 
 
 def preflight(context: Context, networks: Networks) -> None:
-    """Refuse, before any training, a metric to watch that is never measured, and a teacher that cannot teach.
+    """Refuse, before any training, metrics that are never measured, teachers that cannot teach, and idle adapters.
 
     Raises:
         RunnerError: with what is wrong.
     """
     check_monitors(context, networks.task)
     check_teacher(context, networks)
+    if is_adapted(networks.task):
+        from runner.job.finetuning import refuse_idle
+
+        refuse_idle(context, networks.task)
 
 
 def keep_best(context: Context, networks: Networks) -> tuple[Path | None, dict[str, float]]:

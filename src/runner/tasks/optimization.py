@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from runner.errors import RunnerError, nearest
+from runner.tasks.depth import RatesByDepth
 
 # timm.optim.param_groups_weight_decay differs: a LayerNorm over several dimensions decays there, and the group without
 # decay comes first, so that an optimizer's state in a checkpoint written here would reach other parameters.
@@ -35,6 +36,7 @@ class Optimization:
         monitor: the metric that a plateau scheduler follows.
         decay_bias_and_norm: whether weight decay also applies to biases and normalisation parameters.
         decay_only: patterns such as `layers.0`; weight decay then applies to all they match, and to nothing else.
+        depth: rates by depth, the optimizer's own for the output layer; None for one rate.
     """
 
     make_optimizer: Callable[..., Optimizer]
@@ -43,6 +45,7 @@ class Optimization:
     monitor: str | None = None
     decay_bias_and_norm: bool = False
     decay_only: tuple[str, ...] = ()
+    depth: RatesByDepth | None = None
 
     def configure(self, network: nn.Module, trainer: pl.Trainer, also: Sequence[nn.Parameter] = ()) -> dict[str, Any]:
         """Return the optimizer and scheduler of the parameters that train, as Lightning takes them.
@@ -82,6 +85,8 @@ class Optimization:
             groups = [{"params": [parameter for parameter in network.parameters() if parameter.requires_grad]}]
         if not any(group["params"] for group in groups):
             raise RunnerError("Nothing is left to train: this network has no parameters that require a gradient.")
+        if self.depth is not None:
+            groups = self.depth.split(groups, network, head_of(network), known["lr"].default)
         return groups
 
     def schedule(self, optimizer: Optimizer, trainer: pl.Trainer) -> Any:

@@ -191,8 +191,9 @@ def refuse_others_beside(beside: Mapping[str, Any], state: Mapping[str, Any], pa
     ]
     if different:
         raise RunnerError(
-            f"{path}: the checkpoint is of another network: {'; '.join(different[:3])}. Choose the task and data that "
-            "it was trained with (its run directory's config.yaml says which)."
+            f"{path}: the checkpoint is of another task: {'; '.join(different[:3])}. Choose the task and data that it "
+            f"was trained with (its run directory's config.yaml says which); to train on from its network, "
+            f"{loading.WAY_OUT}."
         )
 
 

@@ -5,9 +5,12 @@ import copy
 import pytest
 import timm
 import torch
+import torchvision
 from torch import nn
 
-from runner.compression.finetuning.adapters import Adapters, base_parameters, merge, rebuild, trained_state
+from runner.compression.finetuning.adapter_file import load_adapter, save_adapter
+from runner.compression.finetuning.adapters import Adapters, base_parameters, idle, merge, rebuild, trained_state
+from runner.compression.finetuning.four_bit import rounded
 from runner.compression.finetuning.settings import METHODS
 from runner.errors import RunnerError
 
@@ -32,11 +35,13 @@ IMAGES = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
 @pytest.mark.parametrize("method", METHODS)
 def test_an_adapter_begins_as_the_base_trains_with_the_head_and_merges_without_a_trace(method):
     plain = convolutional()
+    if method == "qlora":  # what is rounded already stays
+        plain[6].weight.data = rounded(plain[6].weight)
     network, before = copy.deepcopy(plain), torch.get_rng_state()
     (step,) = Adapters(method, rank=2, block_size=4)(network, "7")
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(network(IMAGES), plain(IMAGES))
-    assert step["layers"] == {"vera": ["6"], "oft": ["3", "6"]}.get(method, ["0", "3", "6"])
+    assert step["layers"] == {"vera": ["6"], "qlora": ["6"], "oft": ["3", "6"]}.get(method, ["0", "3", "6"])
 
     network(IMAGES).square().sum().backward()
     trained = {name for name, each in network.named_parameters() if each.requires_grad}
@@ -65,11 +70,16 @@ def test_an_adapter_begins_as_the_base_trains_with_the_head_and_merges_without_a
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_a_vision_transformer_has_the_published_number_of_trained_parameters():
-    """peft counts 86,543,818 in all, for it keeps a second, frozen head beside the one that trains."""
+@pytest.mark.parametrize("projections", [["q", "v"], []])
+def test_a_vision_transformer_has_the_published_number_of_trained_parameters(projections):
+    """Query and value count as much as the fused layer: 16 * (768 + 768) twice, or 16 * (768 + 3 * 768).
+
+    peft counts 86,543,818 in all, for it keeps a second, frozen head beside the one that trains.
+    """
     with torch.device("meta"):
         network = timm.create_model("vit_base_patch16_224", num_classes=101)
-    Adapters("lora", rank=16, alpha=32, dropout=0.1, layers=["blocks.*.attn.qkv"])(network, "head")
+    settings = {"layers": ["blocks.*.attn.qkv"], "projections": projections}
+    Adapters("lora", rank=16, alpha=32, dropout=0.1, **settings)(network, "head")
     counts = dict.fromkeys((True, False), 0)
     for parameter in network.parameters():
         counts[parameter.requires_grad] += parameter.numel()
@@ -98,7 +108,70 @@ def test_layers_that_do_not_suit_are_refused(layers, method, rank, words):
         Adapters(method, rank=rank, block_size=3, layers=layers)(network, "head")
 
 
+def test_layers_that_the_network_never_calls_are_told():
+    class Reading(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read, self.called, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return self.head(nn.functional.linear(self.called(inputs), self.read.weight))
+
+    network = Reading()
+    Adapters(rank=2)(network, "head")
+    assert idle(network, torch.zeros(1, 4)) == ["read"]
+    swin = torchvision.models.SwinTransformer([4, 4], 8, [2], [2], [2, 2], num_classes=2)
+    with pytest.raises(RunnerError, match=r"cannot adapt .*attn.qkv: it is part of ShiftedWindowAttention"):
+        Adapters(rank=2, layers=["*.qkv"])(swin, "head")
+
+
 def test_attention_is_left_alone_where_no_layer_is_named():
     network = nn.ModuleDict({"layer": nn.TransformerEncoderLayer(8, 2, 16), "head": nn.Linear(8, 2)})
     (step,) = Adapters(rank=2)(network, "head")
     assert step["layers"] == ["layer.linear1", "layer.linear2"]
+
+
+def transformer() -> nn.Module:
+    torch.manual_seed(0)
+    return timm.create_model("test_vit", num_classes=3, img_size=32).eval()
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "qlora", "adalora"])
+def test_query_and_value_are_adapted_and_the_key_stays(method, tmp_path):
+    plain, images = transformer(), torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    network, before = copy.deepcopy(plain), torch.get_rng_state()
+    (step,) = Adapters(method, rank=2, projections=["q", "v"])(network, "head")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert step["layers"] == [f"blocks.{block}.attn.qkv" for block in range(len(plain.blocks))]
+    if method != "qlora":  # which rounds
+        torch.testing.assert_close(network(images), plain(images), rtol=0, atol=1e-6)
+        base, wanted = (base_parameters(each, step["layers"], "head") for each in (network, plain))
+        assert base.keys() == wanted.keys()
+        assert all(torch.equal(base[name], wanted[name]) for name in base)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "lora" in name:
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+    adapted = network(images)
+    save_adapter(network, step, "base", tmp_path)
+    merge(network)
+    torch.testing.assert_close(network(images), adapted, rtol=0, atol=1e-5)
+    assert list(network.state_dict()) == list(plain.state_dict())
+    again = copy.deepcopy(plain)
+    load_adapter(again, tmp_path)
+    assert all(torch.equal(each, network.state_dict()[name]) for name, each in again.state_dict().items())
+    for one, other in zip(network.blocks, plain.blocks, strict=True):
+        changed = [
+            not torch.equal(a, b)
+            for a, b in zip(one.attn.qkv.weight.chunk(3), other.attn.qkv.weight.chunk(3), strict=True)
+        ]
+        assert changed == [True, False, True]
+
+
+def test_projections_of_other_layers_are_refused():
+    with pytest.raises(RunnerError, match=r"cannot adapt blocks.0.mlp.fc1: it is no Linear layer called qkv"):
+        Adapters(layers=["blocks.0.mlp.fc1"], projections=["q"])(transformer(), "head")
+    with pytest.raises(RunnerError, match=r"lora finds no layer to adapt .* is no Linear layer called qkv"):
+        Adapters(rank=2, projections=["q"])(convolutional(), "7")
+    with pytest.raises(RunnerError, match=r"finetune.projections.*of q, k, v, each once"):
+        Adapters(projections=["q", "q"])

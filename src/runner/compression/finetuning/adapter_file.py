@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +77,18 @@ def load_adapter(network: nn.Module, folder: Path) -> None:
     """
     described, content = read(folder)
     head, own = described.head, AdaptersSettings(**described.settings)
-    parameters = dict(network.named_parameters())
-    rest = {name: each for name, each in parameters.items() if not name.startswith(f"{head}.")}
-    if digest(rest) != described.base_sha256:
-        raise RunnerError(
-            f"{folder}: the adapter is of another base: it was trained on {described.base} with other weights. Choose "
-            "that network with the weights that it had (model.pretrained, model.weights or checkpoint=)."
-        )
-    trains = {name: each.requires_grad for name, each in parameters.items()}
-    patterns = [escaped(name) for name in own.layers]
-    layers = choose(network, own.method, patterns, own.rank, own.block_size, head)
-    rebuild(network, head=head, **{**asdict(own), "layers": layers})
+    other = RunnerError(
+        f"{folder}: the adapter is of another base: it was trained on {described.base} with other weights. Choose "
+        "that network with the weights that it had (model.pretrained, model.weights or checkpoint=)."
+    )
+    trains = {name: each.requires_grad for name, each in network.named_parameters()}
+    try:
+        choose(network, replace(own, layers=[escaped(name) for name in own.layers]), head)
+    except RunnerError:
+        raise other from None
+    rebuild(network, head=head, **asdict(own))
+    if digest(base_parameters(network, own.layers, head)) != described.base_sha256:
+        raise other
     wanted, given = trained_state(network), load(content)
     wrong = [name for name in wanted.keys() | given.keys() if shape(wanted, name) != shape(given, name)]
     if wrong:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from runner.compression.finetuning.four_bit import FourBitLinear
 from runner.compression.finetuning.layers import choose, within
+from runner.compression.finetuning.projections import SplitProjections
 from runner.compression.finetuning.settings import AdaptersSettings
 from runner.compression.methods import ADAPTER
 from runner.errors import RunnerError
@@ -30,15 +32,24 @@ class Adapters(AdaptersSettings):
         Raises:
             RunnerError: peft is missing, or layers do not suit; see `layers.choose`.
         """
-        layers = choose(network, self.method, self.layers, self.rank, self.block_size, head)
+        layers = choose(network, self, head)
         settings = {**asdict(self), "layers": layers, "head": head}
         rebuild(network, **settings)
         return [{"change": ADAPTER, **settings}]
 
 
-def rebuild(network: nn.Module, *, layers: Sequence[str], head: str, **settings: Any) -> nn.Module:
+def rebuild(
+    network: nn.Module, *, layers: Sequence[str], head: str, projections: Sequence[str] = (), **settings: Any
+) -> nn.Module:
     """Return `network` with fresh adapters beside `layers`; what does not train is frozen."""
     peft = library()
+    if projections:
+        for name in layers:
+            network.set_submodule(name, SplitProjections(network.get_submodule(name)))  # type: ignore[arg-type]
+        layers = [f"{name}.{part}" for name in layers for part in projections]
+    if settings["method"] == "qlora":
+        for name in layers:
+            network.set_submodule(name, FourBitLinear(network.get_submodule(name)))  # type: ignore[arg-type]
     config = config_of(peft, layers, settings)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # BOFT looks for a CUDA extension, and says that it does without
@@ -69,9 +80,11 @@ def config_of(peft: Any, layers: Sequence[str], settings: Mapping[str, Any]) -> 
         settings[key] for key in ("method", "rank", "alpha", "dropout", "block_size")
     )
     target = {"target_modules": "|".join(re.escape(name) for name in layers)}
-    if method in ("lora", "dora"):
+    if method in ("lora", "dora", "qlora"):
         own = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "use_dora": method == "dora"}
         return peft.LoraConfig(**target, **own)
+    if method == "adalora":  # its schedule is the callback's
+        return peft.AdaLoraConfig(**target, init_r=rank, lora_alpha=alpha, lora_dropout=dropout, total_step=1)
     if method == "vera":
         return peft.VeraConfig(**target, r=rank, vera_dropout=dropout)
     if method in ("loha", "lokr"):
@@ -93,20 +106,39 @@ def adapted(network: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, layer
 
 
+def idle(network: nn.Module, inputs: Tensor) -> list[str]:
+    """Return the layers whose adapters a forward pass leaves out: the network reads their weights without a call."""
+    layers = dict(adapted(network))
+    called: set[nn.Module] = set()
+    hooks = [layer.register_forward_hook(lambda each, *_: called.add(each)) for layer in layers.values()]
+    with torch.no_grad():
+        network(inputs)
+    for hook in hooks:
+        hook.remove()
+    return [name for name, layer in layers.items() if layer not in called]
+
+
 def merge(network: nn.Module) -> None:
     """Add the adapters to the layers beside them, in place; modules, names and answers are the plain network's again.
 
-    Answers agree with the adapted network's to rounding. Every parameter may train afterwards.
+    Layers of four bits a weight become float, with their rounded weights and what was learned beside them; projections
+    that were apart become one layer. Answers agree with the adapted network's to rounding. Every parameter may train
+    afterwards.
 
     Raises:
         RunnerError: an adapter holds numbers that are not finite.
     """
     for name, layer in adapted(network):
+        if isinstance(layer.base_layer, FourBitLinear):
+            layer.base_layer = layer.base_layer.plain()
         try:
             layer.merge(safe_merge=True)
         except ValueError as error:
             raise RunnerError(f"finetune: the adapter of {name} cannot be merged ({error}).") from error
         network.set_submodule(name, layer.get_base_layer())
+    for name, split in list(network.named_modules()):
+        if isinstance(split, SplitProjections):
+            network.set_submodule(name, split.fused())
     network.requires_grad_(True)
 
 
@@ -120,13 +152,27 @@ def trained_state(network: nn.Module) -> dict[str, Tensor]:
 
 def base_parameters(network: nn.Module, layers: Sequence[str], head: str) -> dict[str, Tensor]:
     """Return the parameters that an adapter rests on, by their names in the plain network, adapted or not."""
-    given = dict(network.named_parameters())
     trained = {name for path, layer in adapted(network) for name in own_names(path, layer)}
-    return {
+    found = {
         name.replace(BASE, "") if any(within(name, path) for path in layers) else name: parameter.detach()
-        for name, parameter in given.items()
+        for name, parameter in network.named_parameters()
         if name not in trained and not within(name, head)
     }
+    for path, module in network.named_modules():
+        if isinstance(module, FourBitLinear):
+            found[f"{path}.weight".replace(BASE, "")] = module.weight
+    for path, module in network.named_modules():
+        if isinstance(module, SplitProjections):
+            found = {name: each for name, each in found.items() if not within(name, path)}
+            found |= {f"{path}.{name}": each for name, each in module.parameters_fused().items()}
+    return found
+
+
+def parameter_counts(network: nn.Module) -> tuple[int, int]:
+    """Return how many parameters of a network train, and how many it has, those kept in four bits among them."""
+    sizes = [(each.numel(), each.requires_grad) for each in network.parameters()]
+    packed = [each.weight.numel() for each in network.modules() if isinstance(each, FourBitLinear)]
+    return sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes) + sum(packed)
 
 
 def own_names(path: str, layer: nn.Module) -> list[str]:

@@ -1,30 +1,33 @@
 """The layers of a network that a method of fine-tuning can adapt, and why it cannot take the others."""
 
 import math
-from collections.abc import Sequence
 
 from torch import nn
 
+from runner.compression.finetuning.projections import FUSED, PROJECTIONS
+from runner.compression.finetuning.settings import AdaptersSettings
 from runner.compression.modules import matches, unknown
 from runner.errors import RunnerError
 
-RANKED, BLOCKED, LINEAR_ONLY = ("lora", "dora", "loha", "lokr", "vera"), ("oft", "boft"), ("vera",)
+RANKED = ("lora", "dora", "loha", "lokr", "vera", "adalora", "qlora")
+BLOCKED, LINEAR_ONLY = ("oft", "boft"), ("vera", "qlora")
+# Of torch and torchvision.
+READERS = ("MultiheadAttention", "ShiftedWindowAttention")
 NAMED = 3
 
 
-def choose(network: nn.Module, method: str, patterns: Sequence[str], rank: int, block: int, head: str) -> list[str]:
+def choose(network: nn.Module, settings: AdaptersSettings, head: str) -> list[str]:
     """Return the full names of the layers to adapt, in the network's order; the head, which trains itself, is none.
 
     Args:
-        patterns: globs over names, or types; without any, all layers that the method can take.
-        rank, block: of the update, and of the channels that are rotated together.
         head: the name of the output layer.
 
     Raises:
         RunnerError: a pattern hits nothing, or a layer that the method cannot take; nothing is left.
     """
+    method, patterns = settings.method, settings.layers
     reasons = {
-        name: objection(network, name, method, rank, block)
+        name: objection(network, name, settings)
         for name, layer in network.named_modules()
         if name and isinstance(layer, nn.Linear | nn.Conv2d) and not within(name, head)
     }
@@ -34,7 +37,8 @@ def choose(network: nn.Module, method: str, patterns: Sequence[str], rank: int, 
         told = "; ".join(f"{name} {reason}" for name, reason in list(reasons.items())[:NAMED])
         raise RunnerError(
             f"finetune: {method} finds no layer to adapt beside the output layer {head}"
-            f"{f' ({told})' if told else ''}. Lower finetune.rank or finetune.block_size, or choose finetune=head."
+            f"{f' ({told})' if told else ''}. Lower finetune.rank or finetune.block_size, or choose finetune=lora or "
+            "finetune=head."
         )
     meant: set[str] = set()
     for pattern in patterns:
@@ -63,12 +67,13 @@ def within(name: str, place: str) -> bool:
     return name == place or name.startswith(f"{place}.")
 
 
-def objection(network: nn.Module, name: str, method: str, rank: int, block: int) -> str | None:
+def objection(network: nn.Module, name: str, settings: AdaptersSettings) -> str | None:
     """Return why a method cannot adapt a layer, as the end of a sentence that begins with `it`; None where it can."""
+    method, rank, block = settings.method, settings.rank, settings.block_size
     layer, parent = network.get_submodule(name), network.get_submodule(name.rpartition(".")[0])
-    if isinstance(parent, nn.MultiheadAttention):
+    if reader := next((each.__name__ for each in type(parent).__mro__ if each.__name__ in READERS), None):
         # It is never called: an update would not train, and still be there after the merge (peft#2200).
-        return "is part of nn.MultiheadAttention, which reads its weight without calling it"
+        return f"is part of {reader}, which reads its weight without calling it"
     convolution = isinstance(layer, nn.Conv2d)
     assert isinstance(layer, nn.Linear | nn.Conv2d)
     if convolution and method in LINEAR_ONLY:
@@ -78,6 +83,10 @@ def objection(network: nn.Module, name: str, method: str, rank: int, block: int)
     if isinstance(layer, nn.Conv2d) and method == "oft" and (*layer.kernel_size, *layer.padding) != (1, 1, 0, 0):
         return "is a convolution over several pixels, where peft's OFT begins with other answers than the base"
     outputs, inputs = layer.weight.shape[0], math.prod(layer.weight.shape[1:])
+    if settings.projections:
+        if convolution or name.rpartition(".")[2] != FUSED or outputs % len(PROJECTIONS):
+            return f"is no Linear layer called {FUSED}, of which finetune.projections means parts"
+        outputs //= len(PROJECTIONS)
     if method in RANKED and rank > min(outputs, inputs):
         return f"has rank {min(outputs, inputs)} itself, less than finetune.rank={rank}"
     if method in BLOCKED and inputs % block:

@@ -9,9 +9,14 @@ const COSTS = [
   { pattern: /^bytes\/((?:int8|float)[^/]*)$/, label: () => "file size", write: bytes },
   { pattern: /^benchmark\/(.+)\/working_memory_bytes\/batch_(\d+)$/, label: atBatch("working memory"), write: bytes },
   { pattern: /^(?=parameters$)/, label: () => "parameters", write: amount },
+  { pattern: /^(?=finetune\/latency_ms$)/, label: () => "latency", write: ms },
+  { pattern: /^(?=finetune\/trainable_share$)/, label: () => "trained share", write: plain },
+  { pattern: /^(?=finetune\/peak_memory_bytes$)/, label: () => "peak memory of training", write: bytes },
+  { pattern: /^(?=finetune\/stored_bytes$)/, label: () => "bytes to store", write: bytes },
+  { pattern: /^(?=finetune\/step_seconds$)/, label: () => "seconds a step", write: plain },
 ];
 const FLOAT = /^(eager|compiled|bf16|float)/;
-const NO_QUALITY = /^(benchmark|bytes|seconds)\/|^parameters$/;
+const NO_QUALITY = /^(benchmark|bytes|finetune|seconds)\/|^parameters$/;
 
 // The metric that is weighed against the costs: the one of the report, unless that is a cost itself.
 const judged = [report.metric, ...report.shown].find((name) => name && !NO_QUALITY.test(name)) ?? "";

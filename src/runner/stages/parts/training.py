@@ -1,6 +1,7 @@
 """Lightning's part of a training: the callbacks that only a first one needs, and what would stop it early."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from traceback import extract_tb
 
@@ -10,12 +11,15 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from runner.errors import RunnerError, did_you_mean
-from runner.job.assemble import is_finetuned
+from runner.job.assemble import is_finetuned, is_staged
 from runner.job.context import Context
 from runner.job.networks import Networks
 from runner.tasks.base import Task
+from runner.tasks.depth import parts_of
+from runner.tasks.optimization import head_of
 from runner.tasks.training_log import DivergedError
 from runner.tracking import checkpoints
+from runner.tracking.console import console
 
 # What reading a state of another form raises, and the files that read it, Lightning's and ours.
 STRANGE = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
@@ -81,7 +85,14 @@ def monitors(context: Context) -> Iterator[tuple[str, str]]:
 
 def first_callbacks(context: Context, networks: Networks) -> list[Callback]:
     """Return the callbacks of the first training."""
-    found = [early_weights(context), changed_settings(context, networks), finetune_cost(context)]
+    # What freezes comes last: changed settings are those of a network of which everything that trains at all is told.
+    found = [
+        early_weights(context),
+        changed_settings(context, networks),
+        finetune_cost(context),
+        gradual_unfreezing(context, networks.task),
+        rank_allocation(context, networks.task),
+    ]
     return [each for each in found if each is not None]
 
 
@@ -122,3 +133,31 @@ def finetune_cost(context: Context) -> Callback | None:
     from runner.callbacks.finetune_cost import FineTuneCost
 
     return FineTuneCost()
+
+
+def gradual_unfreezing(context: Context, task: Task) -> Callback | None:
+    """Return what lets one part of the network after the other train."""
+    if not is_staged(context.config):
+        return None
+    from runner.callbacks.gradual_unfreezing import GradualUnfreezing
+
+    settings, last = context.config.finetune, context.config.trainer.max_epochs
+    if last is not None and last <= settings.epochs * (settings.parts - 1):
+        opened = -(-last // settings.epochs)
+        text = f"finetune=staged: {opened} of {settings.parts} parts train in trainer.max_epochs={last} epochs"
+        console.print(text, markup=False, soft_wrap=True)
+    parts = parts_of(task.network, head_of(task.network), settings.parts)
+    return GradualUnfreezing(task.network, parts, settings.epochs)
+
+
+def rank_allocation(context: Context, task: Task) -> Callback | None:
+    """Return what takes ranks from the layers that need them least."""
+    settings = context.config.get("finetune") or {}
+    if settings.get("kind") != "adalora":
+        return None
+    from runner.callbacks.rank_allocation import RankAllocation
+    from runner.compression.finetuning.settings import RankSchedule
+
+    return RankAllocation(
+        task.network, RankSchedule(**{each.name: settings[each.name] for each in fields(RankSchedule)})
+    )

@@ -68,7 +68,8 @@ class LoadedWeights:
 def load(network: nn.Module, content: Mapping[str, Any], path: Path, *, strict: bool = True) -> LoadedWeights:
     """Copy the weights of a file's content (see `files.read`) into a network.
 
-    Entries that they are nested in, and prefixes of their names, are found; numbers are cast to the network's types.
+    Entries that they are nested in, and prefixes of their names, are found; so is the network that another one wraps
+    (`UnitLength` of metric learning). Numbers are cast to the network's types.
 
     Args:
         strict: refuse a file that lacks a tensor, or has one of another shape or one too many; otherwise leave it out.
@@ -80,6 +81,8 @@ def load(network: nn.Module, content: Mapping[str, Any], path: Path, *, strict: 
     names = WeightNames(content, wanted)
     match = names.match()
     if match is None:
+        if (inner := wrapped(network)) is not None:
+            return load(inner, content, path, strict=strict)
         raise RunnerError(f"{path}: {nothing_in_common(names)}")
     if match.rivals:
         prefixes = ", ".join(f"{each or '(none)'}*" for each in [match.prefix, *match.rivals][: NAMED + 1])
@@ -102,6 +105,13 @@ def load(network: nn.Module, content: Mapping[str, Any], path: Path, *, strict: 
     }
     ignored = [*match.unexpected, *match.aside]
     return LoadedWeights(str(path), match.prefix, len(fits), len(wanted), fresh, ignored, sorted(cast))
+
+
+def wrapped(network: nn.Module) -> nn.Module | None:
+    """Return the only child of a network that has no tensors of its own; None where it is not made so."""
+    children = list(network.children())
+    own = [*network.parameters(recurse=False), *network.buffers(recurse=False)]
+    return children[0] if len(children) == 1 and not own else None
 
 
 def tensors_of(network: nn.Module) -> dict[str, Tensor]:
