@@ -11,9 +11,10 @@ from runner.report.ranking.outcome import quantity
 from runner.report.runs import RunRecord
 
 PARAMETERS = "parameters"
+MACS = "benchmark/float/macs"
 # The lower the better, by the last part of the name; of all other metrics the higher.
 COSTS = re.compile(
-    r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|seconds|parameters"
+    r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|seconds|parameters|macs"
     r"|(\w+_)?error|(\w+_)?loss)"
 )
 # Decimals of a column whose largest value is below 10; a larger one has fewer.
@@ -42,6 +43,8 @@ def heading(name: str) -> str:
     """Return a quantity's name as the head of a column."""
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
+    if name == MACS:
+        return "multiply-accumulates"
     kind, _, rest = name.partition("/")
     if kind == "bytes":
         return f"{rest} bytes"
@@ -72,7 +75,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
         *programs,
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
         *sorted((name for name in names if name.startswith("test/")), key=is_cost),
-        *(name for name in (PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
+        *(name for name in (MACS, PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
     ]
     return [name for name in dict.fromkeys(chosen) if name]
 

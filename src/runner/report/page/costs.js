@@ -8,6 +8,7 @@ const COSTS = [
   { pattern: /^benchmark\/([^/]+)\/bytes$/, label: () => "file size", write: bytes },
   { pattern: /^bytes\/((?:int8|float)[^/]*)$/, label: () => "file size", write: bytes },
   { pattern: /^benchmark\/(.+)\/working_memory_bytes\/batch_(\d+)$/, label: atBatch("working memory"), write: bytes },
+  { pattern: /^benchmark\/(.+)\/macs$/, label: () => "multiply-accumulates", write: amount },
   { pattern: /^(?=parameters$)/, label: () => "parameters", write: amount },
 ];
 const FLOAT = /^(eager|compiled|bf16|float)/;
