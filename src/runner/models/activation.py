@@ -1,10 +1,9 @@
 """The activation functions by name, for every network of our own that lets them be chosen."""
 
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from torch import nn
-
-from runner.errors import did_you_mean
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -23,8 +22,9 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def activation_of(name: str) -> Callable[[], nn.Module]:
-    """Return the class of an activation function, which keeps shapes; ValueError, with the nearest names, for others."""
+    """Return the class of an activation function, which keeps shapes; ValueError, with near names, for another."""
     if name not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"model.activation={name}: choose from {known}.{did_you_mean(str(name), ACTIVATIONS)}")
+        near = ", ".join(get_close_matches(str(name), ACTIVATIONS, cutoff=0.5))
+        hint = f" Did you mean {near}?" if near else ""
+        raise ValueError(f"model.activation={name}: choose from {', '.join(ACTIVATIONS)}.{hint}")
     return ACTIVATIONS[name]

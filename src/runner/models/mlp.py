@@ -38,3 +38,16 @@ def image_mlp(
 ) -> MLP:
     """Build an `MLP` over every pixel of images (N, in_channels, image_size, image_size)."""
     return MLP(in_channels * image_size**2, num_outputs, hidden, activation)
+
+
+class OneWeight(nn.Module):
+    """y = w x: float (N, 1) to float (N, 1), the weight known at the `start`, so that every step can be followed."""
+
+    def __init__(self, start: float = 1.0) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(self.head.weight, start)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the inputs times the weight."""
+        return self.head(inputs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.report.cells import remarks
 from runner.report.differences import label, of_the_machine
-from runner.report.page_curves import page_curves, paces
+from runner.report.page_curves import paces, page_curves
 from runner.report.quantities import heading, is_cost, show
 from runner.report.report import Report, ReportRow
 from runner.report.runs import RunRecord

@@ -14,6 +14,8 @@ SUMS = "SHA256SUMS"
 IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 # The Hugging Face hub keeps a large file under its SHA-256, and links to it.
 BLOB = re.compile(r"[0-9a-f]{64}")
+# Digits of a sum that a message gives.
+SHOWN = 16
 
 
 def own_places(names: Iterable[str]) -> list[Path]:
@@ -33,38 +35,36 @@ def first_of(places: Sequence[Path]) -> Path | None:
         raise ValueError(f"{FOLDER}={folder} is no folder: name one that holds files of weights, or unset it.")
     found = next((path for path in places if path.is_file()), None)
     if found is not None:
-        check_sum(found, expected_sum(found))
+        check_sums(found, known_sums(found))
     return found
 
 
-def expected_sum(path: Path) -> str | None:
-    """Return what a file's SHA-256 begins with: by SHA256SUMS beside it, by its name, or as the hub stores it.
-
-    None where nothing says so.
-    """
-    sums = path.parent / SUMS
+def known_sums(path: Path) -> list[str]:
+    """Return what a file's SHA-256 begins with: by SHA256SUMS beside it, by its name, and as the hub stores it."""
+    known, sums = [], path.parent / SUMS
     if sums.is_file():
         for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
             digest, _, name = line.partition(" ")
             if name.lstrip(" *") == path.name:
-                return digest.lower()
+                known.append(digest.lower())
     if in_name := IN_NAME.search(path.name):
-        return in_name[1]
+        known.append(in_name[1])
     stored = path.resolve().name
-    return stored if BLOB.fullmatch(stored) else None
+    return [*known, stored] if BLOB.fullmatch(stored) else known
 
 
-def check_sum(path: Path, begins: str | None) -> None:
-    """Raise ValueError where a file can't be read, or its SHA-256 doesn't begin so; None is any."""
+def check_sums(path: Path, known: Sequence[str]) -> None:
+    """Raise ValueError where a file can't be read, or its SHA-256 doesn't begin with each of these."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest() if begins is not None else ""
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if known else ""
     except OSError as error:
         raise ValueError(f"{path} can't be read ({error.strerror}). Check its permissions.") from error
-    if begins is not None and not digest.startswith(begins):
+    if wrong := next((each for each in known if not digest.startswith(each)), None):
+        shown = slice(min(len(wrong), SHOWN))
         raise ValueError(
-            f"{path} is damaged, or another file: its SHA-256 begins with {digest[: len(begins)][:16]}, "
-            f"not {begins[:16]}. Get it anew."
+            f"{path} is damaged, or another file: its SHA-256 begins with {digest[shown]}, not {wrong[shown]}. "
+            "Get it anew."
         )
 
 
