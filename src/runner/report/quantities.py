@@ -44,7 +44,7 @@ def heading(name: str) -> str:
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
     if name == MACS:
-        return "multiply-accumulates"
+        return "MACs"
     kind, _, rest = name.partition("/")
     if kind == "bytes":
         return f"{rest} bytes"
@@ -73,9 +73,10 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
         *(name for name in (f"final/{base}", f"test/{base}") if name in names),
         *sorted(name for name in names if name.startswith("gain/")),
         *programs,
+        *([MACS] if differ(row.get(MACS) for row in rows) else []),
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
         *sorted((name for name in names if name.startswith("test/")), key=is_cost),
-        *(name for name in (MACS, PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
+        *(name for name in (PARAMETERS, "seconds/total") if differ(row.get(name) for row in rows)),
     ]
     return [name for name in dict.fromkeys(chosen) if name]
 
