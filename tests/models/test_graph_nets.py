@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch_geometric.nn import GCNConv
+from torch_geometric.nn import GCNConv, MessagePassing
 
 from runner.models.graph import embedded, family, pooling, readout
 from runner.models.graph.convolution import GraphConvolution, NeighbourSum
@@ -50,6 +50,21 @@ def test_message_passing_by_hand():
     x = torch.tensor([[1.0, 10], [2, 20], [3, 30], [4, 40]])
     # 0: 1+2; 1: 2+1; 2: (3+1) + (3+2) + (3+4); 3: 4+3
     assert NeighbourSum()(x, TOY).tolist() == [[3, 30], [3, 30], [16, 160], [7, 70]]
+
+
+def test_message_passing_over_the_textbooks_graph_equals_pygs():
+    class Sum(MessagePassing):
+        def forward(self, x, edge_index):
+            return self.propagate(edge_index, x=x)
+
+        def message(self, x_i, x_j):
+            return x_i + x_j
+
+    x = torch.tensor([[1.0, 2], [2, 3], [8, 3], [2, 4]])
+    edges = torch.tensor([[0, 0, 1, 2, 2, 3], [0, 1, 2, 1, 3, 2]])
+    wanted = [[2, 4], [13, 11], [20, 13], [10, 7]]
+    assert NeighbourSum()(x, edges).tolist() == wanted
+    assert Sum(aggr="sum")(x, edges).tolist() == wanted
 
 
 def test_message_passing_with_weights_and_without_edges():

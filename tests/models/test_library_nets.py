@@ -172,14 +172,14 @@ def test_a_failed_torchvision_download_says_where_to_put_the_file(monkeypatch):
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(torchvision.models.WeightsEnum, "get_state_dict", offline)
-    with pytest.raises(ValueError, match=r"could not be had.*resnet18-f37072fd\.pth into .*model\.weights=null"):
+    with pytest.raises(ValueError, match=r"(?s)could not be had.*resnet18-f37072fd\.pth into .*model\.weights=null"):
         torchvision_model("resnet18", 3, 32, 10, weights="DEFAULT")
 
 
 def test_a_failed_timm_download_says_how_to_go_on(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ValueError, match=r"could not be had.*model\.pretrained=false"):
+    with pytest.raises(ValueError, match=r"(?s)could not be had.*model\.pretrained=false"):
         timm_model("resnet18", 3, 32, 10, pretrained=True)
 
 

@@ -202,6 +202,15 @@ def test_the_last_half_of_the_curves_can_be_seen_alone(view):
     assert view.run(points) == 16  # steps 150 to 300
 
 
+def test_curves_can_be_drawn_against_seconds(view):
+    words = "return [...document.querySelectorAll('#curves svg text')].map((each) => each.textContent)"
+    assert "step" in view.run(words) and "seconds" not in view.run(words)
+    view.all('#curves input[value="seconds"]')[0].click()
+    assert "seconds" in view.run(words)
+    last = "return document.querySelector('#curves .line:not(.seed)[d]').getAttribute('d').split('L').length"
+    assert view.run(last) == 30
+
+
 def test_the_table_works_by_keyboard_alone(view):
     view.run("document.getElementById('table').focus()")
     view.press(*[Keys.TAB] * (len(view.all("#table thead button")) + 1))

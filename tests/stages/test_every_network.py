@@ -43,6 +43,8 @@ NARROW = (*NAMES, "model.width=32", "model.layers=1")
 NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "cnn": [(DIGITS, 16)],
     "efficientnet_lite0": [(DIGITS, 32)],
+    "efficientnet_lite1": [(DIGITS, 32)],
+    "efficientnet_lite2": [(DIGITS, 32)],
     "googlenet": [(DIGITS, 22)],
     "embedding_rnn": [(RECURRENT, None)],
     "edge_filter": [(("data=edges",), 16)],
@@ -54,6 +56,9 @@ NETWORKS: dict[str, list[tuple[tuple[str, ...], int | None]]] = {
     "mamba": [(NARROW, None)],
     "mamba2": [(NARROW, None)],
     "mlp": [(DIGITS, 8)],
+    "mobilenet_v1": [((*DIGITS, "model.width=0.25"), 32)],
+    "mobilenet_v2": [((*DIGITS, "model.width=0.25"), 32)],
+    "one_weight": [(("data=line",), None)],
     "resnet": [(DIGITS, 16)],
     "rnn": [(NAMES, None)],
     "rnn_cell": [(NAMES, None)],
@@ -78,7 +83,8 @@ RECIPES: dict[str, Recipe] = {
     "dynamic": DynamicRecipe(numerics=STATIC),
     "qat": QATRecipe(numerics=QAT),
 }
-# Networks of the same parts as another one, of which one recipe is enough: gru, mamba and mobilenet_v2 go through all.
+# Networks of the same parts as another one, of which one recipe is enough, or none: gru, mamba and torchvision's
+# mobilenet_v2 go through all.
 FEWER = {
     "edge_filter": ("static",),
     "smp": ("static",),
@@ -86,6 +92,10 @@ FEWER = {
     "lstm": ("dynamic",),
     "mamba2": ("dynamic",),
     "efficientnet_lite0": ("qat",),
+    "mobilenet_v1": ("static",),
+    "one_weight": ("dynamic",),
+    # Lite0 with more of its blocks, and torchvision's mobilenet_v2 value for value.
+    **dict.fromkeys(("efficientnet_lite1", "efficientnet_lite2", "mobilenet_v2"), ()),
 }
 CASES = [
     (choice, index, recipe)

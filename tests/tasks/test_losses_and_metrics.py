@@ -37,6 +37,20 @@ def test_classification_loss_is_cross_entropy() -> None:
     assert torch.equal(classification().loss(outputs, targets), F.cross_entropy(outputs, targets))
 
 
+@pytest.mark.parametrize(
+    ("scores", "losses"),
+    [
+        ([[0.1, 0.2, 0.9], [1.1, 0.1, 0.2], [0.2, 2.1, 0.1], [1.2, 0.1, 0.3]], [0.6657, 0.5735, 0.2507, 0.5536]),
+        ([[0.8, 0.2, 0.3], [0.2, 0.3, 0.5], [0.2, 0.2, 0.5], [0.1, 0.7, 0.4]], [1.2679, 1.2398, 1.2089, 1.4284]),
+    ],
+)
+def test_the_loss_of_each_sample_is_that_of_the_textbook(scores, losses) -> None:
+    task, outputs, targets = classification(num_classes=3), torch.tensor(scores), torch.tensor([2, 0, 1, 0])
+    each = torch.stack([task.loss(outputs[[row]], targets[[row]]) for row in range(4)])
+    torch.testing.assert_close(each, torch.tensor(losses), atol=5e-5, rtol=0)
+    torch.testing.assert_close(task.loss(outputs, targets), each.mean())
+
+
 def test_label_smoothing_holds_in_training_only() -> None:
     task, outputs, targets = classification(label_smoothing=0.2), random(8, 5), torch.arange(8) % 5
     shares = 0.8 * F.one_hot(targets, 5) + 0.2 / 5

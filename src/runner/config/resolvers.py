@@ -46,6 +46,7 @@ def register() -> None:
         "mask_classes": mask_classes,
         "text_classes": text_classes,
         "longest_text": longest_text,
+        "of_weights": of_weights,
         "class_monitor": class_monitor,
         "class_monitor_mode": lambda monitor: "min" if str(monitor).endswith("/loss") else "max",
         "csv_features": remembered(csv_features),
@@ -114,6 +115,21 @@ def plain(value: Any) -> Any:
 def class_monitor(weights: Any, sampling: Any, usual: str) -> str:
     """Return the metric that decides which weights are kept: accuracy would undo what balances the classes."""
     return "val/balanced_accuracy" if weights is not None or sampling == "balanced" else usual
+
+
+def of_weights(what: str, usual: Any, *, _parent_: Any, _root_: Any) -> Any:
+    """Return the `mean`, `std` or `image_size` that the network's trained weights expect; `usual` where it has none."""
+    model = _root_.get("model")
+    if model is None or not (model.get("pretrained") or model.get("weights")):
+        return usual
+    from runner.models.weights.inputs import inputs_of
+
+    asked = {key: model.get(key) for key in ("_target_", "name", "number", "pretrained", "weights") if key in model}
+    found = inputs_of(asked)
+    if found is None:
+        return usual
+    value = getattr(found.for_channels(_parent_.get("channels")), what)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def folder_classes(root: str) -> int:

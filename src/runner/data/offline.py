@@ -10,7 +10,7 @@ from filelock import FileLock
 from runner.errors import RunnerError
 
 VARIABLE = "RUNNER_OFFLINE"
-SHIPPED = "digits, diabetes, line, hours, shapes_boxes and shapes_masks"
+SHIPPED = "digits, diabetes, line, hours, random_images, shapes_boxes and shapes_masks"
 
 
 def refuse_offline(what: str) -> None:

@@ -5,11 +5,12 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from runner.models.activation import activation_of
 from runner.models.convolution import size_after_stages
 
 
 class CNN(nn.Module):
-    """One convolution, 2x2 max pooling and ReLU for each width in `channels`, then a linear layer."""
+    """One convolution, 2x2 max pooling and activation for each width in `channels`, then a linear layer."""
 
     def __init__(
         self,
@@ -18,13 +19,15 @@ class CNN(nn.Module):
         num_outputs: int,
         channels: Sequence[int] = (10, 20),
         kernel_size: int = 5,
+        activation: str = "relu",
     ) -> None:
-        """Raise ValueError when the images are too small for this many convolutions."""
+        """Raise ValueError when the images are too small for this many convolutions, or for an unknown activation."""
         super().__init__()
+        act = activation_of(activation)
         size = size_after_stages(image_size, kernel_size, len(channels))
         layers: list[nn.Module] = []
         for before, after in pairwise([in_channels, *channels]):
-            layers += [nn.Conv2d(before, after, kernel_size), nn.MaxPool2d(2), nn.ReLU()]
+            layers += [nn.Conv2d(before, after, kernel_size), nn.MaxPool2d(2), act()]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels[-1] * size**2, num_outputs)
 

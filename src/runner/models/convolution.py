@@ -20,6 +20,14 @@ def same_padding(size: int, kernel_size: int, *, stride: int = 1) -> float:
     return (stride * size - stride - size + kernel_size) / 2
 
 
+def separable_share(out_channels: int, kernel_size: int) -> float:
+    """Return the multiply-accumulates of a depthwise-separable convolution, as a share of the plain one's.
+
+    1 / out_channels + 1 / kernel_size^2, whatever goes in (Howard et al., "MobileNets", 2017, section 3.1).
+    """
+    return 1 / out_channels + 1 / kernel_size**2
+
+
 def size_after_stages(image_size: int, kernel_size: int, stages: int) -> int:
     """Return the side of the feature map after `stages` times (unpadded convolution, 2x2 pooling) on square images.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from runner.models.activation import activation_of
 from runner.models.convolution import size_after_stages
 
 
@@ -39,15 +40,17 @@ class GoogLeNet(nn.Module):
         num_outputs: int,
         channels: Sequence[int] = (10, 20),
         kernel_size: int = 5,
+        activation: str = "relu",
     ) -> None:
         """Raise ValueError when the images are too small for this many convolutions."""
         super().__init__()
+        act = activation_of(activation)
         size = size_after_stages(image_size, kernel_size, len(channels))
         blocks = [Inception(width) for width in channels]
         inputs = [in_channels, *(block.out_channels for block in blocks)]
         layers: list[nn.Module] = []
         for before, width, block in zip(inputs, channels, blocks, strict=False):
-            layers += [nn.Conv2d(before, width, kernel_size), nn.MaxPool2d(2), nn.ReLU(), block]
+            layers += [nn.Conv2d(before, width, kernel_size), nn.MaxPool2d(2), act(), block]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(inputs[-1] * size**2, num_outputs)
 

@@ -5,20 +5,22 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from runner.models.activation import activation_of
 from runner.models.convolution import size_after_stages
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + conv3(relu(conv3(x)))), with the shape kept."""
+    """act(x + conv3(act(conv3(x)))), with the shape kept; the activation is ReLU unless another is chosen."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, activation: str = "relu") -> None:
         super().__init__()
+        act = activation_of(activation)
         self.residual = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
+            act(),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
-        self.relu = nn.ReLU()
+        self.relu = act()
 
     def forward(self, features: Tensor) -> Tensor:
         """Map float (N, channels, H, W) to the same shape."""
@@ -26,7 +28,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Convolution, ReLU, 2x2 max pooling and a residual block for each width in `channels`, then linear."""
+    """Convolution, activation, 2x2 max pooling and a residual block for each width in `channels`, then linear."""
 
     def __init__(
         self,
@@ -35,14 +37,16 @@ class ResidualNet(nn.Module):
         num_outputs: int,
         channels: Sequence[int] = (16, 32),
         kernel_size: int = 5,
+        activation: str = "relu",
     ) -> None:
-        """Raise ValueError when the images are too small for this many convolutions."""
+        """Raise ValueError when the images are too small for this many convolutions, or for an unknown activation."""
         super().__init__()
+        act = activation_of(activation)
         size = size_after_stages(image_size, kernel_size, len(channels))
         layers: list[nn.Module] = []
         for before, after in pairwise([in_channels, *channels]):
-            layers += [nn.Conv2d(before, after, kernel_size), nn.ReLU(), nn.MaxPool2d(2)]
-            layers += [ResidualBlock(after)]
+            layers += [nn.Conv2d(before, after, kernel_size), act(), nn.MaxPool2d(2)]
+            layers += [ResidualBlock(after, activation)]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels[-1] * size**2, num_outputs)
 

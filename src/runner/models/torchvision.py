@@ -1,8 +1,11 @@
 """Any classification network of torchvision by name, fitted to the data's channels, size and classes."""
 
 import inspect
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +15,7 @@ from torchvision.models import WeightsEnum
 
 from runner.models.meta import building_on_meta, built_once, refuse_wrong_size
 from runner.models.surgery import drop_auxiliary_heads, fit_first_convolution, replace_head
+from runner.models.weights import files
 
 SIZE_SETTINGS = frozenset({"image_size", "input_size"})
 
@@ -22,17 +26,20 @@ def torchvision_model(
     image_size: int,
     num_outputs: int,
     weights: str | None = None,
+    pretrained: bool = False,
     **kwargs: Any,
 ) -> nn.Module:
     """Build a network from float images (N, in_channels, image_size, image_size) to float (N, num_outputs).
 
-    `weights` names trained weights ("DEFAULT", "IMAGENET1K_V1"): all but the head is then kept, and the
-    first convolution is fitted to `in_channels`. Auxiliary heads are off. `kwargs` go to the library.
+    `weights` names trained weights ("DEFAULT", "IMAGENET1K_V1"), `pretrained` stands for the default ones: all but
+    the head is then kept, and the first convolution is fitted to `in_channels`. Their file is taken from
+    RUNNER_WEIGHTS or torch.hub's folder, else downloaded; its SHA-256 must begin as its name says.
+    Auxiliary heads are off. `kwargs` go to the library.
     Raises ValueError for an unknown name, weights or argument, for images that the network can't take,
-    and when the weights can't be downloaded. On the meta device no weights are loaded.
+    and when the weights can't be had. On the meta device no weights are loaded.
     """
     builder = _builder(name)
-    chosen = None if weights is None else _weights(name, weights)
+    chosen = chosen_weights(name, weights, pretrained)
 
     def build(size: int) -> nn.Module:
         network = _built(builder, num_classes=num_outputs, **(_settings(builder, size) | kwargs))
@@ -88,8 +95,15 @@ def _settings(builder: Callable[..., nn.Module], size: int) -> dict[str, Any]:
     return {key: value for key, value in ours.items() if key in accepted}
 
 
-def _weights(name: str, weights: str) -> WeightsEnum:
-    """Return the library's entry for "IMAGENET1K_V1" or "ResNet18_Weights.IMAGENET1K_V1"; ValueError otherwise."""
+def chosen_weights(name: str, weights: str | None, pretrained: bool) -> WeightsEnum | None:
+    """Return the library's entry for "IMAGENET1K_V1" or "ResNet18_Weights.IMAGENET1K_V1", None for no weights.
+
+    Raises:
+        ValueError: it has no weights of this name.
+    """
+    if weights is None and not pretrained:
+        return None
+    weights = weights or "DEFAULT"
     known = torchvision.models.get_model_weights(name)
     try:
         return known[weights.rpartition(".")[2]]
@@ -119,14 +133,45 @@ def _trained(
     arguments = {key: value for key, value in settings.items() if key != "init_weights"}
     if "aux_logits" in arguments:
         arguments["aux_logits"] = True  # the weights hold the auxiliary heads
-    try:
+    state = _state(name, weights)
+    with _given(state):
         network = builder(weights=weights, **arguments)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"The weights {weights} of {name} could not be had ({error}). Download {weights.url} "
-            f"into {torch.hub.get_dir()}/checkpoints, or set model.weights=null to train from scratch."
-        ) from error
     drop_auxiliary_heads(network)
     if in_channels != 3 and hasattr(network, "transform_input"):
         network.transform_input = False  # type: ignore[assignment]  # it takes red, green and blue apart
     return network
+
+
+def _state(name: str, weights: WeightsEnum) -> dict[str, Any]:
+    """Return the tensors of the weights' file, which is downloaded where it is neither of one's own nor torch.hub's."""
+    file = weights.url.rpartition("/")[2]
+    places = [*files.own_places([file]), Path(f"{torch.hub.get_dir()}/checkpoints/{file}")]
+    found = files.first_of(places)
+    ways = f"Download {weights.url} into {places[0].parent}, or set model.weights=null to train from scratch."
+    if found is None and files.forbidden():
+        raise files.missing(f"{name} ({weights})", places, f"{files.FORBIDS} forbids to download them", ways)
+    try:
+        state: dict[str, Any] = (
+            weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+            if found is None
+            else torch.load(found, weights_only=True, map_location="cpu")
+        )
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if found is not None:
+            raise ValueError(f"{found} can't be read as weights ({str(error).splitlines()[0]}). {ways}") from error
+        raise files.missing(f"{name} ({weights})", places, str(error), ways) from error
+    return state
+
+
+@contextmanager
+def _given(state: dict[str, Any]) -> Iterator[None]:
+    """Within this context the library's builders get this state where they would fetch a file.
+
+    They rename what old files hold, and would unpickle anything.
+    """
+    before = WeightsEnum.get_state_dict
+    WeightsEnum.get_state_dict = lambda *_, **__: state  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        WeightsEnum.get_state_dict = before  # type: ignore[method-assign]

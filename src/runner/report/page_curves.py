@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 from runner.report.report import Report
-from runner.report.runs import curves
+from runner.report.runs import RunRecord, curves
 
 # About 13 characters a point: curves of 2.6 MB in the largest file.
 ALL_POINTS = 200_000
@@ -35,6 +35,21 @@ def page_curves(report: Report) -> tuple[list[str], list[list[list[Any]]], list[
     limit = min(MOST_POINTS, ALL_POINTS // max(1, sum(counts[name] for name in kept)))
     drawn = [[[flat(thin(run.get(name, []), limit)) for run in row] for name in kept] for row in rows]
     return kept, drawn, [name for name in names if name not in kept]
+
+
+def paces(report: Report) -> list[list[float | None]]:
+    """Return the seconds that a training step took, of every run of every row; None where the run doesn't say.
+
+    It is the mean over the whole training, validation included.
+    """
+    return [[pace(run) for run in row.runs] for row in report.rows]
+
+
+def pace(run: RunRecord) -> float | None:
+    """Return the mean seconds a step of a run's training."""
+    last = max((points[-1][0] for name, points in curves(run).items() if name.startswith("train")), default=0.0)
+    seconds = run.seconds.get("fit")
+    return short(seconds / last) if seconds and last > 0 else None
 
 
 def read(run: Any) -> Drawn:

@@ -6,7 +6,7 @@ from typing import Any
 
 from runner.report.cells import remarks
 from runner.report.differences import label, of_the_machine
-from runner.report.page_curves import page_curves
+from runner.report.page_curves import paces, page_curves
 from runner.report.quantities import heading, is_cost, show
 from runner.report.report import Report, ReportRow
 from runner.report.runs import RunRecord
@@ -21,6 +21,7 @@ def page_data(report: Report) -> dict[str, Any]:
     metrics = list(dict.fromkeys([*report.metrics, *(name for row in report.rows for name in row.metrics)]))
     keys, best, differences = differing(report.rows)
     names, curves, left_out = page_curves(report)
+    steps = paces(report)
     return {
         "metric": report.metric,
         "mode": report.mode,
@@ -42,6 +43,7 @@ def page_data(report: Report) -> dict[str, Any]:
                 "differences": differences[index],
                 "started": max((run.started for run in row.runs if run.started is not None), default=None),
                 "curves": curves[index],
+                "paces": steps[index],
             }
             for index, row in enumerate(report.rows)
         ],

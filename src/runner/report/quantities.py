@@ -11,10 +11,11 @@ from runner.report.ranking.outcome import quantity
 from runner.report.runs import RunRecord
 
 PARAMETERS = "parameters"
+MACS = "benchmark/float/macs"
 # The lower the better, by the last part of the name; of all other metrics the higher.
 COSTS = re.compile(
     r"(loss|error|mse|rmse|mae|mape|perplexity|drop|distance|divergence|latency\w*|(\w+_)?bytes|(\w+_)?seconds"
-    r"|(\w+_)?parameters|trainable_share"
+    r"|(\w+_)?parameters|trainable_share|macs"
     r"|(\w+_)?error|(\w+_)?loss)"
 )
 # Decimals of a column whose largest value is below 10; a larger one has fewer.
@@ -48,6 +49,8 @@ def heading(name: str) -> str:
     """Return a quantity's name as the head of a column."""
     if latency := LATENCY.fullmatch(name):
         return f"{latency[1]} ms, batch {latency[2]}"
+    if name == MACS:
+        return "MACs"
     kind, _, rest = name.partition("/")
     if kind == "finetune":
         return rest.replace("_", " ").replace("trainable", "trained")
@@ -78,6 +81,7 @@ def worth_showing(rows: Sequence[Mapping[str, float]], metric: str) -> list[str]
         *(name for name in (f"final/{base}", f"test/{base}") if name in names),
         *sorted(name for name in names if name.startswith("gain/")),
         *programs,
+        *([MACS] if differ(row.get(MACS) for row in rows) else []),
         *(name for name in names if re.fullmatch(r"bytes/(int8|float)_program", name)),
         *(name for name in FINE_TUNING if name in names),
         *sorted((name for name in names if name.startswith("test/")), key=is_cost),

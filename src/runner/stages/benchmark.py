@@ -23,6 +23,7 @@ from runner.job.formats import known_formats
 from runner.job.networks import Networks, StageResult
 from runner.measure import nested
 from runner.measure.error import sqnr
+from runner.measure.formulas import multiply_accumulates
 from runner.measure.latency import FEW_CHANNELS, Latency, time_interleaved, verdict
 from runner.measure.machine import has_bfloat16, working_memory
 from runner.measure.nested import Nested
@@ -71,6 +72,7 @@ def benchmark(context: Context, networks: Networks) -> StageResult:
     show(findings)
     for name, (share, decibel) in agreement.items():
         metrics |= {f"benchmark/{name}/equal_predictions": share, f"benchmark/{name}/sqnr_db": decibel}
+    metrics |= operations(context, networks)
     metrics |= {f"benchmark/{name}/bytes": float(size) for name, size in sizes.items()}
     metrics |= gains(named(networks)[-1], rows, sizes)
     path = context.artifacts / "benchmark.json"
@@ -178,6 +180,15 @@ def save_baselines(context: Context, networks: Networks) -> dict[str, ArtifactFi
     if networks.smaller is not None and networks.smaller_phase is not None:
         saved |= save_float(context, networks.smaller_phase, networks.smaller)
     return saved
+
+
+def operations(context: Context, networks: Networks) -> dict[str, float]:
+    """Return the multiply-accumulates for one sample of the network as trained and, where there is one, the smaller."""
+    inputs = some(context, 1)
+    found = {"benchmark/float/macs": float(multiply_accumulates(networks.baseline, inputs))}
+    if networks.smaller is not None and networks.smaller_phase is not None:
+        found[f"benchmark/{networks.smaller_phase}/macs"] = float(multiply_accumulates(networks.smaller, inputs))
+    return found
 
 
 def sizes_on_disk(networks: Networks, artifacts: Mapping[str, ArtifactFile]) -> dict[str, int]:

@@ -1,11 +1,13 @@
 """doctor: what this machine has and lacks."""
 
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
 from runner.cli.commands import doctor
 from runner.cli.main import main
+from runner.models.weights import packages
 
 
 def test_it_lists_versions_machine_and_extras(capsys, monkeypatch):
@@ -19,6 +21,18 @@ def test_it_lists_versions_machine_and_extras(capsys, monkeypatch):
         assert rows[name]
     assert rows["C++ compiler"] == "none: install g++ to use compile=true"
     assert rows["extra pretrained"] == "missing nothing-of-this-name: pip install 'runner[pretrained]'"
+
+
+def test_where_weights_come_from_and_under_which_licence(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("RUNNER_WEIGHTS", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert f"{tmp_path / 'nowhere'} (no folder)" in text
+    for each in packages.CARRIERS:
+        assert f"missing: {each.install}; {each.holds}, {each.origin}; {each.licence}" in text
+    page = (Path(__file__).parents[3] / "docs/weights.md").read_text(encoding="utf-8")
+    assert all(words in page for each in packages.CARRIERS for words in (each.holds, each.licence))
 
 
 def test_a_compiler_is_found(capsys, monkeypatch):

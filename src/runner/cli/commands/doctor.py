@@ -1,14 +1,16 @@
 """python -m runner doctor: what this machine has, what is missing, and how to get it."""
 
 import argparse
+import os
 import re
 import shutil
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
 from runner.cli.columns import print_columns
 
-DESCRIPTION = "Shows versions, processor, threads, GPUs, compiler and optional extras with their install hints."
+DESCRIPTION = "Shows versions, processor, threads, GPUs, compiler, extras with their install hints, and weights."
 EXAMPLE = "example:\n  python -m runner doctor"
 
 
@@ -38,8 +40,23 @@ def main(arguments: Sequence[str]) -> int:
     for extra, missing in extras().items():
         hint = f"missing {', '.join(missing)}: pip install 'runner[{extra}]'"
         rows.append((f"extra {extra}", hint if missing else "installed"))
-    print_columns(rows)
+    print_columns([*rows, *weights()])
     return 0
+
+
+def weights() -> list[tuple[str, str]]:
+    """Return where trained weights are looked for, and of each package that carries some its origin and licence."""
+    from runner.models.weights.files import FOLDER
+    from runner.models.weights.packages import CARRIERS
+
+    folder = os.environ.get(FOLDER)
+    state = "not set: libraries' caches and packages only" if folder is None else folder
+    missing = " (no folder)" if folder is not None and not Path(folder).expanduser().is_dir() else ""
+    rows = [(FOLDER, f"{state}{missing}")]
+    for each in CARRIERS:
+        found = "installed" if each.present else f"missing: {each.install}"
+        rows.append((f"weights {each.module}", f"{found}; {each.holds}, {each.origin}; {each.licence}"))
+    return rows
 
 
 def extras() -> dict[str, list[str]]:

@@ -55,14 +55,18 @@ class ImageFolder(ImageDataModule):
         if value_range is not None:
             self.appearance = replace(self.appearance, ranges=_given(value_range))
 
+    def listed(self) -> tuple[Layout, Listing]:
+        """Return how the set is laid out, and its images; RunnerError where the folders are not those of classes."""
+        layout = image_layout(self.root)
+        return layout, list_images(layout)
+
     def load(self) -> Source:
         """List the images of all splits, look at them and decode them; `remarks` say what is unusual.
 
         Raises:
             RunnerError: the folders are not those of classes, or images are broken and not left out.
         """
-        layout = image_layout(self.root)
-        listing = list_images(layout)
+        layout, listing = self.listed()
         threads = stored.workers(self.num_workers)
         with in_silence():
             looks = inspection.inspect_all(listing.paths, threads)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from runner.models.activation import activation_of
+
 
 class SlidingWindow(nn.Module):
     """Float images (N, in_channels, window, window) to logits (N, num_outputs); larger ones to a map of logits.
@@ -23,10 +25,17 @@ class SlidingWindow(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, image_size: int, num_outputs: int, channels: Sequence[int] = (16, 32), hidden: int = 64
+        self,
+        in_channels: int,
+        image_size: int,
+        num_outputs: int,
+        channels: Sequence[int] = (16, 32),
+        hidden: int = 64,
+        activation: str = "relu",
     ) -> None:
         """Raise ValueError for windows that leave nothing for the fully connected layer."""
         super().__init__()
+        self.act = activation_of(activation)()
         self.window, self.stride, side = image_size, 2 ** len(channels), image_size
         for _ in channels:
             side = (side - 2) // 2
@@ -37,20 +46,20 @@ class SlidingWindow(nn.Module):
             )
         before = [in_channels, *channels]
         self.features = nn.Sequential(
-            *(_stage(before[index], width) for index, width in enumerate(channels)),
+            *(_stage(before[index], width, activation_of(activation)()) for index, width in enumerate(channels)),
         )
         self.whole = nn.Conv2d(channels[-1], hidden, side)
         self.head = nn.Conv2d(hidden, num_outputs, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits of the one window, or of all."""
-        found: Tensor = self.head(self.whole(self.features(images)).relu())
+        found: Tensor = self.head(self.act(self.whole(self.features(images))))
         return found.flatten(1) if images.shape[2:] == (self.window, self.window) else found
 
 
-def _stage(before: int, after: int) -> nn.Sequential:
+def _stage(before: int, after: int, act: nn.Module) -> nn.Sequential:
     layer = nn.Conv2d(before, after, 3, bias=False)
-    return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2))
+    return nn.Sequential(layer, nn.BatchNorm2d(after), act, nn.MaxPool2d(2))
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ function metricColumn({ key, label }) {
 // How the numbers of a metric are written; `values` are those that stand below each other.
 function writer(name, values) {
   if (BYTES.test(name)) return bytes;
-  if (name === "parameters") return amount;
+  if (name === "parameters" || name.endsWith("/macs")) return amount;
   if (name.startsWith("seconds/")) return duration;
   const places = decimals(values);
   return (each) => fixed(each, places);

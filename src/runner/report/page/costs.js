@@ -8,6 +8,7 @@ const COSTS = [
   { pattern: /^benchmark\/([^/]+)\/bytes$/, label: () => "file size", write: bytes },
   { pattern: /^bytes\/((?:int8|float)[^/]*)$/, label: () => "file size", write: bytes },
   { pattern: /^benchmark\/(.+)\/working_memory_bytes\/batch_(\d+)$/, label: atBatch("working memory"), write: bytes },
+  { pattern: /^benchmark\/(.+)\/macs$/, label: () => "multiply-accumulates", write: amount },
   { pattern: /^(?=parameters$)/, label: () => "parameters", write: amount },
   { pattern: /^(?=finetune\/latency_ms$)/, label: () => "latency", write: ms },
   { pattern: /^(?=finetune\/trainable_share$)/, label: () => "trained share", write: plain },

@@ -1,6 +1,7 @@
 // Learning curves: every run of a selected row thin, their mean strong.
 
 const CHECKS = [
+  ["seconds", "by seconds"],
   ["late", "last half"],
   ["log", "log"],
 ];
@@ -31,17 +32,24 @@ function meanCurve(runs) {
     .map(([step, values]) => [step, values.reduce((sum, value) => sum + value, 0) / values.length]);
 }
 
-function lines(name) {
+// By seconds, steps are spread evenly over a run's training; runs that don't say how long it took are left out.
+function lines(name, bySeconds) {
   const index = report.curves.findIndex(({ key }) => key === name);
+  const runsOf = ({ curves, paces }) =>
+    curves[index].map((flat, run) => {
+      const pace = bySeconds ? paces[run] : 1;
+      return pace ? pointsOf(flat).map(([step, value]) => [step * pace, value]) : [];
+    });
   return selected()
-    .map((row) => ({ row, runs: row.curves[index].map(pointsOf).filter((points) => points.length) }))
+    .map((row) => ({ row, runs: runsOf(row).filter((points) => points.length) }))
     .filter(({ runs }) => runs.length)
     .map((line) => ({ ...line, mean: meanCurve(line.runs) }));
 }
 
 function drawCurves(svg, chart, size, name, checked) {
   const log = checked.includes("log"), late = checked.includes("late");
-  const all = lines(name);
+  const bySeconds = checked.includes("seconds"), unit = bySeconds ? "seconds" : "step";
+  const all = lines(name, bySeconds);
   const last = Math.max(...all.flatMap(({ runs }) => runs.map((points) => points.at(-1)[0])));
   const wanted = (points) => points.filter(([step, value]) => !(log && value <= 0) && !(late && step < last / 2));
   const drawn = all.map(({ row, runs, mean }) => ({ row, runs: runs.map(wanted), mean: wanted(mean) }));
@@ -50,7 +58,7 @@ function drawCurves(svg, chart, size, name, checked) {
   const box = boxOf(size, 52, 40);
   const x = scaleOver(points.map(([step]) => step), false, box.left, box.right, 0);
   const y = scaleOver(points.map(([, value]) => value), log, box.bottom, box.top, 6);
-  axes(svg, box, x, y, { x: plain, y: plain }, { x: "step", y: "" });
+  axes(svg, box, x, y, { x: plain, y: plain }, { x: unit, y: "" });
   const line = (each) => `M${each.map(([step, value]) => `${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("L")}`;
   for (const { row, runs, mean } of drawn.filter((each) => each.mean.length)) {
     const single = runs.length > 1 ? runs.filter((each) => each.length) : [];
@@ -58,8 +66,8 @@ function drawCurves(svg, chart, size, name, checked) {
     svg.append(shape("path", { class: `line ${colour(row)}`, d: line(mean), "stroke-dasharray": dash(row) }));
   }
   labelEnds(svg, box, drawn, y);
-  follow(svg, chart, box, drawn, x, y);
-  return inWords(name, drawn);
+  follow(svg, chart, box, drawn, x, y, unit);
+  return inWords(name, drawn, unit);
 }
 
 function labelEnds(svg, box, drawn, y) {
@@ -72,8 +80,8 @@ function labelEnds(svg, box, drawn, y) {
   });
 }
 
-// A line at the step under the pointer, and the values there.
-function follow(svg, chart, box, drawn, x, y) {
+// A line at the place under the pointer, and the values there.
+function follow(svg, chart, box, drawn, x, y, unit) {
   const cursor = shape("line", { class: "cursor", y1: box.top, y2: box.bottom, visibility: "hidden" });
   const spot = tip(chart);
   svg.append(cursor);
@@ -85,7 +93,7 @@ function follow(svg, chart, box, drawn, x, y) {
       .filter(([, value]) => value !== null)
       .sort(([, one], [, other]) => y(one) - y(other));
     fill(cursor, { x1: place, x2: place, visibility: "visible" }, []);
-    const head = element("strong", {}, `step ${plain(Math.round(step))}`);
+    const head = element("strong", {}, `${unit} ${plain(unit === "step" ? Math.round(step) : step)}`);
     const text = ([row, value]) => element("span", {}, swatch(row), ` ${row.rank} `, element("b", {}, plain(value)));
     spot.show(place, box.top, [head, ...there.map(text)]);
   });
@@ -95,7 +103,7 @@ function follow(svg, chart, box, drawn, x, y) {
   });
 }
 
-function inWords(name, drawn) {
+function inWords(name, drawn, unit) {
   const low = report.curves.find(({ key }) => key === name).cost;
   const better = (one, other) => (low ? one[1] < other[1] : one[1] > other[1]);
   const known = drawn.filter(({ mean }) => mean.length).map(({ row, mean }) => {
@@ -103,7 +111,7 @@ function inWords(name, drawn) {
     return [`${row.rank} ${row.label}`, plain(mean.at(-1)[1]), plain(best[1]), plain(best[0])];
   });
   const sentence = `Learning curves of ${name}. ${known.map(([label, last]) => `${label} ends at ${last}.`).join(" ")}`;
-  return { sentence, table: tableOf(["Run", "last", low ? "lowest" : "highest", "at step"], known) };
+  return { sentence, table: tableOf(["Run", "last", low ? "lowest" : "highest", `at ${unit}`], known) };
 }
 
 function drawLegend() {

@@ -108,7 +108,10 @@ function startPareto() {
   const section = document.getElementById("pareto");
   section.hidden = false;
   const first = (start) => found.find(({ label }) => label.startsWith(start));
-  const two = [...new Set([first("latency"), first("file size"), ...found])].filter(Boolean).slice(0, 2);
+  // Files tell what compression gained; without any, networks differ by what they compute.
+  const compressed = found.some(({ points }) => points.some(({ program }) => isCompressed(program)));
+  const second = first(compressed ? "file size" : "multiply-accumulates");
+  const two = [...new Set([first("latency"), second, ...found])].filter(Boolean).slice(0, 2);
   const choices = found.map(({ label }) => [label, label]);
   for (const cost of two) {
     const draw = (svg, chart, size, label) => drawPareto(svg, chart, size, found.find((each) => each.label === label));

@@ -1,0 +1,1 @@
+"""Images of one class each that are published or made."""
