@@ -9,10 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from runner.run import lean_imports
 
 lean_imports.install()
+# A busy machine is nobody's mistake; fixtures of a function are read by examples, not changed.
+settings.register_profile(
+    "runner", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("runner")
 
 pytest_plugins = [
     "tests.support.coded_network",

@@ -6,7 +6,7 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -135,9 +135,7 @@ def without_hydras(node: Any, reference: Any) -> Any:
 @settings(
     max_examples=30,
     derandomize=True,
-    deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(texts=lines)
 def test_hydra_composes_the_same(composer: Composer, texts: list[str]) -> None:

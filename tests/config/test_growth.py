@@ -74,7 +74,7 @@ KEYS = ("a", "b", "c.x", "c.y", "d.0")
 VALUE = st.lists(st.sampled_from([*(f"${{{key}}}" for key in KEYS), "text", "-"]), max_size=3).map("".join)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, derandomize=True, database=None)
 @given(VALUE, VALUE, VALUE, VALUE, VALUE)
 def test_a_value_is_as_long_as_omegaconf_makes_it(a, b, x, y, first):
     config = OmegaConf.create({"a": a, "b": b, "c": {"x": x, "y": y}, "d": [first]})

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.config import catalog, overrides
@@ -15,9 +15,7 @@ from runner.config.references import read_by
 QUICK = settings(
     max_examples=60,
     derandomize=True,
-    deadline=None,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

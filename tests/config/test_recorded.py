@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.cli.main import main
@@ -160,10 +160,8 @@ VALUES = st.sampled_from(
 
 @settings(
     max_examples=20,
-    deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())
 def test_any_value_anywhere_is_taken_or_refused_in_a_sentence(run, good, data):

@@ -47,7 +47,7 @@ def test_order_is_a_function_of_seed_and_epoch_only():
 
 
 @given(count=st.integers(1, 60), size=st.integers(1, 20), world=st.integers(1, 5), shuffle=st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_ranks_hold_equally_many_batches_and_together_every_row(count, size, world, shuffle):
     ranks = [loader(count, batch_size=size, shuffle=shuffle, rank=r, world_size=world) for r in range(world)]
     batches = [rows_of(rank) for rank in ranks]
@@ -73,7 +73,7 @@ def test_workers_give_the_same_batches_in_the_same_order():
 
 
 @given(count=st.integers(2, 40), taken=st.integers(0, 12), epoch=st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_state_continues_behind_the_last_batch(count, taken, epoch):
     original = loader(count, shuffle=True)
     original.sampler.set_epoch(epoch)

@@ -16,7 +16,7 @@ def labels_of(class_sizes: list[int]) -> torch.Tensor:
 
 
 @given(total=st.integers(2, 200), fraction=st.floats(0, 0.9), seed=st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parts_are_disjoint_and_cover_everything(total, fraction, seed):
     count = min(size_of(fraction, total), total - 1)
     indices = torch.arange(total) * 3
@@ -27,7 +27,7 @@ def test_parts_are_disjoint_and_cover_everything(total, fraction, seed):
 
 
 @given(class_sizes=sizes, seed=st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_stratified_parts_keep_proportions_to_within_one_sample(class_sizes, seed):
     labels = labels_of(class_sizes)
     total = len(labels)
@@ -45,7 +45,7 @@ def test_same_seed_same_split_other_seed_other_split():
 
 
 @given(total=st.integers(5, 80), folds=st.integers(2, 5), seed=st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_validation_folds_are_disjoint_and_cover_everything(total, folds, seed):
     indices = torch.arange(total) + 7
     parts = [fold(indices, i, folds, seed=seed) for i in range(folds)]
@@ -56,7 +56,7 @@ def test_validation_folds_are_disjoint_and_cover_everything(total, folds, seed):
 
 
 @given(class_sizes=sizes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_stratified_folds_hold_their_share_of_each_class(class_sizes):
     labels = labels_of(class_sizes)
     for index in range(4):

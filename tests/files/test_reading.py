@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runner.files.reading import TooLargeError, check_yaml, check_zip, parse_json, read_bytes, unpack
 
-FEW = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+FEW = settings(max_examples=60, derandomize=True, database=None)
 
 
 def test_a_pipe_and_a_device_are_not_waited_for(tmp_path):

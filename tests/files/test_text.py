@@ -22,7 +22,7 @@ HOSTILE = st.text(
     | st.characters(),
     max_size=24,
 )
-FEW = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+FEW = settings(max_examples=150, derandomize=True, database=None)
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ def some_boxes(draw: st.DrawFn) -> Tensor:
 
 
 @given(some_boxes(), some_boxes())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_overlaps_are_torchvisions(left, right):
     torch.testing.assert_close(boxes.iou(left[:, None], right), ops.box_iou(left, right))
     torch.testing.assert_close(boxes.giou(left[:, None], right), ops.generalized_box_iou(left, right))
 
 
 @given(some_boxes(), some_boxes(), st.floats(0.1, 10))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_overlaps_are_symmetric_bounded_and_of_no_unit(left, right, scale):
     overlap = boxes.iou(left[:, None], right)
     assert bool(((overlap >= 0) & (overlap <= 1 + 1e-12)).all())
@@ -47,13 +47,13 @@ def test_boxes_without_area_overlap_nothing():
 
 
 @given(some_boxes())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_corners_and_centres_lead_back_to_each_other(corners):
     torch.testing.assert_close(boxes.to_corners(boxes.to_centres(corners)), corners)
 
 
 @given(some_boxes(), st.sampled_from([4.0, 8.0, 32.0]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_decoding_undoes_encoding(corners, stride):
     step = torch.full((len(corners), 1), stride, dtype=torch.float64)
     middle = boxes.to_centres(corners)[:, :2]

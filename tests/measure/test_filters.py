@@ -42,7 +42,7 @@ SIZES = {
 
 
 @given(**SIZES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_convolution_is_torchs(size, kernel, stride, padding):
     images, kernels = torch.rand(2, 3, size, size + 1), torch.rand(4, 3, kernel, kernel)
     found = correlate(images, kernels, stride=stride, padding=padding)
@@ -51,7 +51,7 @@ def test_convolution_is_torchs(size, kernel, stride, padding):
 
 
 @given(**SIZES, more=st.integers(0, 2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_transposed_convolution_is_torchs(size, kernel, stride, padding, more):
     more, padding = min(more, stride - 1), min(padding, kernel - 1)
     images, kernels = torch.rand(2, 3, size, size + 1), torch.rand(3, 4, kernel, kernel)

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.compression.files.packed import inflated
@@ -18,10 +18,8 @@ from runner.tracking.weights import files
 
 FEW = settings(
     max_examples=25,
-    deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 OWN = {"state_dict": {"network.w": torch.ones(4)}, "structure": [], "epoch": 1, "global_step": 5, "metrics": {}}
 

@@ -21,7 +21,7 @@ def test_bits_come_back_and_take_one_eighth_of_a_byte(bits):
     assert unpack(packed, len(bits)).tolist() == bits
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(["float32", "float16", "bfloat16", "float64", "int64", "bool"]), st.floats(0, 1))
 def test_tensors_come_back_bit_for_bit(tmp_path_factory, dtype, share):
     path = tmp_path_factory.mktemp("sparse") / "network.zip"

@@ -38,7 +38,7 @@ def zeros(network: nn.Module) -> dict[str, int]:
     return {name: int((each == 0).sum()) for name, each in network.named_parameters() if each.dim() > 1}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0, 0.9), st.sampled_from(["l1", "taylor"]))
 def test_the_global_share_of_zeros_is_exact(ratio, importance):
     network = small()
@@ -145,7 +145,7 @@ def test_words_that_mean_nothing_and_gradients_that_are_missing_are_refused():
         MagnitudePruning().apply(nn.BatchNorm1d(3), 0.5, PruningContext(network, IMAGES))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 4), st.integers(1, 13), st.integers(1, 4), st.integers(5, 6))
 def test_no_group_keeps_more_than_allowed_and_those_kept_are_the_largest(rows, length, keep, group):
     scores = torch.rand(rows, length)

@@ -21,7 +21,7 @@ LABELS = torch.tensor([7, 9], dtype=torch.uint8)
 
 
 @given(shape=st.lists(st.integers(0, 6), min_size=1, max_size=3), zipped=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_tensor_comes_back_as_it_was(tmp_path_factory, shape, zipped):
     values = torch.randint(0, 256, shape, dtype=torch.uint8)
     path = tmp_path_factory.mktemp("idx") / ("file.gz" if zipped else "file")

@@ -31,7 +31,7 @@ def selected(raw: list[Tensor], most: int = 20, least: float = 0.25) -> Tensor:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 3), st.floats(5, 90))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_suppression_is_torchvisions(seed, count, classes, width):
     generator = torch.Generator().manual_seed(seed)
     low = width * torch.rand(count, 2, generator=generator)

@@ -45,7 +45,7 @@ def round_trip(tensor: Tensor, grid: Grid, layout: Granularity) -> tuple[Tensor,
     return dequantize(quantize(tensor, parameters), parameters), parameters
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tensors(finite), grids, layouts)
 def test_what_comes_back_is_within_half_a_step(tensor: Tensor, grid: Grid, layout: Granularity) -> None:
     back, parameters = round_trip(tensor, grid, layout)
@@ -54,7 +54,7 @@ def test_what_comes_back_is_within_half_a_step(tensor: Tensor, grid: Grid, layou
     assert ((back - tensor).abs() <= step * 0.5 + tensor.abs() * 2**-20).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tensors(anything), grids, layouts)
 def test_codes_and_zero_points_never_leave_the_grid_and_nothing_overflows(
     tensor: Tensor, grid: Grid, layout: Granularity
@@ -68,14 +68,14 @@ def test_codes_and_zero_points_never_leave_the_grid_and_nothing_overflows(
     assert dequantize(codes, parameters).isfinite().all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(tensors(anything), grids, layouts)
 def test_zero_stays_exactly_zero(tensor: Tensor, grid: Grid, layout: Granularity) -> None:
     parameters = choose(tensor, grid, layout)
     assert (dequantize(quantize(torch.zeros_like(tensor), parameters), parameters) == 0).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(tensors(finite), st.sampled_from([INT8, UINT8]), st.floats(2.0**-20, 2.0**20, width=32), st.integers(0, 127))
 def test_codes_equal_those_of_torch_per_tensor(tensor: Tensor, grid: Grid, scale: float, zero_point: int) -> None:
     one = torch.tensor([zero_point], dtype=torch.int32)

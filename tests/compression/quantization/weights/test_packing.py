@@ -9,7 +9,7 @@ from runner.compression.quantization.weights.packing import pack, packed_bytes, 
 from runner.errors import RunnerError
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from([2, 4, 8]), st.data())
 def test_any_number_of_codes_comes_back_exactly_from_the_fewest_bytes(bits: int, data: st.DataObject) -> None:
     codes = torch.tensor(data.draw(st.lists(st.integers(0, 2**bits - 1), max_size=33)), dtype=torch.uint8)

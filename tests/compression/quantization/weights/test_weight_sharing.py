@@ -17,7 +17,7 @@ from runner.errors import RunnerError
 from runner.measure.error import sqnr
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 15), max_size=60))
 def test_symbols_come_back_exactly(symbols: list[int]) -> None:
     array = np.array(symbols, dtype=np.int64)

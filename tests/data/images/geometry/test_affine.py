@@ -34,7 +34,7 @@ def test_half_of_the_images_are_mirrored_at_one_half():
 
 
 @given(height=st.integers(3, 12), width=st.integers(3, 12), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sampling_grid_is_torchs_affine_grid(height, width, seed):
     theta = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(seed))
     ours, theirs = sampling_grid(theta, height, width), affine_grid(theta, [4, 1, height, width], align_corners=False)
