@@ -17,6 +17,7 @@ from tests.benchmarks import (
     sweep,
     table,
     time_to_accuracy,
+    waiting,
 )
 
 BENCHMARKS = {
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "lora": lora.main,
     "serving": serving.main,
     "checkpoint": checkpoint.main,
+    "waiting": waiting.main,
 }
 
 

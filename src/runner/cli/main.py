@@ -11,12 +11,14 @@ from runner.cli.standard_streams import with_streams
 from runner.config import plugins
 from runner.errors import EXIT_USER_ERROR, RunnerError, did_you_mean, system_trouble
 from runner.files.text import visible
+from runner.measure.machine import share_cores
 from runner.run import lean_imports
 from runner.tracking.signals import Interrupted, end_with_parent
 
 
 def entry() -> None:
     """`python -m runner`, and the installed `runner` script."""
+    share_cores()
     lean_imports.install()
     sys.exit(with_streams(lambda: main(sys.argv[1:])))
 

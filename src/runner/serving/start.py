@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from runner.errors import RunnerError
+from runner.measure.machine import cores
 from runner.serving.limits import FORMATS, MEGABYTE, Limits
 from runner.serving.pool import Pool, Served, order
 
@@ -75,8 +76,7 @@ def options_from(parsed: argparse.Namespace) -> Options:
         max_batch=parsed.max_batch,
         max_delay=parsed.max_delay,
     )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = parsed.threads or max(1, cores // parsed.workers)
+    threads = parsed.threads or max(1, int(cores() / parsed.workers))
     return Options(parsed.host, parsed.port, parsed.workers, threads, limits)
 
 

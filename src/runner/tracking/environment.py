@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from runner.measure.machine import instruction_sets
+from runner.measure.machine import SPINS, WAITING, cores, instruction_sets
 
 PACKAGES = (
     "runner",
@@ -35,8 +35,9 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": dict(versions()),
-        "cpu": {"model": cpu_model(), "flags": list(instruction_sets()), "cores": os.cpu_count()},
+        "cpu": {"model": cpu_model(), "flags": list(instruction_sets()), "cores": os.cpu_count(), "usable": cores()},
         "threads": torch.get_num_threads(),
+        "waiting": {name: os.environ[name] for name in (WAITING, SPINS) if name in os.environ},
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
 

@@ -29,10 +29,13 @@ def main(arguments: Sequence[str]) -> int:
     found = environment()
     cpu = found["cpu"]
     compiler = next((path for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
+    usable = "" if cpu["usable"] == cpu["cores"] else f", {cpu['usable']:g} of them for this process"
+    waiting = ", ".join(f"{name}={value}" for name, value in found["waiting"].items())
     rows = [
         ("python", f"{found['python']} on {found['platform']}"),
         *found["versions"].items(),
-        ("processor", f"{cpu['model']}, {cpu['cores']} cores, {found['threads']} threads used"),
+        ("processor", f"{cpu['model']}, {cpu['cores']} cores{usable}, {found['threads']} threads used"),
+        ("threads wait", f"{waiting or 'as their library does'}: awake for long they hold cores that others need"),
         ("instruction sets", ", ".join(cpu["flags"]) or "none that matter"),
         ("GPUs", ", ".join(found["gpus"]) or "none"),
         ("C++ compiler", compiler or "none: install g++ to use compile=true"),

@@ -25,6 +25,7 @@ from runner.data.images.appearance import Appearance
 from runner.data.images.decode import UnreadableImageError, decoded, in_silence, read_image
 from runner.errors import RunnerError
 from runner.files import write_json
+from runner.measure.machine import cores
 
 # Part of the key of what is stored: raise it when the same file would be decoded to other pixels.
 VERSION = 2
@@ -111,8 +112,7 @@ def size_in_bytes(count: int, appearance: Appearance) -> int:
 
 def workers(asked: int) -> int:
     """Return how many threads decode: as many as asked for, at least one for each core that is this process's."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(asked, cores)
+    return max(asked, int(cores()))
 
 
 def decode_in_memory(paths: Sequence[Path], appearance: Appearance, threads: int) -> Decoded:

@@ -8,6 +8,7 @@ import subprocess
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.context import ForkServerProcess
 
+from runner.measure.machine import cores, quotas
 from runner.sweep.launchers.forked import start
 from runner.sweep.launchers.work import Work
 
@@ -23,7 +24,7 @@ class Processes:
         self.running: dict[int, ForkServerProcess] = {}
         self.stopping: int | None = None
         self.shares: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
-        for share in shares(jobs, len(os.sched_getaffinity(0)), gpus()):
+        for share in shares(jobs, cores(), gpus()):
             self.shares.put(share)
 
     def submit(self, work: Work) -> "Future[int]":
@@ -62,10 +63,15 @@ def send(signal: int, process: ForkServerProcess) -> None:
         os.kill(process.pid, signal)
 
 
-def shares(jobs: int, cores: int, devices: list[str]) -> list[dict[str, str]]:
-    """Return what each of `jobs` processes gets of the machine, as environment variables."""
-    threads = max(1, cores // jobs)
-    given = [{name: os.environ.get(name, str(threads)) for name in THREADS} for _ in range(jobs)]
+def shares(jobs: int, available: float, devices: list[str]) -> list[dict[str, str]]:
+    """Return what each of `jobs` processes gets of the machine, as environment variables.
+
+    Args:
+        available: cores; what `share_cores` says of a quota is for one process alone and no wish of the user's.
+    """
+    threads = str(max(1, int(available / jobs)))
+    wishes = {name: os.environ.get(name, threads) for name in THREADS}
+    given = [{name: threads if quotas() else wish for name, wish in wishes.items()} for _ in range(jobs)]
     if len(devices) > 1:
         for position, share in enumerate(given):
             share["CUDA_VISIBLE_DEVICES"] = devices[position % len(devices)]
