@@ -83,7 +83,8 @@ def library() -> Any:
         RunnerError: it is not installed.
     """
     try:
-        import peft
+        with quietly():
+            import peft
     except ImportError as error:
         raise RunnerError(f"finetune: adapters need peft ({error}): pip install 'runner[finetune]'.") from error
     return peft
