@@ -54,7 +54,7 @@ def through_runner() -> list[float]:
 
 
 def plain() -> list[float]:
-    """Return the seconds of each step: peft's model of the same layers and head, batch normalisation at rest as well."""
+    """Return the seconds of each step: peft's model, with the same layers, head and resting batch normalisation."""
     config = compose([*NETWORK]).config
     datamodule = build_data(config)
     network = build(config, "model").to(memory_format=torch.channels_last)
