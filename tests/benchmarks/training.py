@@ -30,8 +30,11 @@ class Times(Callback):
         self.times.append(time.perf_counter())
 
 
-def train(overrides: Sequence[str]) -> list[float]:
-    """The stage fit of `python -m runner OVERRIDES`, logging, validation and checkpoints included; see Times."""
+def train(overrides: Sequence[str], *also: Callback) -> list[float]:
+    """The stage fit of `python -m runner OVERRIDES`, logging, validation and checkpoints included; see Times.
+
+    `also`: further callbacks.
+    """
     watch = Times()
     with tempfile.TemporaryDirectory() as folder:
         composed = compose([*overrides])
@@ -41,7 +44,7 @@ def train(overrides: Sequence[str]) -> list[float]:
             surroundings(composed.config, record) as signals,
         ):
             context, networks = prepare(composed.config, record, signals)
-            trainer = make_trainer(context, networks.task, extra=[watch])
+            trainer = make_trainer(context, networks.task, extra=[watch, *also])
             trainer.fit(networks.task, datamodule=context.datamodule)
     return watch.times
 

@@ -52,7 +52,7 @@ def test_ranks_fall_to_the_budget_and_stay():
     assert found[8:] == [4] * 4  # two layers of rank 2 on average
 
 
-@pytest.mark.parametrize("stop", [3, 6, 9, 11])
+@pytest.mark.parametrize("stop", [6, 11])
 def test_a_resumed_schedule_goes_on_as_it_was(stop):
     whole, resumed = network(), network()
     train(whole, RankAllocation(whole, SCHEDULE), 1, STEPS)

@@ -3,7 +3,7 @@
 import pytest
 from matplotlib.image import imread
 
-from runner.report.levels import compares_levels, draw_levels, label_of
+from runner.report.levels import compares_levels, draw_levels, row_name
 from runner.report.report import build_report
 from runner.report.runs import find_runs
 from runner.sweep import summary
@@ -28,7 +28,7 @@ def levels(write):
 def test_their_costs_are_columns_behind_the_metric(levels):
     costs = ["trainable_share", "peak_memory_bytes", "step_seconds", "latency_ms"]
     assert levels.metrics == ["test/accuracy", *(f"finetune/{name}" for name in costs)]
-    assert [label_of(row) for row in levels.rows] == ["lora", "full", "head"]
+    assert [row_name(row, levels.columns) for row in levels.rows] == ["lora", "full", "head"]
 
 
 def test_one_picture_has_a_row_for_each_and_strong_bars_for_the_best(levels, tmp_path):

@@ -31,7 +31,7 @@ RECIPES = {
     "no_checkpoints": ("model=mlp", "callbacks=[learning_rate]"),
     "lora": ("model=timm", "model.name=test_efficientnet", "finetune=lora", "finetune.rank=2", "finetune.dropout=0.1"),
     "adalora": ("model=mlp", "finetune=adalora", "finetune.rank=4", "finetune.final_rank=2", "finetune.every=2"),
-    "staged": ("model=resnet", "finetune=staged", "finetune.parts=3"),
+    "staged": ("model=mlp", "finetune=staged", "finetune.parts=3"),
 }
 
 

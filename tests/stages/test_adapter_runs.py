@@ -55,6 +55,8 @@ def test_its_costs_are_those_of_what_was_stored(chain, digits_run):
     assert metrics["finetune/trainable_parameters"] == sum(each.numel() for each in stored.values())
     every = sum(each.numel() for each in (*plain.values(), *adapters.values()))
     assert metrics["finetune/trainable_share"] == pytest.approx(metrics["finetune/trainable_parameters"] / every)
+    own = sum(each.numel() * each.element_size() for each in (*plain.values(), *adapters.values()))
+    assert metrics.get("finetune/peak_memory_bytes", own) >= own  # Linux tells
     assert metrics["finetune/step_seconds"] > 0 and metrics["finetune/latency_ms"] > 0
 
 

@@ -14,7 +14,7 @@ class FineTuneCost(Callback):
     """Log of `finetune/…`: trainable parameters and their share, bytes to store, seconds a step, peak memory in bytes.
 
     A step is a batch without its loading, validation and records, the mean over what this process trained. Memory is
-    counted like `EpochCost`'s, from the beginning of the training.
+    the network's own, and what the process rose above the beginning of the training, counted like `EpochCost`'s.
     """
 
     def __init__(self) -> None:
@@ -49,5 +49,6 @@ class FineTuneCost(Callback):
         }
         memory = rise_above(self.before)
         if memory is not None:
-            cost["finetune/peak_memory_bytes"] = float(memory)
+            own = sum(each.nbytes for each in (*network.parameters(), *network.buffers()))
+            cost["finetune/peak_memory_bytes"] = float(own + memory)
         pl_module.log_dict(cost, on_step=False, on_epoch=True, batch_size=1, logger=False)

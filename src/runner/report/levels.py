@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.files import write_with
+from runner.report.differences import label
 from runner.report.quantities import heading, number, places, show, size_words
 from runner.report.report import Report, ReportRow
 from runner.report.statistic import Statistic
@@ -51,11 +52,11 @@ def draw_levels(report: Report, path: Path) -> Path:
 
     rows = [row for row in report.rows if any(name in row.metrics for name in COSTS)]
     shown = [name for name in (report.metric, *COSTS) if any(name in row.metrics for row in rows)]
-    names = [label_of(row) for row in rows]
+    names = [row_name(row, report.columns) for row in rows]
     left = 0.3 + CHARACTER * max(map(len, names))
     size = (left + PANEL * len(shown), ABOVE + ROW * len(rows))
     with rc_context({"font.size": 9}):
-        figure = Figure(figsize=size, dpi=150)
+        figure = Figure(figsize=size, dpi=120)
         grid = {"left": left / size[0], "right": 1 - 0.02, "top": 1 - 0.5 / size[1], "bottom": 0.15 / size[1]}
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False, gridspec_kw={**grid, "wspace": 0.12})[0]
         for axes, name in zip(panels, shown, strict=True):
@@ -94,7 +95,10 @@ def draw_panel(
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def label_of(row: ReportRow) -> str:
-    """Return the settings of a row: the choice of `finetune` as it is, others with their names."""
-    texts = [show(each) if key == "finetune" else f"{key}={show(each)}" for key, each in row.settings.items()]
+def row_name(row: ReportRow, columns: Sequence[str]) -> str:
+    """Return the settings of a row: the choice of `finetune` as it is, others with their short names."""
+    texts = [
+        show(value) if key == "finetune" else f"{label(key, columns)}={show(value)}"
+        for key, value in row.settings.items()
+    ]
     return ", ".join(texts) or row.runs[0].name

@@ -108,6 +108,16 @@ def test_layers_that_do_not_suit_are_refused(layers, method, rank, words):
         Adapters(method, rank=rank, block_size=3, layers=layers)(network, "head")
 
 
+@pytest.mark.parametrize(("method", "adapted"), [("lora", ["0"]), ("adalora", []), ("loha", []), ("lokr", [])])
+def test_a_convolution_that_pads_in_a_way_of_its_own_is_left_to_methods_that_follow_it(method, adapted):
+    network = nn.Sequential(
+        timm.layers.Conv2dSame(4, 4, 3, stride=2), nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(16, 2)
+    )
+    (step,) = Adapters(method, rank=2)(network, "3")
+    assert step["layers"] == [*adapted, "1"]
+    assert network(torch.zeros(1, 4, 4, 4)).shape == (1, 2)
+
+
 def test_layers_that_the_network_never_calls_are_told():
     class Reading(nn.Module):
         def __init__(self) -> None:

@@ -1,8 +1,10 @@
 """Adapters: small updates beside frozen layers that train in their place, and are merged into them afterwards."""
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,14 +53,27 @@ def rebuild(
         for name in layers:
             network.set_submodule(name, FourBitLinear(network.get_submodule(name)))  # type: ignore[arg-type]
     config = config_of(peft, layers, settings)
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # BOFT looks for a CUDA extension, and says that it does without
+    with torch.random.fork_rng(devices=[]), quietly():
         peft.PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](network, config, "default")
     vars(network).pop("peft_config", None)
     for name, parameter in network.named_parameters():
         if within(name, head):
             parameter.requires_grad_(True)
     return network
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep to oneself that BOFT does without a CUDA extension, and what torch has to say of torchao's enums."""
+    logger = logging.getLogger("torch.utils._pytree")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def library() -> Any:
@@ -68,7 +83,8 @@ def library() -> Any:
         RunnerError: it is not installed.
     """
     try:
-        import peft
+        with quietly():
+            import peft
     except ImportError as error:
         raise RunnerError(f"finetune: adapters need peft ({error}): pip install 'runner[finetune]'.") from error
     return peft

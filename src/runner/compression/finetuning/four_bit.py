@@ -7,12 +7,14 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from runner.compression.finetuning.projections import linear
-from runner.compression.quantization.weights.packing import pack, unpack
+from runner.compression.quantization.weights.packing import pack
 
 # Between these normally distributed weights are about equally many (Dettmers et al. 2023, appendix E).
 NEGATIVE = (-1, -0.69619280, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004)
 POSITIVE = (0.07958030, 0.16093020, 0.24611230, 0.33791524, 0.44070983, 0.56261700, 0.72295684, 1)
 LEVELS = torch.tensor((*NEGATIVE, 0, *POSITIVE))
+# Of each byte the levels of its two codes: one look-up makes the weight without large intermediate results.
+PAIRS = torch.cartesian_prod(LEVELS, LEVELS).flip(1)
 # Weights with a scale in common: their largest magnitude.
 BLOCK = 64
 
@@ -63,21 +65,18 @@ class _FrozenProduct(torch.autograd.Function):
 
 
 def encode(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return codes, two a byte, uint8 (bytes,), and the scale of each block float (blocks,)."""
+    """Return codes of whole blocks, two a byte, uint8 (bytes,), and the scale of each block float (blocks,)."""
     blocks = F.pad(weight.flatten(), (0, -weight.numel() % BLOCK)).view(-1, BLOCK)
     scales = blocks.abs().amax(dim=1)
     shares = blocks / scales.clamp(min=torch.finfo(weight.dtype).tiny)[:, None]
     levels = LEVELS.to(weight)
-    codes = torch.bucketize(shares.contiguous(), (levels[1:] + levels[:-1]) / 2)
-    return pack(codes.flatten()[: weight.numel()], 4), scales
+    return pack(torch.bucketize(shares, (levels[1:] + levels[:-1]) / 2), 4), scales
 
 
 def decode(codes: Tensor, scales: Tensor, shape: torch.Size) -> Tensor:
     """Return the weight of a shape that `encode` was given, rounded to its levels."""
-    flat = LEVELS.to(scales)[unpack(codes, 4, shape.numel()).int()]
-    return (
-        (F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK) * scales[:, None]).flatten()[: shape.numel()].view(shape)
-    )
+    blocks = F.embedding(codes.int(), PAIRS.to(scales)).view(-1, BLOCK)
+    return blocks.mul_(scales[:, None]).flatten()[: shape.numel()].view(shape)
 
 
 def rounded(weight: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from runner.errors import RunnerError
 
 RANKED = ("lora", "dora", "loha", "lokr", "vera", "adalora", "qlora")
 BLOCKED, LINEAR_ONLY = ("oft", "boft"), ("vera", "qlora")
+# Methods whose adapters convolve as nn.Conv2d does, whatever the layer's own class does (timm's Conv2dSame pads).
+AS_PLAIN = ("adalora", "loha", "lokr")
 # Of torch and torchvision.
 READERS = ("MultiheadAttention", "ShiftedWindowAttention")
 NAMED = 3
@@ -80,6 +82,8 @@ def objection(network: nn.Module, name: str, settings: AdaptersSettings) -> str 
         return "is a convolution, and the method takes Linear layers only"
     if isinstance(layer, nn.Conv2d) and layer.groups > 1:
         return f"is a convolution in {layer.groups} groups"
+    if isinstance(layer, nn.Conv2d) and method in AS_PLAIN and type(layer).forward is not nn.Conv2d.forward:
+        return f"is a {type(layer).__name__}, which convolves in a way of its own that peft does not follow"
     if isinstance(layer, nn.Conv2d) and method == "oft" and (*layer.kernel_size, *layer.padding) != (1, 1, 0, 0):
         return "is a convolution over several pixels, where peft's OFT begins with other answers than the base"
     outputs, inputs = layer.weight.shape[0], math.prod(layer.weight.shape[1:])
