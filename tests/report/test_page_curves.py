@@ -32,8 +32,8 @@ def test_values_that_are_no_number_are_left_out():
 @pytest.mark.parametrize(
     ("seconds", "found", "wanted"),
     [
-        ({"fit": 12.0}, {"train/loss": [(9.0, 1.0), (40.0, 0.5)], "val/loss": [(80.0, 1.0)]}, 0.3),
-        ({"fit": 12.0}, {"val/loss": [(40.0, 1.0)]}, None),
+        ({"fit": 12.0}, {"train/loss": [(9.0, 1.0), (40.0, 0.5)], "test/loss": [(0.0, 1.0)]}, 0.3),
+        ({"fit": 12.0}, {"test/loss": [(0.0, 1.0)]}, None),
         ({}, {"train/loss": [(40.0, 1.0)]}, None),
     ],
 )

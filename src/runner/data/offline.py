@@ -13,10 +13,10 @@ VARIABLE = "RUNNER_OFFLINE"
 SHIPPED = "digits, diabetes, line, hours, random_images, shapes_boxes and shapes_masks"
 
 
-def refuse_offline(what: str) -> None:
+def refuse_offline(what: str, looked: Sequence[Path] = ()) -> None:
     """Raise RunnerError where downloads are forbidden; call it before one begins."""
     if os.environ.get(VARIABLE, "") not in ("", "0"):
-        raise RunnerError(f"{what} is not there, and {VARIABLE} forbids to download it.")
+        raise RunnerError(f"{what} is not there, and {VARIABLE} forbids to download it.{_places(looked)}")
 
 
 def fetch_into(root: Path, name: str, fetch: Callable[[], object], looked: Sequence[Path], hint: str = "") -> None:
@@ -25,18 +25,21 @@ def fetch_into(root: Path, name: str, fetch: Callable[[], object], looked: Seque
     Raises:
         RunnerError: downloads are forbidden, or it failed; the message says where the files were `looked` for.
     """
-    refuse_offline(name)
+    refuse_offline(name, looked)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{name}.lock"):
             fetch()
     except Exception as error:  # torchvision and urllib raise many kinds: no network, full disk, bad checksum
-        places = "\n".join(f"  {place}" for place in looked)
         raise RunnerError(
-            f"{name} is not there and could not be downloaded ({error}).\nLooked in:\n{places}\n"
+            f"{name} is not there and could not be downloaded ({error}).{_places(looked)}\n"
             f"Put its files into one of these folders, or set data.root to where they are.{hint}\n"
             f"These datasets ship and need no download: {SHIPPED}."
         ) from error
+
+
+def _places(looked: Sequence[Path]) -> str:
+    return "".join(["\nLooked in:", *(f"\n  {place}" for place in looked)]) if looked else ""
 
 
 @contextmanager

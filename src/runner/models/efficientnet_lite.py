@@ -23,6 +23,7 @@ def efficientnet_lite(
     `pretrained`, or weights="imagenet", starts from the trained network (images normalised with mean 0.5 and standard
     deviation 0.5 on the 0..1 scale); the head is kept only for its own 1000 classes. Else it is from scratch.
     Raises ValueError for other weights, and when they are neither installed nor in RUNNER_WEIGHTS, or damaged.
+    On the meta device no weights are looked for.
     Source: TensorFlow's EfficientNet-Lite (2020), ReLU6 and no squeeze-and-excitation.
     """
     if not 0 <= number < len(LITE):
@@ -30,9 +31,9 @@ def efficientnet_lite(
     lite = LITE[number]
     if weights not in (None, IMAGENET):
         raise ValueError(f"{lite.name} has no weights {weights!r}: choose {IMAGENET}, or null.")
-    trained = _find_weights(lite) if pretrained or weights else None
+    trained = _find_weights(lite) if (pretrained or weights) and not building_on_meta() else None
     network = timm.create_model(f"tf_{lite.name}", in_chans=in_channels, num_classes=num_outputs)
-    if trained is not None and not building_on_meta():
+    if trained is not None:
         _load(network, _read(trained), in_channels)
     return network
 

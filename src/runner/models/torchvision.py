@@ -170,8 +170,8 @@ def _given(state: dict[str, Any]) -> Iterator[None]:
     They rename what old files hold, and would unpickle anything.
     """
     before = WeightsEnum.get_state_dict
-    WeightsEnum.get_state_dict = lambda *_, **__: state  # type: ignore[assignment,method-assign]
+    WeightsEnum.get_state_dict = lambda *_, **__: state
     try:
         yield
     finally:
-        WeightsEnum.get_state_dict = before  # type: ignore[method-assign]
+        WeightsEnum.get_state_dict = before

@@ -47,7 +47,7 @@ def paces(report: Report) -> list[list[float | None]]:
 
 def pace(run: RunRecord) -> float | None:
     """Return the mean seconds a step of a run's training."""
-    last = max((points[-1][0] for name, points in curves(run).items() if name.startswith("train")), default=0.0)
+    last = max((step for points in curves(run).values() for step, _ in points), default=0.0)
     seconds = run.seconds.get("fit")
     return short(seconds / last) if seconds and last > 0 else None
 

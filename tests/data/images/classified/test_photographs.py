@@ -81,7 +81,9 @@ def test_what_is_not_there_is_downloaded_through_torchvision_or_said_to_be_missi
     monkeypatch.setattr(torchvision.datasets.Food101, "_download", lambda self: dishes(self._base_folder))
     assert len(food(tmp_path / "new").splits["test"]) == 2
     monkeypatch.setenv("RUNNER_OFFLINE", "1")
-    with pytest.raises(RunnerError, match="Food101 is not there, and RUNNER_OFFLINE forbids"):
+    with pytest.raises(
+        RunnerError, match=r"(?s)Food101 is not there, and RUNNER_OFFLINE forbids.*Looked in:\n  .*nowhere/food-101"
+    ):
         food(tmp_path / "nowhere")
 
 
