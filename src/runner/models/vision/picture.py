@@ -14,15 +14,16 @@ class Picture(nn.Module):
     Of three dimensions, so that channels last, which optimizers of flat gradients can't take, passes them by.
 
     Args:
+        image_size: side of the grey square that it is until `begin` says otherwise.
         start: the pixels to begin with, `content` (the photograph) or `noise`.
     """
 
-    def __init__(self, channels: int, start: str) -> None:
+    def __init__(self, channels: int, image_size: int, start: str) -> None:
         super().__init__()
         if start not in STARTS:
             raise ValueError(f"model.start={start}: must be one of {', '.join(STARTS)}.")
         self.start = start
-        self.pixels = nn.Parameter(torch.full((channels, 1, 1), GREY))
+        self.pixels = nn.Parameter(torch.full((channels, image_size, image_size), GREY))
 
     def begin(self, shape: tuple[int, int], content: Tensor | None) -> None:
         """Take `shape` (height, width) and the first pixels; `content` is float (1, channels, height, width) if known."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # matplotlib, which only pictures need
 Layers = Mapping[str, float] | Sequence[str] | None
 # Frames of the strip: so many at most, of epochs that lie equally far apart.
 FRAMES = 8
-# Maps of fewer places a side, of a picture of 128, say little of style; content is that of the one before the last.
-LEAST_SIDE = 8
+# Maps of fewer places a side, of a picture of 224, say little of style; content is that of the one before the last.
+LEAST_SIDE = 14
 FRAMES_KEY = "frames"
 
 
@@ -62,6 +62,8 @@ class StyleTransfer(Task):
         # In a tuple: its weights are nobody's to train, to save or to count.
         self.frozen = (frozen(trunk, weights),)
         sizes = self.trunk.last_of_each_size(LEAST_SIDE)
+        if not sizes:
+            raise RunnerError(f"task.trunk={trunk}: none of its layers answers with maps. Take a convolutional network.")
         self.content_layers = self._layers(content_layers, sizes[-2:-1] or sizes, "content")
         self.style_layers = self._layers(style_layers, sizes, "style")
         if not any(self.weights[name] for name in ("content", "style")):
@@ -134,13 +136,6 @@ class StyleTransfer(Task):
         """Return the terms."""
         columns = [outputs[name].tolist() for name in TERMS]
         return [dict(zip(TERMS, values, strict=True)) for values in zip(*columns, strict=True)]
-
-    def standalone(self) -> nn.Module:
-        """Raise RunnerError: the network is a picture."""
-        raise RunnerError(
-            "The network of model=picture is one picture: there is nothing to export, to make smaller or to time. The "
-            "stage paint writes it: stages=[fit,test,paint]"
-        )
 
     def painted(self) -> Tensor:
         """Return the picture uint8 (3, H, W) on the CPU."""
