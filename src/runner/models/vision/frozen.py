@@ -1,4 +1,4 @@
-"""Frozen networks that look at pictures: any by name, trained where weights are to be had, and the maps of chosen layers."""
+"""Frozen networks that look at pictures: any by name, and the maps that chosen layers answer with."""
 
 import copy
 from collections.abc import Sequence
@@ -87,27 +87,33 @@ class Maps(nn.Module):
         self.register_buffer("mean", torch.tensor(frozen.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(frozen.std).view(1, -1, 1, 1))
         self._found: dict[str, Tensor] = {}
-        last = max(layers, key=list(frozen.maps).index)
-        for layer in layers:
-            self.network.get_submodule(layer).register_forward_hook(partial(self._keep, layer, layer == last))
+        self._layers, self._last = list(layers), max(layers, key=list(frozen.maps).index)
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        with suppress(_EnoughError):
-            self.network((pictures - self.mean) / self.std)
+        hooks = [
+            self.network.get_submodule(layer).register_forward_hook(partial(self._keep, layer))
+            for layer in self._layers
+        ]
+        try:
+            with suppress(_EnoughError):
+                self.network((pictures - self.mean) / self.std)
+        finally:
+            for hook in hooks:
+                hook.remove()
         found, self._found = self._found, {}
         return found
 
-    def _keep(self, name: str, last: bool, module: nn.Module, inputs: Any, answer: Tensor) -> None:
+    def _keep(self, name: str, module: nn.Module, inputs: Any, answer: Tensor) -> None:
         self._found[name] = answer
-        if last:
+        if name == self._last:
             raise _EnoughError
 
 
 def frozen(name: str, weights: str | None) -> Frozen:
     """Return the network of this name; `weights` is `imagenet`, or None for weights that nobody trained.
 
-    `efficientnet_lite0` and, where the package is installed, `vgg16` come with packages; all others are torchvision's or
-    timm's, whose weights lie in their caches or are downloaded.
+    `efficientnet_lite0` and `vgg16` come with packages that may be installed; all others are torchvision's or timm's,
+    whose weights lie in their caches or are downloaded.
 
     Raises:
         ValueError: there is no such network, or its weights can't be had.
@@ -126,7 +132,7 @@ def frozen(name: str, weights: str | None) -> Frozen:
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     for module in network.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False  # what a layer answers is looked at after the next one has run
+            module.inplace = False  # type: ignore[assignment]  # answers are looked at after the next layer ran
     return Frozen(name, network, origin, mean, std, _maps(network))
 
 

@@ -26,7 +26,7 @@ class Picture(nn.Module):
         self.pixels = nn.Parameter(torch.full((channels, image_size, image_size), GREY))
 
     def begin(self, shape: tuple[int, int], content: Tensor | None) -> None:
-        """Take `shape` (height, width) and the first pixels; `content` is float (1, channels, height, width) if known."""
+        """Take a shape (height, width) and the first pixels; `content` float (1, channels, height, width), if known."""
         noise = GREY + SCATTER * torch.randn(len(self.pixels), *shape)
         first = noise if self.start == "noise" or content is None else content[0].clone()
         self.pixels = nn.Parameter(first.to(self.pixels.device).contiguous(), self.pixels.requires_grad)

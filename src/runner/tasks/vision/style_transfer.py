@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # matplotlib, which only pictures need
     from matplotlib.figure import Figure
 
 Layers = Mapping[str, float] | Sequence[str] | None
-# Frames of the strip: so many at most, of epochs that lie equally far apart.
+# Frames of the strip: so many at most; where there are more they lie twice as far apart.
 FRAMES = 8
 # Maps of fewer places a side, of a picture of 224, say little of style; content is that of the one before the last.
 LEAST_SIDE = 14
@@ -63,7 +63,7 @@ class StyleTransfer(Task):
         self.frozen = (frozen(trunk, weights),)
         sizes = self.trunk.last_of_each_size(LEAST_SIDE)
         if not sizes:
-            raise RunnerError(f"task.trunk={trunk}: none of its layers answers with maps. Take a convolutional network.")
+            raise RunnerError(f"task.trunk={trunk}: no layer answers with maps. Take a convolutional network.")
         self.content_layers = self._layers(content_layers, sizes[-2:-1] or sizes, "content")
         self.style_layers = self._layers(style_layers, sizes, "style")
         if not any(self.weights[name] for name in ("content", "style")):
@@ -88,7 +88,7 @@ class StyleTransfer(Task):
         if any(weight < 0 for weight in found.values()):
             raise RunnerError(f"{key}: weights can't be negative.")
         if not any(found.values()):
-            raise RunnerError(f"{key}: all weights are 0. Name a layer, or set task.{term}_weight=0 to leave {term} out.")
+            raise RunnerError(f"{key}: all weights are 0. Name a layer, or leave {term} out: task.{term}_weight=0.")
         return found
 
     def describe(self, datamodule: DataModule) -> None:
@@ -148,9 +148,12 @@ class StyleTransfer(Task):
             self.frames = [(0, self.painted())]
 
     def on_train_epoch_end(self) -> None:
-        """Add to the strip, whose frames lie twice as far apart whenever there are too many."""
+        """Add to the strip."""
         super().on_train_epoch_end()
-        epoch = self.current_epoch + 1
+        self.add_frame(self.current_epoch + 1)
+
+    def add_frame(self, epoch: int) -> None:
+        """Add the picture as it is after so many epochs, unless it lies between the frames that are kept."""
         if epoch % self.every:
             return
         self.frames.append((epoch, self.painted()))

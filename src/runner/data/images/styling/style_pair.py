@@ -64,7 +64,7 @@ class StylePair(DataModule):
     def divide(self, source: Source) -> dict[str, Samples]:
         """Return the one sample as every split."""
         one = torch.zeros(1, dtype=torch.int64)
-        return {name: Samples(source.inputs, source.targets, one) for name in ("train", "val", "test")}  # type: ignore[arg-type]
+        return {name: Samples(source.inputs, source.targets, one) for name in ("train", "val", "test")}
 
     def transform(self, inputs: Tensor) -> Tensor:
         """Convert uint8 to float32 from 0 to 1."""
@@ -105,6 +105,6 @@ class StylePair(DataModule):
 
 
 def fitted(width: int, height: int, side: int) -> tuple[int, int]:
-    """Return width and height of the same proportions with about `side` squared pixels, multiples of 8, none below 16."""
+    """Return width and height of the same proportions with about `side` squared pixels: multiples of 8, 16 at least."""
     scale = side / math.sqrt(width * height)
     return max(16, round(width * scale / 8) * 8), max(16, round(height * scale / 8) * 8)
