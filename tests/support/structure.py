@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
-MODEL_LIBRARIES = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "torch_geometric", "peft"}
+MODEL_LIBRARIES = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "torch_geometric", "peft", "h5py"}
 CONFIGURATION_LIBRARIES = {"hydra", "omegaconf"}
 FILE_LINES, FUNCTION_LINES, MODULES_A_FOLDER = 300, 60, 18
 

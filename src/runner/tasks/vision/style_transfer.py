@@ -12,7 +12,7 @@ from runner.data.module import DataModule
 from runner.errors import RunnerError
 from runner.measure.nested import Nested
 from runner.models.vision.frozen import frozen
-from runner.models.vision.picture import Picture
+from runner.models.vision.picture import Painting
 from runner.tasks.base import Batch, Task
 from runner.tasks.evaluation_outputs import EvaluationOutputs
 from runner.tasks.vision.style_loss import TERMS, StyleLoss
@@ -95,7 +95,7 @@ class StyleTransfer(Task):
         """Take over both pictures, and the shape and the start of the one to be painted."""
         super().describe(datamodule)
         assert isinstance(datamodule, StylePair)
-        assert isinstance(self.network, Picture)
+        assert isinstance(self.network, Painting)
         if datamodule.splits:
             content, style = datamodule.splits["train"].head(1)
             self.pictures = (datamodule.transform(content), datamodule.transform(style))
@@ -139,7 +139,7 @@ class StyleTransfer(Task):
 
     def painted(self) -> Tensor:
         """Return the picture uint8 (3, H, W) on the CPU."""
-        assert isinstance(self.network, Picture)
+        assert isinstance(self.network, Painting)
         return self.network.pixels.detach().cpu().clamp(0, 1).mul(255).round().to(torch.uint8)
 
     def on_train_start(self) -> None:
