@@ -18,7 +18,7 @@ def paint(context: Context, networks: Networks) -> StageResult:
     if not context.record.primary:
         return StageResult()
     picture = Image.fromarray(task.painted().permute(1, 2, 0).contiguous().numpy())
-    said = f"as {task.trunk.name} sees it, with weights of {task.trunk.origin}"
+    said = f"as {task.trunk.name} sees it (weights: {task.trunk.origin})"
     text = PngInfo()
     text.add_text("Description", f"Style transfer, {said}")
     path = context.artifacts / "picture.png"

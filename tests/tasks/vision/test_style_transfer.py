@@ -70,7 +70,7 @@ def test_what_lies_behind_the_last_layer_is_not_computed(eyes):
 def test_layers_are_chosen_by_the_size_of_their_maps():
     resnet = frozen("resnet18", None)
     assert resnet.last_of_each_size(14) == ["relu", "layer1", "layer2", "layer3"]
-    assert resnet.origin == "weights that nobody trained"
+    assert resnet.origin == "nobody trained them"
     state = torch.random.get_rng_state()
     assert torch.equal(frozen("resnet18", None).network.conv1.weight, resnet.network.conv1.weight)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -174,7 +174,7 @@ def test_a_picture_is_painted_and_lies_among_the_artifacts(run):
     assert [epoch for epoch, _ in saved["frames"]["of"]] == [0, 1, 2, 3]
     with Image.open(run / "artifacts" / "picture.png") as picture:
         assert picture.size == (56, 40)
-        assert picture.text["Description"] == "Style transfer, as efficientnet_lite0 sees it, with weights of ImageNet"
+        assert picture.text["Description"] == "Style transfer, as efficientnet_lite0 sees it (weights: ImageNet)"
         pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
     expected = saved["state_dict"]["network.pixels"].clamp(0, 1).mul(255).round()
     assert torch.equal(pixels, expected.to(pixels.dtype))

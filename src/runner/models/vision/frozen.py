@@ -139,7 +139,7 @@ def frozen(name: str, weights: str | None) -> Frozen:
 
 def _found(name: str, *, trained: bool) -> tuple[nn.Module, str, tuple[float, ...], tuple[float, ...]]:
     """Return network, origin of its weights, mean and deviation."""
-    nobody = "weights that nobody trained"
+    nobody = "nobody trained them"
     if name == SHIPPED:
         network = efficientnet_lite0(3, CLASSES, "imagenet" if trained else None)
         return network, "ImageNet" if trained else nobody, HALF, HALF
