@@ -39,6 +39,7 @@ SILENT = {
     "proteins": "is so small that single runs say little",
     "random_images": "is noise",
     "unseen_digits": "promises measures of embeddings, which are no share of right answers",
+    "style_pair": "is measured by experiment=style",
     "texts": "is the user's own",
     "shapes_instances": "is measured by experiment=shapes_mask_rcnn",
     "voc": "needs a GPU",

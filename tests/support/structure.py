@@ -17,6 +17,7 @@ MODEL_LIBRARIES = {
     "segmentation_models_pytorch",
     "torch_geometric",
     "peft",
+    "h5py",
 }
 CONFIGURATION_LIBRARIES = {"hydra", "omegaconf"}
 FILE_LINES, FUNCTION_LINES, MODULES_A_FOLDER = 300, 60, 18

@@ -106,7 +106,7 @@ def nans(node: Any, key: str, good: Collection[int]) -> Iterator[str]:
 
 
 def check_stages(config: Config) -> Iterator[str]:
-    """Yield a message unless stages exist, are not empty, and have weights to work on."""
+    """Yield a message unless stages exist, are not empty, have weights to work on and a network that they can."""
     stages, known = config["stages"], stage_names()
     held = config["runner"].get("hold")
     for stage in held if isinstance(held, list) else []:
@@ -124,6 +124,8 @@ def check_stages(config: Config) -> Iterator[str]:
             f"stages=[{','.join(map(str, stages))}] needs trained weights: "
             "add checkpoint=RUN_DIRECTORY (or a .ckpt file), or put fit first."
         )
+    unable: Any = config["model"].get("refuses") or {}
+    yield from (f"The stage {stage}: {unable[stage]}" for stage in stages if stage in unable)
     if "cross_validate" in stages and not config["cross_validation"]["folds"]:
         yield "The stage cross_validate needs cross_validation.folds=5 or another number."
 

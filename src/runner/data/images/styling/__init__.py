@@ -1,0 +1,1 @@
+"""Two pictures: what is shown, and in whose style."""
