@@ -1,6 +1,5 @@
 """From a command line to one checked configuration; every mistake in it is reported at once."""
 
-import os
 import pickle
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,7 +17,7 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config import catalog, content, growth, methods, overrides, plugins, resolvers, rules, schema
+from runner.config import catalog, content, methods, overrides, plugins, resolvers, rules, schema
 from runner.config.catalog import Known
 from runner.config.overrides import Override
 from runner.config.resolvers import resolve, with_text_keys
@@ -106,7 +105,10 @@ class Composer:
     def __init__(self, directories: Sequence[Path], *, to_run: bool = True) -> None:
         resolvers.register()
         self.directories = list(directories)
-        growth.refuse_large_files(self.directories[1:])
+        if self.directories[1:]:
+            from runner.config.growth import refuse_large_files
+
+            refuse_large_files(self.directories[1:])
         self.known = catalog.choices(directories)
         self._files = catalog.fingerprint(directories)
         self._content = content.remembering() if to_run else lambda *places: None
@@ -147,7 +149,7 @@ class Composer:
             else:
                 ConfigLoaderImpl._apply_overrides_to_config([each.parsed], whole)
                 names.changed()
-        record_overrides(whole, parsed)
+        overrides.record(whole, parsed)
         HydraConfig.instance().set_config(whole)
         return whole
 
@@ -193,26 +195,10 @@ def composition(directories: tuple[Path, ...], texts: tuple[str, ...], fingerpri
         loader.repository.fingerprint = fingerprint
         found = hydra_compose("config", [*search_path(directories), *texts], return_hydra_config=True)
     if directories[1:]:
-        growth.refuse_growth(found)
+        from runner.config.growth import refuse_growth
+
+        refuse_growth(found)
     return pickle.dumps(found)
-
-
-def record_overrides(whole: DictConfig, parsed: Sequence[Override]) -> None:
-    """Note in Hydra's node what Hydra notes there of a command line, once all overrides are applied."""
-    hydra = whole.hydra
-    given = [each.parsed for each in parsed]
-    own = [each for each in given if each.is_hydra_override()]
-    task = [each for each in given if not each.is_hydra_override()]
-    listed = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")][:1]
-    hydra.overrides.hydra = [*listed, *(each.input_line for each in own if each.input_line not in listed)]
-    hydra.overrides.task = [each.input_line for each in task]
-    with open_dict(hydra):
-        for name in hydra.job.env_copy:
-            hydra.job.env_set[name] = os.environ[name]
-    settings = hydra.job.config.override_dirname
-    hydra.job.override_dirname = get_overrides_dirname(
-        overrides=task, kv_sep=settings.kv_sep, item_sep=settings.item_sep, exclude_keys=settings.exclude_keys
-    )
 
 
 def search_path(directories: Sequence[Path]) -> list[str]:

@@ -1,16 +1,18 @@
 """The overrides of a command line, one by one: are the group, the choice and the key known?"""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, OverrideType, Sweep, ValueType
 from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from runner.config.catalog import Known
 from runner.errors import did_you_mean
@@ -218,3 +220,21 @@ def flat_keys(config: DictConfig, prefix: str = "") -> list[str]:
         elif isinstance(child, ListConfig) and not child._is_none():
             keys += [f"{key}.{index}" for index in range(len(child))]
     return keys
+
+
+def record(whole: DictConfig, parsed: Sequence[Override]) -> None:
+    """Note in Hydra's node what Hydra notes there of a command line, once all overrides are applied."""
+    hydra = whole.hydra
+    given = [each.parsed for each in parsed]
+    own = [each for each in given if each.is_hydra_override()]
+    task = [each for each in given if not each.is_hydra_override()]
+    listed = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")][:1]
+    hydra.overrides.hydra = [*listed, *(each.input_line for each in own if each.input_line not in listed)]
+    hydra.overrides.task = [each.input_line for each in task]
+    with open_dict(hydra):
+        for name in hydra.job.env_copy:
+            hydra.job.env_set[name] = os.environ[name]
+    settings = hydra.job.config.override_dirname
+    hydra.job.override_dirname = get_overrides_dirname(
+        overrides=task, kv_sep=settings.kv_sep, item_sep=settings.item_sep, exclude_keys=settings.exclude_keys
+    )

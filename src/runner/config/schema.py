@@ -5,7 +5,6 @@ from importlib import import_module
 from typing import Any
 
 from runner.compression.constraints import mistakes
-from runner.compression.finetuning.settings import RankSchedule, Unfreezing
 from runner.compression.methods import GROUPS, is_chosen
 from runner.config.networks import ModelSection, SamplingSection
 from runner.config.sections import (
@@ -43,7 +42,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "model": (ModelSection,),
     "optimizer": (OptimizerSection,),
     "scheduler": (SchedulerSection,),
-    "finetune": (FinetuneSection, Unfreezing, RankSchedule),
+    "finetune": (FinetuneSection,),
     "quantization": (QuantizationSection,),
     "factorization": (MethodSection,),
     "distillation": (DistillationSection,),
@@ -58,24 +57,25 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "sweep.search": (SearchSection,),
     "launcher": (LauncherSection,),
 }
-# Of methods, which most runs don't use: in the module of a method's settings.
+FINE_TUNING = "finetune"
+# Of what most runs don't use, by its place: the module, and the classes there.
 SETTINGS = {
-    "quantization.calibration": "Calibration",
-    "quantization.fine_tune": "RoundedFineTune",
-    "factorization.fine_tune": "FactorizationFineTune",
-    "pruning": "PruningRounds",
-    "pruning.fine_tune": "PruningFineTune",
+    "quantization.calibration": ("quantization", "Calibration"),
+    "quantization.fine_tune": ("quantization", "RoundedFineTune"),
+    "factorization.fine_tune": ("factorization", "FactorizationFineTune"),
+    "pruning": ("pruning", "PruningRounds"),
+    "pruning.fine_tune": ("pruning", "PruningFineTune"),
+    FINE_TUNING: ("finetuning", "Unfreezing", "RankSchedule"),
 }
 
 
-def sections(groups: Collection[str]) -> dict[str, tuple[type, ...]]:
-    """Return the dataclasses of every section, those of the settings of these methods included."""
+def sections(groups: Collection[str] = (*GROUPS, FINE_TUNING)) -> dict[str, tuple[type, ...]]:
+    """Return the dataclasses of every section, those of the settings of these groups included."""
     found = dict(SECTIONS)
-    for place, name in SETTINGS.items():
-        group = place.partition(".")[0]
-        if group in groups:
-            settings = import_module(f"runner.compression.{group}.settings")
-            found[place] = (*found.get(place, ()), getattr(settings, name))
+    for place, (module, *names) in SETTINGS.items():
+        if place.partition(".")[0] in groups:
+            settings = import_module(f"runner.compression.{module}.settings")
+            found[place] = (*found.get(place, ()), *(getattr(settings, name) for name in names))
     return found
 
 
@@ -87,6 +87,8 @@ def check_types(config: Config, good: Collection[int] = ()) -> list[str]:
     """
     messages = []
     chosen = [group for group in GROUPS if isinstance(config.get(group), dict) and is_chosen(config[group])]
+    tuned = config.get(FINE_TUNING)
+    chosen += [FINE_TUNING] if isinstance(tuned, dict) and tuned.get("kind") != "none" else []
     for section, schemas in sections(chosen).items():
         values: Any = config
         for part in filter(None, section.split(".")):

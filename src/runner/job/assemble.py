@@ -16,7 +16,6 @@ from runner.errors import RunnerError
 from runner.job.build import build
 from runner.job.trial import bounded
 from runner.tasks.base import Task
-from runner.tasks.depth import RatesByDepth, parts_of
 from runner.tasks.optimization import head_of
 from runner.tracking import checkpoints, layout
 from runner.tracking.loggers import with_rows
@@ -143,6 +142,8 @@ def adapt(config: DictConfig, task: Task) -> None:
     if "fit" not in config.stages:
         return
     if is_staged(config):
+        from runner.tasks.depth import RatesByDepth, parts_of
+
         parts = config.finetune.parts
         parts_of(task.network, head_of(task.network), parts)
         task.optimization = replace(task.optimization, depth=RatesByDepth(parts, config.finetune.decay))

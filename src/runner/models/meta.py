@@ -1,14 +1,40 @@
 """Trying a network on the meta device: shapes without values, so that a wrong image size costs nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 Build = Callable[[int], nn.Module]
 
 SIZES_TRIED_ABOVE = 64
 USUAL_SIZES = (224, 240, 256, 288, 299, 320, 384)
+DRAWN = (torch.Tensor.normal_, torch.Tensor.uniform_)
+
+
+class Unfilled(TorchFunctionMode):
+    """Leaves weights as they are where they would be drawn.
+
+    Without values there is nothing to draw, and on the meta device each takes a while.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if function in DRAWN or getattr(function, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return function(*args, **given)
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Build networks without memory within this context: on the meta device, where weights are not even drawn."""
+    with torch.device("meta"), Unfilled():
+        yield
 
 
 def building_on_meta() -> bool:
@@ -46,7 +72,7 @@ def refuse_wrong_size(name: str, build: Build, in_channels: int, image_size: int
 def _failure(build: Build, in_channels: int, image_size: int) -> str | None:
     """Return the library's own reason for refusing this size, None when a batch of two goes through."""
     try:
-        with torch.device("meta"), torch.no_grad():
+        with without_memory(), torch.no_grad():
             build(image_size).eval()(torch.empty(2, in_channels, image_size, image_size))
     except NotImplementedError:  # an operator without a meta kernel says nothing about the size
         return None

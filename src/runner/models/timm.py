@@ -8,11 +8,10 @@ from typing import Any
 
 import huggingface_hub
 import timm
-import torch
 from timm.layers.patch_embed import PatchEmbed
 from torch import nn
 
-from runner.models.meta import building_on_meta, built_once, refuse_wrong_size
+from runner.models.meta import building_on_meta, built_once, refuse_wrong_size, without_memory
 from runner.models.weights import files
 
 # What weights are called on the hub.
@@ -98,7 +97,7 @@ def _build_for_any_size(name: str, arguments: dict[str, Any], size: int, **weigh
 def _takes_size(name: str, arguments: dict[str, Any], size: int) -> bool:
     """Return whether the architecture is built for one image size."""
     try:
-        with torch.device("meta"):
+        with without_memory():
             timm.create_model(name, img_size=size, **arguments)
     except TypeError as error:
         if "img_size" not in str(error):

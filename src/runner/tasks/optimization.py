@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from torch import nn
@@ -16,7 +16,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from runner.errors import RunnerError, nearest
-from runner.tasks.depth import RatesByDepth
+
+if TYPE_CHECKING:  # most runs train all layers at one rate
+    from runner.tasks.depth import RatesByDepth
 
 # timm.optim.param_groups_weight_decay differs: a LayerNorm over several dimensions decays there, and the group without
 # decay comes first, so that an optimizer's state in a checkpoint written here would reach other parameters.
@@ -45,7 +47,7 @@ class Optimization:
     monitor: str | None = None
     decay_bias_and_norm: bool = False
     decay_only: tuple[str, ...] = ()
-    depth: RatesByDepth | None = None
+    depth: "RatesByDepth | None" = None
 
     def configure(self, network: nn.Module, trainer: pl.Trainer, also: Sequence[nn.Parameter] = ()) -> dict[str, Any]:
         """Return the optimizer and scheduler of the parameters that train, as Lightning takes them.

@@ -31,7 +31,14 @@ def test_a_pattern_chooses(capsys):
 
 def test_data_and_networks_are_listed_with_their_kind(capsys):
     assert main(["list", "data", "*ra*"]) == 0
-    assert [line.rsplit(maxsplit=1)[1] for line in lines(capsys)] == ["[graph]", "[graphs]", "[graph]", "[graph]"]
+    kinds = [line.rsplit(maxsplit=1)[1] for line in lines(capsys)]
+    assert kinds == [
+        "[graph]",
+        "[graphs]",
+        "[graph]",
+        "[image]",
+        "[graph]",
+    ]
     assert main(["list", "model", "gcn"]) == 0
     assert lines(capsys)[0].endswith("[graph]")
 

@@ -86,12 +86,11 @@ def check(composed: Composed) -> None:
 
 def parameters(config: "DictConfig") -> int:
     """Return the parameters of the network, built without memory for them, and without waiting for Lightning."""
-    import torch
-
     from runner.job.build import build
     from runner.job.trial import bounded
+    from runner.models.meta import without_memory
 
-    with torch.device("meta"), bounded("model"):
+    with without_memory(), bounded("model"):
         return sum(each.numel() for each in build(config, "model").parameters())
 
 

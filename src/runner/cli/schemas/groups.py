@@ -11,7 +11,6 @@ import yaml
 from runner.cli.schemas.comments import comments
 from runner.cli.schemas.hints import Schema, or_interpolation, schema_of
 from runner.compression.constraints import hints
-from runner.compression.methods import GROUPS
 from runner.config.catalog import HYDRA_GROUPS, Known
 from runner.config.methods import settings_class
 from runner.config.rules import stage_names
@@ -83,7 +82,7 @@ def schemas(known: Known, directories: list[Path]) -> dict[str, Schema]:
             else:
                 parts.setdefault(group, Keys()).add(content, said)
                 whole.at(group.replace("/", ".")).add(content, said)
-    for place, kinds in sections(GROUPS).items():
+    for place, kinds in sections().items():
         for key, hint in ((key, hint) for kind in kinds for key, hint in hints(kind).items()):
             whole.at(f"{place}.{key}").hint = schema_of(hint)
     whole.at("stages").hint = {"type": "array", "minItems": 1, "items": {"enum": [*stage_names()]}}

@@ -15,7 +15,6 @@ from runner.job.assemble import is_finetuned, is_staged
 from runner.job.context import Context
 from runner.job.networks import Networks
 from runner.tasks.base import Task
-from runner.tasks.depth import parts_of
 from runner.tasks.optimization import head_of
 from runner.tasks.training_log import DivergedError
 from runner.tracking import checkpoints
@@ -140,6 +139,7 @@ def gradual_unfreezing(context: Context, task: Task) -> Callback | None:
     if not is_staged(context.config):
         return None
     from runner.callbacks.gradual_unfreezing import GradualUnfreezing
+    from runner.tasks.depth import parts_of
 
     settings, last = context.config.finetune, context.config.trainer.max_epochs
     if last is not None and last <= settings.epochs * (settings.parts - 1):
