@@ -18,7 +18,7 @@ help:
 run: $(VENV)/installed
 	$(BIN)/python -m runner $(ARGUMENTS)
 
-# Three workers for two cores, with one thread each: some tests wait for processes that they start. A file of tests stays
+# Two workers with one thread each: threads of several torch processes would fight over the cores. A file of tests stays
 # with one worker, so that the runs that its tests share are trained once; the longest files begin (tests/conftest.py).
 # Bytecode is written whatever the environment says: the many processes that tests start would each compile anew.
 # Memory that was freed stays with the process: asking for it anew was a tenth of the suite's time.
@@ -27,7 +27,7 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: export MALLOC_TRIM_THRESHOLD_ = 1000000000
 test: export MALLOC_MMAP_THRESHOLD_ = 1000000000
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Every operation of a training, of a run through every stage and of a sweep, by both signals; by hand and nightly.
 faults: $(VENV)/installed

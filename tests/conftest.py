@@ -28,7 +28,7 @@ pytest_plugins = [
     "tests.support.training",
 ]
 
-# The files whose tests take longest begin, so that the workers end together.
+# The files whose tests take longest begin, so that two workers end together.
 LONGEST = (
     "test_docs.py",
     "stages/test_every_network.py",
