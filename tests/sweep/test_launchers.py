@@ -68,6 +68,10 @@ def test_cores_and_gpus_are_divided(monkeypatch):
     assert [each["CUDA_VISIBLE_DEVICES"] for each in shares(3, 6, ["0", "2"])] == ["0", "2", "0"]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert shares(2, 8, [])[0]["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setattr("runner.sweep.launchers.processes.quotas", lambda: [4.5])
+    assert shares(2, 4.5, [])[0] == {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "2"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")  # what a single run of this quota is given
+    assert shares(2, 4.5, [])[0]["OMP_NUM_THREADS"] == "2"
 
 
 def test_gpus_are_those_that_this_process_may_see(monkeypatch):

@@ -67,14 +67,16 @@ def shares(jobs: int, available: float, devices: list[str]) -> list[dict[str, st
     """Return what each of `jobs` processes gets of the machine, as environment variables.
 
     Args:
-        available: cores; what `share_cores` says of a quota is for one process alone and no wish of the user's.
+        available: cores. As many threads as whole cores of a quota are what `share_cores` set, no wish of the user's.
     """
     threads = str(max(1, int(available / jobs)))
+    chosen = str(max(1, int(available))) if quotas() else None
     wishes = {name: os.environ.get(name, threads) for name in THREADS}
-    given = [{name: threads if quotas() else wish for name, wish in wishes.items()} for _ in range(jobs)]
+    share = {name: threads if wish == chosen else wish for name, wish in wishes.items()}
+    given = [dict(share) for _ in range(jobs)]
     if len(devices) > 1:
-        for position, share in enumerate(given):
-            share["CUDA_VISIBLE_DEVICES"] = devices[position % len(devices)]
+        for position, each in enumerate(given):
+            each["CUDA_VISIBLE_DEVICES"] = devices[position % len(devices)]
     return given
 
 
